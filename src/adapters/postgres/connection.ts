@@ -1,0 +1,295 @@
+import { Socket } from 'node:net'
+import { checkServerIdentity, type ConnectionOptions } from 'node:tls'
+import type { Readable, Writable } from 'node:stream'
+import pg from 'pg'
+import { from as copyFrom, to as copyTo } from 'pg-copy-streams'
+import QueryStream from 'pg-query-stream'
+import { abortReason } from '#lib/clock.ts'
+import { AppError } from '#model/errors.ts'
+import type { Endpoint } from './endpoint.ts'
+import { describeEndpoint } from './endpoint.ts'
+import { toAppError } from './errors.ts'
+import { beginSql, type Mode } from './session.ts'
+import type { Watched } from '#adapters/adapter.ts'
+import { watch } from '#adapters/watchdog.ts'
+
+/** A row as the server writes it: text, never a number, a date or an object. */
+export type TextRow = (string | null)[]
+
+/** What a transaction's COMMIT did is unknown: the connection broke before the answer came (hazard B3). */
+export class CommitUnknown extends Error {
+  override readonly name = 'CommitUnknown'
+}
+
+/** Rows that a cursor fetches at once. */
+const FETCH_ROWS = 2_000
+
+/**
+ * One session. Every wait on it has a watchdog; every error that leaves it is an AppError or the driver's DatabaseError;
+ * once broken it stays broken. Parameters go by the extended protocol, unnamed, so that a transaction pooler may stand
+ * between; `script` is for text that is wholly ours.
+ */
+export class Connection implements AsyncDisposable, Watched {
+  readonly endpoint: Endpoint
+  readonly #client: pg.Client
+  #broken: AppError | null = null
+  #major = 0
+  /** The backend's process id by its own word; through a pooler it differs from the one given at start-up. */
+  pid = 0
+
+  private constructor(endpoint: Endpoint, client: pg.Client) {
+    this.endpoint = endpoint
+    this.#client = client
+    client.on('error', (error) => {
+      this.#broken ??= toAppError(error, 'the connection was idle')
+    })
+    client.on('end', () => {
+      this.#broken ??= new AppError('connection_lost', 'The server closed the connection.')
+    })
+  }
+
+  /** @throws AppError with the cause in plain words: host, port, TLS, password, database. */
+  static async open(endpoint: Endpoint, signal?: AbortSignal): Promise<Connection> {
+    if (signal?.aborted) throw abortReason(signal)
+    if (endpoint.ssl !== 'prefer') return Connection.#open(endpoint, tlsOptions(endpoint))
+    try {
+      return await Connection.#open(endpoint, tlsOptions(endpoint))
+    } catch (error) {
+      if (!(error instanceof AppError) || error.code !== 'tls_failed') throw error
+      return Connection.#open(endpoint, false)
+    }
+  }
+
+  static async #open(endpoint: Endpoint, ssl: ConnectionOptions | false): Promise<Connection> {
+    const client = new pg.Client({
+      host: endpoint.host,
+      port: endpoint.port,
+      database: endpoint.database,
+      user: endpoint.user,
+      password: endpoint.password?.reveal() ?? '',
+      ssl: endpoint.host.startsWith('/') ? false : ssl,
+      connectionTimeoutMillis: endpoint.connectTimeoutMs,
+      keepAlive: true,
+      keepAliveInitialDelayMillis: 10_000,
+      application_name: 'syncline',
+      types: { getTypeParser: () => (value: string | Buffer) => value },
+    })
+    const connection = new Connection(endpoint, client)
+    try {
+      await client.connect()
+      const [row] = await connection.query(`SELECT pg_backend_pid(), current_setting('server_version_num')`)
+      connection.pid = Number(row?.[0])
+      connection.#major = Math.floor(Number(row?.[1]) / 10_000)
+      return connection
+    } catch (error) {
+      client.end().catch(() => {})
+      throw toAppError(error, `connecting to ${describeEndpoint(endpoint)}`)
+    }
+  }
+
+  get major(): number {
+    return this.#major
+  }
+
+  /** The process id that the server, or a pooler in its place, gave at start-up. */
+  get startupPid(): number {
+    const client: unknown = this.#client
+    return isStarted(client) ? (client.processID ?? 0) : 0
+  }
+
+  get broken(): boolean {
+    return this.#broken !== null
+  }
+
+  get bytes(): number {
+    const { stream } = this.#client.connection
+    return stream instanceof Socket ? stream.bytesRead + stream.bytesWritten : 0
+  }
+
+  /** The raw driver client, for the one use that must speak the protocol itself. */
+  get client(): pg.Client {
+    return this.#client
+  }
+
+  /** One statement with parameters as text; rows as text. */
+  async query(text: string, parameters: readonly unknown[] = []): Promise<TextRow[]> {
+    this.#assertUsable()
+    const pending = this.#client.query<TextRow>({ text, values: [...parameters], rowMode: 'array' })
+    return (await this.#watched(pending)).rows
+  }
+
+  /** How many rows one statement touched. */
+  async execute(text: string, parameters: readonly unknown[] = []): Promise<number> {
+    this.#assertUsable()
+    const pending = this.#client.query({ text, values: [...parameters], rowMode: 'array' })
+    return (await this.#watched(pending)).rowCount ?? 0
+  }
+
+  /** Several statements of our own text, in one round trip. */
+  async script(text: string): Promise<void> {
+    this.#assertUsable()
+    await this.#watched(this.#client.query(text))
+  }
+
+  /** Rows of a large result, fetched as they are consumed. Must run inside a transaction. */
+  async *stream(text: string, parameters: readonly unknown[] = []): AsyncGenerator<TextRow> {
+    this.#assertUsable()
+    const stream = this.#client.query(
+      new QueryStream(text, [...parameters], { rowMode: 'array', batchSize: FETCH_ROWS, highWaterMark: FETCH_ROWS }),
+    )
+    const rows: AsyncIterator<TextRow> = stream[Symbol.asyncIterator]()
+    try {
+      for (;;) {
+        const next = await this.#watched(rows.next())
+        if (next.done) return
+        yield next.value
+      }
+    } finally {
+      stream.destroy()
+    }
+  }
+
+  /** COPY … TO STDOUT. `rows()` is what the server says it sent; it is valid once the stream has ended. */
+  copyOut(sql: string): { stream: Readable; rows: () => number } {
+    this.#assertUsable()
+    const stream = this.#client.query(copyTo(sql))
+    return { stream, rows: () => stream.rowCount }
+  }
+
+  /** COPY … FROM STDIN. `rows()` is what the server says it took; it is valid once the stream has finished. */
+  copyIn(sql: string): { stream: Writable; rows: () => number } {
+    this.#assertUsable()
+    const stream = this.#client.query(copyFrom(sql))
+    return { stream, rows: () => stream.rowCount }
+  }
+
+  async begin(mode: Mode): Promise<void> {
+    await this.script(beginSql(mode, this.#major))
+  }
+
+  /**
+   * Runs `body` in a transaction. A failure of the body rolls back; a failure of COMMIT itself is a CommitUnknown
+   * where the connection broke, because the server may have committed.
+   */
+  async transaction<T>(mode: Mode, body: () => Promise<T>): Promise<T> {
+    await this.begin(mode)
+    let result: T
+    try {
+      result = await body()
+    } catch (error) {
+      await this.#rollback()
+      throw error
+    }
+    await this.commit()
+    return result
+  }
+
+  async commit(): Promise<void> {
+    let command: string
+    try {
+      command = (await this.#watched(this.#client.query('COMMIT'))).command
+    } catch (error) {
+      if (error instanceof pg.DatabaseError && !this.broken) throw error
+      throw new CommitUnknown('The connection broke while a COMMIT was under way.', { cause: error })
+    }
+    // A transaction that had failed answers COMMIT with ROLLBACK and no error.
+    if (command !== 'COMMIT') throw new AppError('internal', `The server answered COMMIT with ${command}.`)
+  }
+
+  async #rollback(): Promise<void> {
+    if (this.broken) return
+    try {
+      await this.script('ROLLBACK')
+    } catch (error) {
+      this.destroy(toAppError(error, 'rolling back'))
+    }
+  }
+
+  /** Asks the server to end the statement that runs here. Safe at any time; does nothing if none runs. */
+  async cancel(): Promise<void> {
+    await using other = await Connection.open(this.endpoint)
+    await other.query('SELECT pg_cancel_backend($1)', [this.pid])
+  }
+
+  async probe(): Promise<'working' | 'waiting' | 'gone'> {
+    const patience = Math.min(this.endpoint.connectTimeoutMs, 5_000)
+    await using other = await Connection.open({ ...this.endpoint, connectTimeoutMs: patience })
+    const timer = setTimeout(() => {
+      other.destroy(new AppError('connection_timeout', 'The server does not answer.'))
+    }, patience)
+    try {
+      const [row] = await other.#plain(
+        `SELECT state, coalesce(wait_event_type, '') FROM pg_catalog.pg_stat_activity WHERE pid = $1`,
+        [this.pid],
+      )
+      if (row === undefined) return 'gone'
+      return row[0] === 'active' && row[1] !== 'Client' ? 'working' : 'waiting'
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  async #plain(text: string, values: unknown[]): Promise<TextRow[]> {
+    return (await this.#client.query<TextRow>({ text, values, rowMode: 'array' })).rows
+  }
+
+  destroy(error: AppError): void {
+    this.#broken ??= error
+    this.#client.connection.stream.destroy(error)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.broken) {
+      this.#client.connection.stream.destroy()
+      return
+    }
+    this.#broken = new AppError('internal', 'The connection was used after it was closed.')
+    await Promise.race([this.#client.end().catch(() => {}), afterGrace(this.#client)])
+  }
+
+  async #watched<T>(work: Promise<T>): Promise<T> {
+    try {
+      return await watch([this], work)
+    } catch (error) {
+      if (error instanceof pg.DatabaseError && this.#broken === null && !isFatal(error)) throw error
+      this.#broken ??= toAppError(error, 'talking to the server')
+      throw error instanceof pg.DatabaseError ? error : this.#broken
+    }
+  }
+
+  #assertUsable(): void {
+    if (this.#broken) throw this.#broken
+  }
+}
+
+/** A session that does not say goodbye within this is cut. */
+const GRACE_MS = 2_000
+
+function afterGrace(client: pg.Client): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => {
+      client.connection.stream.destroy()
+      resolve()
+    }, GRACE_MS)
+    timer.unref()
+  })
+}
+
+/** Errors after which the server closes the session by itself. */
+function isFatal(error: pg.DatabaseError): boolean {
+  return error.severity === 'FATAL' || error.severity === 'PANIC'
+}
+
+function isStarted(client: unknown): client is { processID?: number } {
+  return typeof client === 'object' && client !== null && 'processID' in client
+}
+
+function tlsOptions(endpoint: Endpoint): ConnectionOptions | false {
+  const { ssl, ca, host } = endpoint
+  if (ssl === 'disable') return false
+  const trust = ca === null ? {} : { ca }
+  if (ssl === 'prefer' || (ssl === 'require' && ca === null)) return { rejectUnauthorized: false }
+  // As in libpq, a root certificate makes `require` verify the chain.
+  if (ssl === 'verify-ca' || ssl === 'require') return { ...trust, checkServerIdentity: () => undefined }
+  return { ...trust, checkServerIdentity: (_name, certificate) => checkServerIdentity(host, certificate) }
+}

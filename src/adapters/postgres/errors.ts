@@ -1,0 +1,124 @@
+import pg from 'pg'
+import { AppError, type ErrorCode } from '#model/errors.ts'
+import { toError } from '#lib/assert.ts'
+import { RowsRefused } from '#adapters/adapter.ts'
+
+/** SQLSTATEs after which the same batch may well succeed on the same or a new connection. */
+const TRANSIENT = new Set([
+  '40001',
+  '40P01',
+  '55P03',
+  '57014',
+  '57P01',
+  '57P02',
+  '57P03',
+  '53300',
+  '53400',
+  '25P03',
+  '25P04',
+])
+
+const BY_STATE: Readonly<Record<string, ErrorCode>> = {
+  '28000': 'authentication_failed',
+  '28P01': 'authentication_failed',
+  '3D000': 'database_not_found',
+  '42501': 'missing_privilege',
+  '53100': 'disk_full',
+  '53200': 'server_unavailable',
+  '53300': 'server_unavailable',
+  '57P01': 'connection_lost',
+  '57P02': 'connection_lost',
+  '57P03': 'server_unavailable',
+  '57P05': 'connection_lost',
+  '25006': 'read_only_server',
+  '42P01': 'schema_changed',
+  '42703': 'schema_changed',
+}
+
+const BY_SYSTEM_CODE: Readonly<Record<string, ErrorCode>> = {
+  ENOTFOUND: 'host_not_found',
+  EAI_AGAIN: 'host_not_found',
+  ECONNREFUSED: 'connection_refused',
+  ENOENT: 'connection_refused',
+  EHOSTUNREACH: 'connection_refused',
+  ENETUNREACH: 'connection_refused',
+  ETIMEDOUT: 'connection_timeout',
+  ECONNRESET: 'connection_lost',
+  EPIPE: 'connection_lost',
+}
+
+const TLS_CODES = /^(CERT_|ERR_TLS|ERR_SSL|UNABLE_TO|SELF_SIGNED|DEPTH_ZERO|EPROTO|HOSTNAME_MISMATCH)/
+
+/** The server's SQLSTATE of an error, where it has one. */
+export function sqlStateOf(error: unknown): string | null {
+  return error instanceof pg.DatabaseError ? (error.code ?? null) : null
+}
+
+export function isTransient(error: unknown): boolean {
+  if (error instanceof AppError) return error.retry === 'later'
+  const state = sqlStateOf(error)
+  return state !== null && (TRANSIENT.has(state) || state.startsWith('08'))
+}
+
+/** Whether the server refused rows for their contents, so that halving the batch helps. */
+export function asRowsRefused(error: unknown): RowsRefused | null {
+  if (!(error instanceof pg.DatabaseError) || error.code === undefined) return null
+  const rowFault =
+    error.code.startsWith('22') || error.code.startsWith('23') || error.code === 'P0001' || error.code === '44000'
+  if (!rowFault) return null
+  const detail = error.detail ? ` ${error.detail}` : ''
+  return new RowsRefused(error.code, `${error.message}.${detail}`, {
+    orderMatters: error.code === '23505' || error.code === '23503' || error.code === '23P01',
+    cause: error,
+  })
+}
+
+/**
+ * Turns whatever the driver threw into an AppError: `doing` says what was under way, in words that end the sentence
+ * "while …".
+ */
+export function toAppError(thrown: unknown, doing: string): AppError {
+  if (thrown instanceof AppError) return thrown
+  const error = toError(thrown)
+  if (error instanceof pg.DatabaseError) return fromDatabase(error, doing)
+  const code = systemCode(error)
+  const message = `${error.message} (while ${doing})`
+  if (code !== null && TLS_CODES.test(code)) return new AppError('tls_failed', message, { cause: error })
+  const known = code === null ? undefined : BY_SYSTEM_CODE[code]
+  if (known !== undefined) return new AppError(known, message, { cause: error })
+  if (/does not support SSL/i.test(error.message)) {
+    return new AppError('tls_failed', `The server offers no TLS (while ${doing})`, {
+      hint: 'Switch TLS on in the server, or choose sslmode=disable knowingly.',
+      cause: error,
+    })
+  }
+  if (/timeout expired|timeout exceeded/i.test(error.message)) {
+    return new AppError('connection_timeout', message, { cause: error })
+  }
+  if (/terminated|closed|not queryable|ended/i.test(error.message)) {
+    return new AppError('connection_lost', message, { cause: error })
+  }
+  return new AppError('internal', message, { cause: error })
+}
+
+function fromDatabase(error: pg.DatabaseError, doing: string): AppError {
+  const state = error.code ?? ''
+  const message = `${error.message} (SQLSTATE ${state}, while ${doing})`
+  if (state === '42501' && /row-level security/i.test(error.message)) {
+    return new AppError('row_level_security', message, { cause: error })
+  }
+  if (state === '08P01' && /unsupported startup parameter/i.test(error.message)) {
+    return new AppError('pooler_not_supported', message, { cause: error })
+  }
+  const code = BY_STATE[state] ?? (state.startsWith('08') ? 'connection_lost' : 'database_error')
+  return new AppError(code, message, { cause: error, ...(TRANSIENT.has(state) ? { retry: 'later' as const } : {}) })
+}
+
+function systemCode(error: Error): string | null {
+  const code: unknown = 'code' in error ? error.code : undefined
+  if (typeof code === 'string') return code
+  if (error instanceof AggregateError) {
+    for (const inner of error.errors) if (inner instanceof Error) return systemCode(inner)
+  }
+  return null
+}

@@ -1,0 +1,277 @@
+import type { BucketDigest, Bucketing, KeyFingerprint, Scan, SequenceState } from '#adapters/adapter.ts'
+import { must } from '#lib/assert.ts'
+import type { Key } from '#model/change.ts'
+import type { Row } from '#model/value.ts'
+import type { Connection, TextRow } from './connection.ts'
+import type { PgTable } from './introspect.ts'
+import { fingerprintOf, quote, quoteTable, xorSql } from './sql.ts'
+import { baselineTable } from './state.ts'
+import { keyParameters, TableSql } from './table-sql.ts'
+
+/** How long a slice should take. Short slices let other work of the server pass, and show progress. */
+const SLICE_MS = 500
+const FIRST_SLICE_PAGES = 2_048
+/** Keys in one statement: enough that the round trip does not matter, few enough to plan and send quickly. */
+const KEYS_PER_QUERY = 5_000
+/** Beyond this share of bad buckets one pass over the table is cheaper than a range scan for each. */
+const RANGE_SCAN_SHARE = 0.2
+
+/** Ranges of a table that one statement reads: heap blocks where the server can seek to them, else the whole. */
+interface Slice {
+  readonly from: string
+  readonly where: string
+  readonly pages: number
+}
+
+/**
+ * The difference pass (DESIGN 8.4): count, xor and sum of the row fingerprints per bucket, by GROUP BY inside the
+ * server, in slices of heap blocks whose size follows the clock. Slices add up because all three are commutative.
+ */
+export async function* readDigests(
+  connection: Connection,
+  sql: TableSql,
+  bucketing: Bucketing,
+): AsyncGenerator<readonly BucketDigest[]> {
+  const slicer = new Slicer(sql, connection.major)
+  for (let slice = slicer.next(); slice !== null; slice = slicer.next()) {
+    const started = performance.now()
+    const rows = await connection.query(
+      `SELECT b, count(*), ${xorSql('h', connection.major)}, sum(h)
+       FROM (SELECT ${sql.bucket(bucketing)} AS b, ${sql.fingerprint} AS h
+             FROM ${slice.from} t ${slice.where} OFFSET 0) x GROUP BY b`,
+    )
+    const digests = rows.map(toBucketDigest)
+    const examined = digests.reduce((sum, { digest }) => sum + digest.count, 0)
+    // Buckets that are touched by few rows each cost more to send than to compute: then take larger slices.
+    slicer.adapt(performance.now() - started, examined, rows.length * 4 > examined)
+    yield digests
+  }
+}
+
+/** Walks the heaps of a table in slices. One slice for the whole where there is nothing to seek by. */
+class Slicer {
+  readonly #heaps: readonly { from: string; pages: number }[]
+  readonly #seekable: boolean
+  #heap = 0
+  #page = 0
+  #size = FIRST_SLICE_PAGES
+
+  constructor(sql: TableSql, major: number) {
+    const { heaps, schema } = sql.table
+    // TID range scans came with 14; before it a range of blocks would read the whole heap each time.
+    this.#seekable = heaps.length > 0 && (major >= 14 || schema.kind === 'partitioned')
+    this.#heaps = this.#seekable
+      ? heaps.map((heap) => ({ from: `ONLY ${quoteTable(heap.ref)}`, pages: major >= 14 ? heap.pages : 0 }))
+      : [{ from: sql.from, pages: 0 }]
+  }
+
+  next(): Slice | null {
+    const heap = this.#heaps[this.#heap]
+    if (heap === undefined) return null
+    const first = this.#page
+    const end = first + this.#size
+    const last = end >= heap.pages
+    this.#page = last ? 0 : end
+    if (last) this.#heap += 1
+    // The last slice has no upper end: the heap may have grown since its pages were counted.
+    const bounds = [
+      ...(first > 0 ? [`t.ctid >= '(${first},0)'::tid`] : []),
+      ...(last ? [] : [`t.ctid < '(${end},0)'::tid`]),
+    ]
+    return {
+      from: heap.from,
+      where: bounds.length === 0 ? '' : `WHERE ${bounds.join(' AND ')}`,
+      pages: this.#size,
+    }
+  }
+
+  adapt(ms: number, rows: number, tooFine: boolean): void {
+    if (rows === 0) return
+    const factor = Math.min(4, Math.max(0.25, SLICE_MS / Math.max(ms, 1)))
+    this.#size = Math.max(64, Math.round(this.#size * (tooFine ? Math.max(2, factor) : factor)))
+  }
+}
+
+function toBucketDigest(row: TextRow): BucketDigest {
+  return {
+    bucket: Number(row[0]),
+    digest: {
+      count: Number(row[1]),
+      xor: BigInt(must(row[2], 'xor')),
+      sum: BigInt.asIntN(64, BigInt(must(row[3], 'sum'))),
+    },
+  }
+}
+
+/** Keys and fingerprints of the rows in some buckets, ordered by bucket. */
+export async function* readKeys(
+  connection: Connection,
+  sql: TableSql,
+  { bucketing, buckets }: { bucketing: Bucketing; buckets: readonly number[] | 'all' },
+): AsyncGenerator<KeyFingerprint> {
+  const { scan } = sql
+  const selection = bucketSelection(sql, bucketing, buckets)
+  const statement = `
+    SELECT x.b, ${fingerprintOf('x.r', scan.algorithm)}, pg_catalog.octet_length(x.r), ${keyNames(scan, 'x')}
+    FROM (SELECT ${sql.bucket(bucketing)} AS b, ${sql.hashed} AS r, ${keyAliases(sql)}
+          FROM ${selection.from} OFFSET 0) x
+    ORDER BY x.b`
+  for await (const row of connection.stream(statement, selection.parameters)) yield toKeyFingerprint(row)
+}
+
+/** How the rows of the buckets are found: by index ranges where they are few and the key allows, else by a pass. */
+function bucketSelection(
+  sql: TableSql,
+  bucketing: Bucketing,
+  buckets: readonly number[] | 'all',
+): { from: string; parameters: unknown[] } {
+  if (buckets === 'all') return { from: `${sql.from} t`, parameters: [] }
+  if (bucketing.by === 'key range' && buckets.length <= bucketing.count * RANGE_SCAN_SHARE) {
+    const ranges = keyRanges(bucketing, buckets)
+    const key = sql.keyExpressions[0]
+    return {
+      // A subquery per range, kept apart by OFFSET 0, so that each is an index range scan.
+      from: `unnest($1::int8[], $2::int8[]) AS range(lo, hi) CROSS JOIN LATERAL (
+               SELECT * FROM ${sql.from} t WHERE ${key} >= range.lo AND ${key} <= range.hi OFFSET 0) t`,
+      parameters: [ranges.map((range) => range.lo), ranges.map((range) => range.hi)],
+    }
+  }
+  return { from: `${sql.from} t WHERE ${sql.bucket(bucketing)} = ANY($1::int8[])`, parameters: [buckets] }
+}
+
+const INT8_MIN = -(2n ** 63n)
+const INT8_MAX = 2n ** 63n - 1n
+
+/** Inclusive key ranges of buckets, neighbours joined. The first and the last bucket are open at their outer end. */
+function keyRanges(
+  bucketing: Extract<Bucketing, { by: 'key range' }>,
+  buckets: readonly number[],
+): { lo: bigint; hi: bigint }[] {
+  const ranges: { lo: bigint; hi: bigint; last: number }[] = []
+  for (const bucket of [...buckets].sort((a, b) => a - b)) {
+    const lo = bucket === 0 ? INT8_MIN : bucketing.start + BigInt(bucket) * bucketing.width
+    const hi = bucket === bucketing.count - 1 ? INT8_MAX : bucketing.start + BigInt(bucket + 1) * bucketing.width - 1n
+    const previous = ranges.at(-1)
+    if (previous?.last === bucket - 1) ranges.splice(-1, 1, { lo: previous.lo, hi, last: bucket })
+    else ranges.push({ lo, hi, last: bucket })
+  }
+  return ranges
+}
+
+/** The rows that these keys have, and their fingerprints where asked for. */
+export async function readRows(connection: Connection, sql: TableSql, keys: readonly Key[]): Promise<Row[]> {
+  const rows: Row[] = []
+  for (const part of chunks(keys, KEYS_PER_QUERY)) {
+    const found = await connection.query(
+      `SELECT ${sql.expressions.join(', ')} FROM ${sql.keysFrom(1)} JOIN ${sql.from} t ON ${sql.keyEquals('k.k')}`,
+      keyParameters(part, sql.scan.keyLength),
+    )
+    for (const row of found) rows.push(row)
+  }
+  return rows
+}
+
+export async function readFingerprints(
+  connection: Connection,
+  sql: TableSql,
+  keys: readonly Key[],
+): Promise<KeyFingerprint[]> {
+  const { scan } = sql
+  const fingerprints: KeyFingerprint[] = []
+  for (const part of chunks(keys, KEYS_PER_QUERY)) {
+    const found = await connection.query(
+      `SELECT 0, ${fingerprintOf('x.r', scan.algorithm)}, pg_catalog.octet_length(x.r), ${keyNames(scan, 'x')}
+       FROM (SELECT ${sql.hashed} AS r, ${keyAliases(sql)}
+             FROM ${sql.keysFrom(1)} JOIN ${sql.from} t ON ${sql.keyEquals('k.k')} OFFSET 0) x`,
+      keyParameters(part, scan.keyLength),
+    )
+    for (const row of found) fingerprints.push(toKeyFingerprint(row))
+  }
+  return fingerprints
+}
+
+function toKeyFingerprint(row: TextRow): KeyFingerprint {
+  const [bucket, fingerprint, bytes, ...key] = row
+  return {
+    bucket: Number(bucket),
+    fingerprint: BigInt(must(fingerprint, 'fingerprint')),
+    bytes: Number(bytes),
+    key,
+  }
+}
+
+function keyAliases(sql: TableSql): string {
+  return sql.keyExpressions.map((expression, i) => `${expression} AS k${i}`).join(', ')
+}
+
+function keyNames(scan: Scan, alias: string): string {
+  return Array.from({ length: scan.keyLength }, (_, i) => `${alias}.k${i}`).join(', ')
+}
+
+export async function readKeyFaults(
+  connection: Connection,
+  sql: TableSql,
+): Promise<{ nulls: number; duplicates: number; sample: Key | null }> {
+  const key = sql.keyExpressions
+  const isNull = key.map((expression) => `${expression} IS NULL`).join(' OR ')
+  const [nulls] = await connection.query(`SELECT count(*) FROM ${sql.from} t WHERE ${isNull}`)
+  const duplicates = await connection.query(
+    `SELECT count(*) OVER (), ${key.join(', ')} FROM ${sql.from} t WHERE NOT (${isNull})
+     GROUP BY ${key.join(', ')} HAVING count(*) > 1 LIMIT 1`,
+  )
+  const [first] = duplicates
+  return {
+    nulls: Number(nulls?.[0] ?? 0),
+    duplicates: Number(first?.[0] ?? 0),
+    sample: first === undefined ? null : first.slice(1),
+  }
+}
+
+export async function readKeyBounds(
+  connection: Connection,
+  table: PgTable,
+  column: string,
+): Promise<{ min: bigint; max: bigint } | null> {
+  const sql = new TableSql(
+    { table: table.schema.ref, columns: [{ name: column, form: 'own' }], keyLength: 1, algorithm: 'md5' },
+    table,
+  )
+  const [row] = await connection.query(`SELECT min(t.${quote(column)}), max(t.${quote(column)}) FROM ${sql.from} t`)
+  const [min, max] = row ?? []
+  return min && max ? { min: BigInt(min), max: BigInt(max) } : null
+}
+
+/** Where the sequences that feed a table's columns stand. The names come quoted from the catalogue. */
+export async function readSequences(connection: Connection, table: PgTable): Promise<SequenceState[]> {
+  const states: SequenceState[] = []
+  for (const column of table.schema.columns) {
+    if (column.sequence === null) continue
+    const [row] = await connection.query(`SELECT last_value, is_called FROM ${column.sequence}`)
+    if (row?.[0]) states.push({ column: column.name, lastValue: BigInt(row[0]), called: row[1] === 't' })
+  }
+  return states
+}
+
+/** Which of these keys the baseline of a mapping holds, as JSON; none where there is no baseline. */
+export async function readOwned(
+  connection: Connection,
+  sql: TableSql,
+  { mappingId, keys }: { mappingId: string; keys: readonly Key[] },
+): Promise<ReadonlySet<string>> {
+  const baseline = baselineTable(mappingId)
+  const [exists] = await connection.query('SELECT pg_catalog.to_regclass($1)', [baseline])
+  const owned = new Set<string>()
+  if (!exists?.[0]) return owned
+  for (const part of chunks(keys, KEYS_PER_QUERY)) {
+    const rows = await connection.query(
+      `SELECT k.n FROM ${sql.keysFrom(1)} JOIN ${baseline} b ON ${sql.matches('b.k', 'k.k')}`,
+      keyParameters(part, sql.scan.keyLength),
+    )
+    for (const [n] of rows) owned.add(JSON.stringify(part[Number(n) - 1]))
+  }
+  return owned
+}
+
+function* chunks<T>(items: readonly T[], size: number): Generator<readonly T[]> {
+  for (let start = 0; start < items.length; start += size) yield items.slice(start, start + size)
+}

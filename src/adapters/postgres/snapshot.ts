@@ -1,0 +1,145 @@
+import { abortReason } from '#lib/clock.ts'
+import { AppError } from '#model/errors.ts'
+import type { Position } from '#model/position.ts'
+import { Connection } from './connection.ts'
+import type { Endpoint } from './endpoint.ts'
+import { toAppError } from './errors.ts'
+
+/**
+ * One moment of a database, seen over several connections. The first connection exports its snapshot and is held until
+ * the end; the others import it. All of them are in READ ONLY transactions, on a direct connection in a read-only
+ * session as well.
+ */
+export class SharedSnapshot implements AsyncDisposable {
+  readonly position: Position
+  readonly id: string | null
+  readonly major: number
+  readonly #endpoint: Endpoint
+  readonly #signal: AbortSignal
+  readonly #limit: number
+  readonly #pooled: boolean
+  readonly #all: Connection[]
+  readonly #idle: Connection[]
+  readonly #waiting: ((connection: Connection | Error) => void)[] = []
+  #opening = 0
+  readonly #onAbort: () => void
+
+  private constructor(
+    first: Connection,
+    facts: { position: Position; id: string | null },
+    options: { endpoint: Endpoint; connections: number; pooled: boolean; signal: AbortSignal },
+  ) {
+    this.position = facts.position
+    this.id = facts.id
+    this.major = first.major
+    this.#endpoint = options.endpoint
+    this.#signal = options.signal
+    // Where a snapshot cannot be exported, the one connection does all the reading.
+    this.#limit = facts.id === null ? 1 : Math.max(1, options.connections)
+    this.#pooled = options.pooled
+    this.#all = [first]
+    this.#idle = [first]
+    this.#onAbort = () => {
+      const reason = toAppError(abortReason(options.signal), 'reading')
+      for (const connection of this.#all) connection.destroy(reason)
+    }
+    options.signal.addEventListener('abort', this.#onAbort, { once: true })
+  }
+
+  static async open(
+    endpoint: Endpoint,
+    options: { connections: number; pooled: boolean; signal: AbortSignal },
+  ): Promise<SharedSnapshot> {
+    const first = await openReading(endpoint, options.pooled, options.signal)
+    try {
+      await first.begin('read snapshot')
+      const id = await exportSnapshot(first)
+      const [row] = await first.query(POSITION)
+      const position = { order: lsnOrder(row?.[0] ?? '0/0'), label: `lsn ${row?.[0]}, snapshot ${row?.[1]}` }
+      return new SharedSnapshot(first, { position, id }, { ...options, endpoint })
+    } catch (error) {
+      await first[Symbol.asyncDispose]()
+      throw toAppError(error, 'opening a snapshot')
+    }
+  }
+
+  /** Runs `body` with a connection of the snapshot to itself. */
+  async use<T>(body: (connection: Connection) => Promise<T>): Promise<T> {
+    const connection = await this.acquire()
+    try {
+      return await body(connection)
+    } catch (error) {
+      throw toAppError(error, 'reading')
+    } finally {
+      this.release(connection)
+    }
+  }
+
+  /** Takes a connection out; `release` must follow. Waits where all are in use. */
+  async acquire(): Promise<Connection> {
+    if (this.#signal.aborted) throw abortReason(this.#signal)
+    const idle = this.#idle.pop()
+    if (idle !== undefined) return idle
+    if (this.#all.length + this.#opening < this.#limit) return this.#import()
+    return new Promise((resolve, reject) => {
+      this.#waiting.push((connection) => (connection instanceof Error ? reject(connection) : resolve(connection)))
+    })
+  }
+
+  release(connection: Connection): void {
+    // A broken connection would fail every later reader: they are told at once instead.
+    const next = this.#waiting.shift()
+    if (next) next(connection)
+    else this.#idle.push(connection)
+  }
+
+  async #import(): Promise<Connection> {
+    this.#opening += 1
+    try {
+      const connection = await openReading(this.#endpoint, this.#pooled, this.#signal)
+      this.#all.push(connection)
+      await connection.begin('read snapshot')
+      await connection.script(`SET TRANSACTION SNAPSHOT '${this.id}'`)
+      return connection
+    } finally {
+      this.#opening -= 1
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#signal.removeEventListener('abort', this.#onAbort)
+    const closed = new AppError('internal', 'The snapshot was used after it was closed.')
+    for (const waiting of this.#waiting.splice(0)) waiting(closed)
+    await Promise.all(this.#all.map((connection) => connection[Symbol.asyncDispose]()))
+  }
+}
+
+const POSITION = `
+  SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn()
+              ELSE pg_catalog.pg_current_wal_lsn() END, pg_catalog.pg_current_snapshot()`
+
+/** A session for reading: read-only by itself where it is ours alone (through a pooler each transaction says so). */
+async function openReading(endpoint: Endpoint, pooled: boolean, signal: AbortSignal): Promise<Connection> {
+  const connection = await Connection.open(endpoint, signal)
+  if (!pooled) await connection.script('SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY')
+  return connection
+}
+
+/** Exports the snapshot of the open transaction; null where the server cannot (then one connection does all the reading). */
+async function exportSnapshot(connection: Connection): Promise<string | null> {
+  try {
+    const [row] = await connection.query('SELECT pg_catalog.pg_export_snapshot()')
+    return row?.[0] ?? null
+  } catch (error) {
+    if (connection.broken) throw error
+    await connection.script('ROLLBACK')
+    await connection.begin('read snapshot')
+    return null
+  }
+}
+
+/** An LSN `X/Y` as 16 hex digits, so that plain string order is log order. */
+function lsnOrder(lsn: string): string {
+  const [high = '0', low = '0'] = lsn.split('/')
+  return high.padStart(8, '0') + low.padStart(8, '0')
+}

@@ -1,0 +1,213 @@
+import type { Claim, CommittedCounts, MappingIdentity, StatePhase } from '#adapters/adapter.ts'
+import { failpoint } from '#lib/failpoint.ts'
+import { must } from '#lib/assert.ts'
+import { AppError } from '#model/errors.ts'
+import type { Connection, TextRow } from './connection.ts'
+import { quote } from './sql.ts'
+
+/**
+ * The schema `syncline` in the target: what a sync knows of itself, committed with the rows that it is about.
+ * `state` has a row per table mapping with the epoch, the phase and the counters of the current job; `batch` has a row
+ * per committed batch of that job; `baseline_…` has a row per row in step. Everything a kill could tear apart is in one
+ * transaction with the rows (invariants 1, 2 and 8).
+ */
+const VERSION = 1
+
+/** Held while the schema is made, so that two first runs do not collide. */
+const SCHEMA_LOCK = 7_359_204_881
+
+const SCHEMA = [
+  'CREATE SCHEMA IF NOT EXISTS syncline',
+  'CREATE TABLE IF NOT EXISTS syncline.meta (version int4 NOT NULL)',
+  `CREATE TABLE IF NOT EXISTS syncline.state (
+     mapping_id text PRIMARY KEY, job_id text NOT NULL, epoch int8 NOT NULL, phase text NOT NULL,
+     source text NOT NULL, target_schema text NOT NULL, target_table text NOT NULL, mapping_hash text NOT NULL,
+     inserted int8 NOT NULL DEFAULT 0, updated int8 NOT NULL DEFAULT 0, deleted int8 NOT NULL DEFAULT 0,
+     batches int8 NOT NULL DEFAULT 0, position text, baseline_complete bool NOT NULL DEFAULT false,
+     verified_at timestamptz, updated_at timestamptz NOT NULL DEFAULT pg_catalog.now())`,
+  `CREATE TABLE IF NOT EXISTS syncline.batch (
+     mapping_id text NOT NULL REFERENCES syncline.state ON DELETE CASCADE, job_id text NOT NULL, batch int8 NOT NULL,
+     epoch int8 NOT NULL, kind text NOT NULL, label text NOT NULL,
+     inserted int8 NOT NULL, updated int8 NOT NULL, deleted int8 NOT NULL,
+     committed_at timestamptz NOT NULL DEFAULT pg_catalog.now(), PRIMARY KEY (mapping_id, job_id, batch))`,
+  `INSERT INTO syncline.meta SELECT ${VERSION} WHERE NOT EXISTS (SELECT FROM syncline.meta)`,
+]
+
+export function baselineTable(mappingId: string): string {
+  return `syncline.${quote(`baseline_${mappingId}`)}`
+}
+
+/** Creates the schema where it is missing. @throws AppError `state_too_new`, or `missing_privilege` with the GRANT */
+export async function ensureStateSchema(connection: Connection): Promise<void> {
+  await connection.transaction('write', async () => {
+    await connection.query('SELECT pg_catalog.pg_advisory_xact_lock($1)', [SCHEMA_LOCK])
+    const [found] = await connection.query(`SELECT pg_catalog.to_regclass('syncline.meta')`)
+    if (!found?.[0]) {
+      const [right] = await connection.query(
+        `SELECT pg_catalog.has_database_privilege(current_database(), 'CREATE') OR EXISTS
+           (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'syncline'), current_database(), current_user`,
+      )
+      if (right?.[0] !== 't') {
+        throw new AppError(
+          'missing_privilege',
+          `The role ${right?.[2]} may not create the schema syncline, where the state of the sync is kept.`,
+          {
+            hint: `GRANT CREATE ON DATABASE ${quote(right?.[1] ?? '')} TO ${quote(right?.[2] ?? '')};`,
+          },
+        )
+      }
+      for (const statement of SCHEMA) await connection.query(statement)
+    }
+    const [version] = await connection.query('SELECT max(version) FROM syncline.meta')
+    if (Number(version?.[0]) > VERSION) {
+      throw new AppError(
+        'state_too_new',
+        `The schema syncline in the target has version ${version?.[0]}; this program knows ${VERSION}.`,
+      )
+    }
+  })
+}
+
+const STATE_COLUMNS = `mapping_id, job_id, epoch, phase, inserted, updated, deleted, batches, baseline_complete,
+  extract(epoch FROM pg_catalog.now() - verified_at)::int8`
+
+/**
+ * Takes over the mappings for a run. An unfinished job is gone on with: its id, its counters and its phase are kept; a
+ * finished one makes way for `jobId`. Either way the epoch moves, and whoever held the old one can commit no more.
+ */
+export async function claimMappings(
+  connection: Connection,
+  mappings: readonly MappingIdentity[],
+  jobId: string,
+): Promise<Claim[]> {
+  return connection.transaction('write', async () => {
+    const ids = [mappings.map((mapping) => mapping.mappingId)]
+    const before = await connection.query(
+      `SELECT ${STATE_COLUMNS} FROM syncline.state WHERE mapping_id = ANY($1) ORDER BY mapping_id FOR UPDATE`,
+      ids,
+    )
+    const unfinished = before.find((row) => row[3] !== 'done')
+    const job = unfinished?.[1] ?? jobId
+    const claims: Claim[] = []
+    for (const mapping of mappings) {
+      const row = before.find((state) => state[0] === mapping.mappingId)
+      const goesOn = row !== undefined && row[3] !== 'done' && row[1] === job
+      claims.push(await claimOne(connection, mapping, { job, row, goesOn }))
+    }
+    return claims
+  })
+}
+
+async function claimOne(
+  connection: Connection,
+  mapping: MappingIdentity,
+  { job, row, goesOn }: { job: string; row: TextRow | undefined; goesOn: boolean },
+): Promise<Claim> {
+  const { mappingId, target } = mapping
+  if (!goesOn) await connection.query('DELETE FROM syncline.batch WHERE mapping_id = $1', [mappingId])
+  const reset = goesOn ? '' : `, phase = 'new', inserted = 0, updated = 0, deleted = 0, batches = 0`
+  const keepsBaseline = mapping.baseline && row?.[8] === 't'
+  const [state] = await connection.query(
+    `INSERT INTO syncline.state AS s (mapping_id, job_id, epoch, phase, source, target_schema, target_table, mapping_hash)
+     VALUES ($1, $2, 1, 'new', $3, $4, $5, $6)
+     ON CONFLICT (mapping_id) DO UPDATE SET job_id = $2, epoch = s.epoch + 1, baseline_complete = $7,
+       updated_at = pg_catalog.now()${reset}
+     RETURNING ${STATE_COLUMNS}`,
+    [mappingId, job, mapping.source, target.schema, target.name, mapping.mappingHash, keepsBaseline],
+  )
+  return toClaim(must(state, 'the state of a mapping'))
+}
+
+function toClaim(row: TextRow): Claim {
+  return {
+    mappingId: row[0] ?? '',
+    jobId: row[1] ?? '',
+    epoch: BigInt(row[2] ?? '0'),
+    phase: toPhase(row[3]),
+    committed: {
+      inserted: Number(row[4]),
+      updated: Number(row[5]),
+      deleted: Number(row[6]),
+      batches: Number(row[7]),
+    },
+    baselineComplete: row[8] === 't',
+    verifiedSecondsAgo: row[9] === null || row[9] === undefined ? null : Number(row[9]),
+  }
+}
+
+function toPhase(text: string | null | undefined): StatePhase {
+  return text === 'loading' || text === 'applying' || text === 'done' ? text : 'new'
+}
+
+/** What one batch adds to the counters. */
+export interface BatchRecord {
+  readonly kind: 'load' | 'apply' | 'patch'
+  readonly label: string
+  readonly inserted: number
+  readonly updated: number
+  readonly deleted: number
+}
+
+/**
+ * The last statement of every batch: counters, batch record and the test of the epoch, in the transaction of the rows.
+ * @returns the number of the batch
+ * @throws AppError `stale_epoch`: then nothing of the transaction may be committed
+ */
+export async function recordBatch(connection: Connection, claim: Claim, record: BatchRecord): Promise<number> {
+  failpoint('batch.record')
+  const [row] = await connection.query(
+    `WITH mine AS (
+       UPDATE syncline.state SET batches = batches + 1, inserted = inserted + $4, updated = updated + $5,
+              deleted = deleted + $6, updated_at = pg_catalog.now()
+       WHERE mapping_id = $1 AND epoch = $3 AND job_id = $2 RETURNING batches)
+     INSERT INTO syncline.batch (mapping_id, job_id, batch, epoch, kind, label, inserted, updated, deleted)
+     SELECT $1, $2, batches, $3, $7, $8, $4, $5, $6 FROM mine RETURNING batch`,
+    [
+      claim.mappingId,
+      claim.jobId,
+      claim.epoch,
+      record.inserted,
+      record.updated,
+      record.deleted,
+      record.kind,
+      record.label,
+    ],
+  )
+  if (row === undefined) throw staleEpoch(claim)
+  return Number(row[0])
+}
+
+/**
+ * Whether a batch whose COMMIT was never answered is in the target (hazard B3). Locking the state row waits for the
+ * lost transaction, which holds that lock until it has ended one way or the other.
+ */
+export async function isCommitted(connection: Connection, claim: Claim, batch: number): Promise<boolean> {
+  return connection.transaction('write', async () => {
+    const state = await connection.query(
+      'SELECT 1 FROM syncline.state WHERE mapping_id = $1 AND epoch = $2 FOR UPDATE',
+      [claim.mappingId, claim.epoch],
+    )
+    if (state.length === 0) throw staleEpoch(claim)
+    const found = await connection.query(
+      'SELECT 1 FROM syncline.batch WHERE mapping_id = $1 AND job_id = $2 AND batch = $3 AND epoch = $4',
+      [claim.mappingId, claim.jobId, batch, claim.epoch],
+    )
+    return found.length > 0
+  })
+}
+
+export async function readCommitted(connection: Connection, claim: Claim): Promise<CommittedCounts> {
+  const [row] = await connection.query(
+    'SELECT inserted, updated, deleted, batches FROM syncline.state WHERE mapping_id = $1 AND epoch = $2',
+    [claim.mappingId, claim.epoch],
+  )
+  if (row === undefined) throw staleEpoch(claim)
+  return { inserted: Number(row[0]), updated: Number(row[1]), deleted: Number(row[2]), batches: Number(row[3]) }
+}
+
+export function staleEpoch(claim: Claim): AppError {
+  return new AppError(
+    'stale_epoch',
+    `Another run has taken over the mapping ${claim.mappingId}; epoch ${claim.epoch} is over.`,
+  )
+}

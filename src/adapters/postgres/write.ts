@@ -1,0 +1,344 @@
+import { pipeline } from 'node:stream/promises'
+import { RowsRefused } from '#adapters/adapter.ts'
+import type {
+  BatchResult,
+  BatchRow,
+  Claim,
+  CommittedCounts,
+  MappingIdentity,
+  RowStream,
+  SequenceState,
+  ServerInfo,
+  Snapshot,
+  StatePhase,
+  WritePlan,
+  Writer,
+} from '#adapters/adapter.ts'
+import { assert, must } from '#lib/assert.ts'
+import { failpoint } from '#lib/failpoint.ts'
+import type { Key } from '#model/change.ts'
+import { AppError } from '#model/errors.ts'
+import type { Position } from '#model/position.ts'
+import { tableName, type TableRef } from '#model/table.ts'
+import type { KnownTables } from './known-tables.ts'
+import { BatchSql } from './batch.ts'
+import { CommitUnknown, Connection } from './connection.ts'
+import type { Endpoint } from './endpoint.ts'
+import { asRowsRefused, toAppError } from './errors.ts'
+import { advanceSequences } from './sequences.ts'
+import { quote, quoteTable } from './sql.ts'
+import {
+  baselineTable,
+  claimMappings,
+  ensureStateSchema,
+  isCommitted,
+  readCommitted,
+  recordBatch,
+  staleEpoch,
+  type BatchRecord,
+} from './state.ts'
+import { formatOption, formatsOf } from './stream.ts'
+import { keyParameters, TableSql } from './table-sql.ts'
+import { watch } from '#adapters/watchdog.ts'
+
+/** How long a new run waits for the sessions of one that was killed to be noticed by the server. */
+const TAKEOVER_MS = 15_000
+
+interface Options {
+  readonly signal: AbortSignal
+  readonly writers: number
+}
+
+/** Everything that writes to a PostgreSQL target. See the contract `Writer`. */
+export class PostgresWriter implements Writer, AsyncDisposable {
+  readonly #endpoint: Endpoint
+  readonly #server: ServerInfo
+  readonly #known: KnownTables
+  readonly #options: Options
+  readonly #idle: Connection[] = []
+  readonly #open = new Set<Connection>()
+  /** Holds the session locks of the claimed mappings, where sessions are ours. */
+  #guard: Connection | null = null
+
+  constructor(endpoint: Endpoint, server: ServerInfo, known: KnownTables, options: Options) {
+    this.#endpoint = endpoint
+    this.#server = server
+    this.#known = known
+    this.#options = options
+    options.signal.addEventListener('abort', () => {
+      for (const connection of this.#open) {
+        connection.destroy(toAppError(options.signal.reason, 'writing'))
+      }
+    })
+  }
+
+  async claim(mappings: readonly MappingIdentity[], jobId: string): Promise<Claim[]> {
+    return this.#use(async (connection) => {
+      await ensureStateSchema(connection)
+      await this.#lockOut(mappings)
+      const claims = await claimMappings(connection, mappings, jobId)
+      for (const mapping of mappings) {
+        if (mapping.baseline) await this.#createBaseline(connection, mapping)
+      }
+      return claims
+    }, 'claiming the mappings')
+  }
+
+  /**
+   * One run at a time, by session locks that end with the process. The epoch would keep a second run from writing
+   * anyway; the lock spares both the surprise. Through a pooler a session is not ours, and the epoch stands alone.
+   */
+  async #lockOut(mappings: readonly MappingIdentity[]): Promise<void> {
+    if (this.#server.pooled || (this.#guard !== null && !this.#guard.broken)) return
+    const guard = await Connection.open(this.#endpoint, this.#options.signal)
+    this.#open.add(guard)
+    this.#guard = guard
+    try {
+      await guard.script(`SET lock_timeout = ${TAKEOVER_MS}`)
+      for (const mapping of mappings.toSorted((a, b) => (a.mappingId < b.mappingId ? -1 : 1))) {
+        await guard.query(`SELECT pg_catalog.pg_advisory_lock(pg_catalog.hashtextextended($1, 0))`, [
+          `syncline ${mapping.mappingId}`,
+        ])
+      }
+    } catch (error) {
+      const failure = toAppError(error, 'waiting for another run')
+      guard.destroy(failure)
+      if (failure.retry === 'later' && failure.code !== 'connection_lost') {
+        throw new AppError('already_running', 'Another run of the same sync is under way.', { cause: error })
+      }
+      throw failure
+    }
+  }
+
+  async #createBaseline(connection: Connection, mapping: MappingIdentity): Promise<void> {
+    const table = this.#known.get(mapping.target)
+    const key = must(mapping.key, 'the key of a mapping with a baseline')
+    const columns = key.map((name, i) => `t.${quote(name)} AS k${i}`)
+    const baseline = baselineTable(mapping.mappingId)
+    await connection.transaction('write', async () => {
+      const [found] = await connection.query('SELECT pg_catalog.to_regclass($1)', [baseline])
+      if (found?.[0]) return
+      await connection.query(
+        `CREATE TABLE ${baseline} AS SELECT ${columns.join(', ')}, 0::int8 AS source_fingerprint, 0::int8 AS target_fingerprint
+         FROM ${new TableSql({ table: mapping.target, columns: [], keyLength: 0, algorithm: 'md5' }, table).from} t WITH NO DATA`,
+      )
+      await connection.query(`ALTER TABLE ${baseline} ADD PRIMARY KEY (${key.map((_, i) => `k${i}`).join(', ')})`)
+    })
+  }
+
+  async maySilenceTriggers(): Promise<boolean> {
+    return this.#use(async (connection) => {
+      try {
+        await connection.transaction('write', () => connection.query('SET LOCAL session_replication_role = replica'))
+        return true
+      } catch (error) {
+        if (connection.broken) throw error
+        return false
+      }
+    }, 'looking at privileges')
+  }
+
+  async apply(
+    claim: Claim,
+    plan: WritePlan,
+    { rows, kind }: { rows: readonly BatchRow[]; kind: 'apply' | 'patch' },
+  ): Promise<BatchResult> {
+    const { scan } = plan
+    const batch = new BatchSql(plan, this.#known.get(scan.table))
+    const moved: BatchRow[] = []
+    const counts = await this.#commitBatch(claim, plan, `writing ${rows.length} rows to ${tableName(scan.table)}`, {
+      record: async (connection) => {
+        moved.length = 0
+        const applied = await batch.apply(connection, claim, rows)
+        for (const index of applied.moved) moved.push(must(rows[index], 'a row of the batch'))
+        // A patch completes rows that were counted when they were inserted.
+        const { inserted, updated, deleted } = kind === 'patch' ? NOTHING : applied
+        return { kind, label: `${rows.length} rows`, inserted, updated, deleted }
+      },
+    })
+    return { committed: counts, moved }
+  }
+
+  copyFormats(plan: WritePlan): string[] {
+    return formatsOf(plan.scan, this.#known.get(plan.scan.table), this.#server.major)
+  }
+
+  async load(
+    claim: Claim,
+    plan: WritePlan,
+    source: { rows: RowStream; format: string; label: string },
+  ): Promise<CommittedCounts> {
+    const { table, columns } = plan.scan
+    const names = columns.map((column) => quote(column.name)).join(', ')
+    return this.#commitBatch(claim, plan, `loading ${tableName(table)}`, {
+      record: async (connection) => {
+        const copy = connection.copyIn(`COPY ${quoteTable(table)} (${names}) FROM STDIN ${formatOption(source.format)}`)
+        await watch([connection, source.rows.connection], pipeline(source.rows.stream, copy.stream))
+        failpoint('load.copied')
+        const inserted = copy.rows()
+        if (inserted !== source.rows.rows()) {
+          throw new AppError(
+            'internal',
+            `The source sent ${source.rows.rows()} rows of ${tableName(table)}, the target took ${inserted}.`,
+          )
+        }
+        return { kind: 'load', label: source.label, inserted, updated: 0, deleted: 0 }
+      },
+    })
+  }
+
+  /** One transaction: the rows, then their record with the test of the epoch, then COMMIT, whose loss is looked into. */
+  async #commitBatch(
+    claim: Claim,
+    plan: WritePlan,
+    doing: string,
+    body: { record: (connection: Connection) => Promise<BatchRecord> },
+  ): Promise<CommittedCounts> {
+    const done: { batch: number; record: BatchRecord } = { batch: 0, record: NO_RECORD }
+    const commit = async (connection: Connection): Promise<CommittedCounts> => {
+      await connection.transaction('write', async () => {
+        // Lost together or kept together: the next synchronous COMMIT makes all of them durable.
+        await connection.script(
+          `SET LOCAL synchronous_commit = off${plan.silenceTriggers ? '; SET LOCAL session_replication_role = replica' : ''}`,
+        )
+        done.record = await body.record(connection)
+        done.batch = await recordBatch(connection, claim, done.record)
+        failpoint('batch.commit')
+      })
+      failpoint('batch.committed')
+      return { ...pick(done.record), batches: 1 }
+    }
+    try {
+      return await this.#use(commit, doing)
+    } catch (error) {
+      if (!(error instanceof CommitUnknown)) throw error
+      if (!(await this.#use((connection) => isCommitted(connection, claim, done.batch), 'asking what a COMMIT did'))) {
+        throw new AppError('connection_lost', `The connection broke while ${doing}; the batch was not committed.`, {
+          cause: error,
+        })
+      }
+      return { ...pick(done.record), batches: 1 }
+    }
+  }
+
+  async runDdl(statement: string): Promise<void> {
+    await this.#use((connection) => connection.transaction('write', () => connection.script(statement)), 'running DDL')
+  }
+
+  async adopt(
+    claim: Claim,
+    plan: WritePlan,
+    { moment, except }: { moment: Snapshot; except: AsyncIterable<readonly Key[]> },
+  ): Promise<number> {
+    const sql = new TableSql(plan.scan, this.#known.get(plan.scan.table))
+    const baseline = baselineTable(claim.mappingId)
+    const keys = Array.from({ length: plan.scan.keyLength }, (_, i) => `k${i}`)
+    return this.#use(async (connection) => {
+      let adopted = 0
+      await connection.transaction('write', async () => {
+        await connection.script(
+          `SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SET TRANSACTION SNAPSHOT '${moment.id}'`,
+        )
+        await connection.query(`DELETE FROM ${baseline}`)
+        adopted = await connection.execute(
+          `INSERT INTO ${baseline} (${keys.join(', ')}, source_fingerprint, target_fingerprint)
+           SELECT ${keys.map((key) => `x.${key}`).join(', ')}, x.f, x.f FROM (
+             SELECT ${plan.scan.columns
+               .slice(0, plan.scan.keyLength)
+               .map((column, i) => `t.${quote(column.name)} AS k${i}`)
+               .join(', ')}, ${sql.fingerprint} AS f FROM ${sql.from} t OFFSET 0) x`,
+        )
+        for await (const some of except) {
+          adopted -= await connection.execute(
+            `DELETE FROM ${baseline} b USING ${sql.keysFrom(1)} WHERE ${sql.matches('b.k', 'k.k')}`,
+            keyParameters(some, plan.scan.keyLength),
+          )
+        }
+        const moved = await connection.execute(
+          'UPDATE syncline.state SET baseline_complete = true WHERE mapping_id = $1 AND epoch = $2',
+          [claim.mappingId, claim.epoch],
+        )
+        if (moved === 0) throw staleEpoch(claim)
+      })
+      return adopted
+    }, 'filling the baseline')
+  }
+
+  async startPhase(claim: Claim, phase: Exclude<StatePhase, 'new' | 'done'>): Promise<void> {
+    await this.#use(async (connection) => {
+      const moved = await connection.transaction('write', () =>
+        connection.execute('UPDATE syncline.state SET phase = $3 WHERE mapping_id = $1 AND epoch = $2', [
+          claim.mappingId,
+          claim.epoch,
+          phase,
+        ]),
+      )
+      if (moved === 0) throw staleEpoch(claim)
+    }, 'entering a phase')
+  }
+
+  async finish(
+    claims: readonly Claim[],
+    facts: { position: Position; verified: readonly string[] },
+  ): Promise<readonly CommittedCounts[]> {
+    return this.#use(async (connection) => {
+      const counts: CommittedCounts[] = []
+      await connection.transaction('write', async () => {
+        for (const claim of claims) {
+          counts.push(await readCommitted(connection, claim))
+          const moved = await connection.execute(
+            `UPDATE syncline.state SET phase = 'done', position = $3, updated_at = pg_catalog.now(),
+               verified_at = CASE WHEN $4::bool THEN pg_catalog.now() ELSE verified_at END
+             WHERE mapping_id = $1 AND epoch = $2`,
+            [claim.mappingId, claim.epoch, facts.position.label, facts.verified.includes(claim.mappingId)],
+          )
+          if (moved === 0) throw staleEpoch(claim)
+        }
+        failpoint('run.finish')
+      })
+      return counts
+    }, 'closing the job')
+  }
+
+  async advanceSequences(table: TableRef, states: readonly SequenceState[]): Promise<number> {
+    return this.#use(
+      (connection) =>
+        connection.transaction('write', () => advanceSequences(connection, this.#known.get(table), states)),
+      `advancing the sequences of ${tableName(table)}`,
+    )
+  }
+
+  /** Runs `body` with a connection to itself; a broken one is not given out again. */
+  async #use<T>(body: (connection: Connection) => Promise<T>, doing: string): Promise<T> {
+    const connection = this.#idle.pop() ?? (await this.#connect())
+    try {
+      return await body(connection)
+    } catch (error) {
+      if (error instanceof CommitUnknown || error instanceof RowsRefused) throw error
+      throw asRowsRefused(error) ?? toAppError(error, doing)
+    } finally {
+      if (connection.broken) this.#open.delete(connection)
+      else this.#idle.push(connection)
+    }
+  }
+
+  async #connect(): Promise<Connection> {
+    const connection = await Connection.open(this.#endpoint, this.#options.signal)
+    this.#open.add(connection)
+    return connection
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    assert(this.#idle.length <= this.#open.size, 'every idle connection is an open one')
+    await Promise.all([...this.#open].map((connection) => connection[Symbol.asyncDispose]()))
+    this.#open.clear()
+    this.#idle.length = 0
+  }
+}
+
+const NO_RECORD: BatchRecord = { kind: 'apply', label: '', inserted: 0, updated: 0, deleted: 0 }
+const NOTHING = { inserted: 0, updated: 0, deleted: 0 }
+
+function pick({ inserted, updated, deleted }: BatchRecord): { inserted: number; updated: number; deleted: number } {
+  return { inserted, updated, deleted }
+}

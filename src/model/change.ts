@@ -1,0 +1,39 @@
+import type { Cell, Value } from './value.ts'
+
+/** The text of the key columns, in the order of the plan's key. */
+export type Key = readonly Value[]
+
+/** Cells by the order of the plan's columns. */
+export type Cells = readonly Cell[]
+
+/** One row's insert, update or delete, in the terms of the side that it is said of. A changed key is a delete and an insert. */
+export type Change =
+  | { readonly op: 'insert'; readonly key: Key; readonly after: Cells }
+  | { readonly op: 'update'; readonly key: Key; readonly before?: Cells; readonly after: Cells }
+  | { readonly op: 'delete'; readonly key: Key; readonly before?: Cells }
+
+export type Operation = Change['op']
+
+/**
+ * A change that was decided, as the change set keeps it: without the values, which the source's snapshot still holds.
+ * `expect` is the fingerprint that the target's row had when this was decided: the change is applied to that row or to
+ * none (compare-and-set). An insert expects that there is no row.
+ */
+export interface PlannedChange {
+  readonly op: Operation
+  readonly key: Key
+  readonly expect: bigint | null
+  /** About how many bytes the row has, so that batches are bounded by bytes. */
+  readonly bytes: number
+}
+
+export type Reason = 'target only' | 'not owned'
+
+/** A row that cannot be carried, set aside with the server's reason. */
+export interface Rejection {
+  readonly op: Operation
+  readonly key: Key
+  /** A PostgreSQL SQLSTATE or its like. */
+  readonly code: string
+  readonly reason: string
+}

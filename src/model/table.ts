@@ -1,0 +1,71 @@
+import type { ColumnType } from './column-type.ts'
+
+/** A table, by the names that the server's catalogue holds; never quoted, never folded. */
+export interface TableRef {
+  readonly schema: string
+  readonly name: string
+}
+
+export interface Column {
+  readonly name: string
+  readonly type: ColumnType
+  /** The type as the server spells it with its modifier, e.g. `numeric(10,2)`. */
+  readonly nativeType: string
+  readonly nullable: boolean
+  /** How the server fills it by itself: then it is read and compared, never written. */
+  readonly generated: 'stored' | 'virtual' | null
+  /** An identity column keeps the value it is given. */
+  readonly identity: 'always' | 'by default' | null
+  /** Set where a sequence feeds the column, so that the sequence is advanced after rows were written. */
+  readonly sequence: string | null
+}
+
+/** A set of columns that no two rows share. */
+export interface UniqueKey {
+  readonly name: string
+  readonly columns: readonly string[]
+  /** No column of it can be NULL. */
+  readonly notNull: boolean
+  /** Checked at the end of each statement, so that it can arbitrate ON CONFLICT. */
+  readonly immediate: boolean
+}
+
+export interface ForeignKey {
+  readonly name: string
+  readonly columns: readonly string[]
+  readonly parent: TableRef
+  readonly parentColumns: readonly string[]
+  readonly deferrable: boolean
+}
+
+/** What a table is to a reader and a writer. Everything is as the catalogue says, nothing is estimated but `rowEstimate`. */
+export interface TableSchema {
+  readonly ref: TableRef
+  readonly kind: 'table' | 'partitioned' | 'view' | 'materialized view' | 'foreign table'
+  readonly columns: readonly Column[]
+  readonly primaryKey: UniqueKey | null
+  /** Unique indexes over plain columns, without the primary key; partial and expression indexes are no keys. */
+  readonly uniqueKeys: readonly UniqueKey[]
+  readonly foreignKeys: readonly ForeignKey[]
+  /** Names of enabled user triggers and rules: they would act on our writes. */
+  readonly triggers: readonly string[]
+  readonly rowSecurity: boolean
+  /** Rows by the server's statistics; null where it has none yet. */
+  readonly rowEstimate: number | null
+  /** Bytes on disk by the server's own count. */
+  readonly bytes: number
+}
+
+export function sameTable(a: TableRef, b: TableRef): boolean {
+  return a.schema === b.schema && a.name === b.name
+}
+
+/** For people: `shop.orders`. Not SQL. */
+export function tableName(ref: TableRef): string {
+  return `${ref.schema}.${ref.name}`
+}
+
+/** For maps: no two refs share it, whatever the names hold. */
+export function tableId(ref: TableRef): string {
+  return JSON.stringify([ref.schema, ref.name])
+}
