@@ -132,7 +132,10 @@ export interface RowStream extends AsyncDisposable {
 /** 128 bits and a count over whole rows in canonical form. Made by the code of verification alone. */
 export interface Proof {
   readonly rows: number
-  /** Four 64-bit sums in hex: xor and sum of each half of the rows' MD5. Two sides are equal if these texts are. */
+  /**
+   * Four 64-bit words as 64 hex digits: xor of the first and of the second half of the rows' MD5, then the sum of each
+   * modulo 2^64. Two sides are equal if their texts are; sets of rows can be added and subtracted word by word.
+   */
   readonly digest: string
 }
 
@@ -160,8 +163,8 @@ export interface Snapshot extends AsyncDisposable {
   /** Cuts a table into pieces of about `bytes` bytes. */
   pieces(table: TableRef, bytes: number): Promise<readonly Piece[]>
   copyOut(scan: Scan, piece: Piece, format: CopyFormat): Promise<RowStream>
-  /** The proof over all rows of the scan's table. */
-  proof(scan: Scan): Promise<Proof>
+  /** The proof over all rows of the scan's table, or over the rows that these keys have. */
+  proof(scan: Scan, keys?: readonly Key[]): Promise<Proof>
   /** Which of these keys the baseline holds: rows that this sync wrote or found in step. As JSON of the key. */
   owned(mappingId: string, scan: Scan, keys: readonly Key[]): Promise<ReadonlySet<string>>
   /** Where the sequences that feed a table's columns stand now (sequences have no snapshot). */
@@ -271,11 +274,7 @@ export interface Writer {
    * Fills the baseline with the target's rows as they were at a moment in which a proof found them equal to the source,
    * except the keys that the proof left out. Returns how many it holds then.
    */
-  adopt(
-    claim: Claim,
-    plan: WritePlan,
-    what: { moment: Snapshot; except: AsyncIterable<readonly Key[]> },
-  ): Promise<number>
+  adopt(claim: Claim, plan: WritePlan, what: { moment: Snapshot; except: Iterable<readonly Key[]> }): Promise<number>
   /** Says what the job is about to do to the table, so that a later run knows where this one was. */
   startPhase(claim: Claim, phase: 'loading' | 'applying'): Promise<void>
   /** Closes the job for all its mappings at once and makes everything before it durable. Returns the counters, by claim. */

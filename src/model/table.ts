@@ -12,6 +12,7 @@ export interface Column {
   /** The type as the server spells it with its modifier, e.g. `numeric(10,2)`. */
   readonly nativeType: string
   readonly nullable: boolean
+  readonly hasDefault: boolean
   /** How the server fills it by itself: then it is read and compared, never written. */
   readonly generated: 'stored' | 'virtual' | null
   /** An identity column keeps the value it is given. */

@@ -180,8 +180,8 @@ class PostgresSnapshot implements Snapshot {
     return openCopyOut(this.#shared, this.#sql(scan), { piece, format })
   }
 
-  proof(scan: Scan): ReturnType<Snapshot['proof']> {
-    return this.#shared.use((connection) => readProof(connection, this.#sql(scan)))
+  proof(...[scan, keys]: Parameters<Snapshot['proof']>): ReturnType<Snapshot['proof']> {
+    return this.#shared.use((connection) => readProof(connection, this.#sql(scan), keys))
   }
 
   owned(...[mappingId, scan, keys]: Parameters<Snapshot['owned']>): ReturnType<Snapshot['owned']> {

@@ -3,7 +3,7 @@ import { checkServerIdentity, type ConnectionOptions } from 'node:tls'
 import type { Readable, Writable } from 'node:stream'
 import pg from 'pg'
 import { from as copyFrom, to as copyTo } from 'pg-copy-streams'
-import QueryStream from 'pg-query-stream'
+import Cursor from 'pg-cursor'
 import { abortReason } from '#lib/clock.ts'
 import { AppError } from '#model/errors.ts'
 import type { Endpoint } from './endpoint.ts'
@@ -20,6 +20,9 @@ export type TextRow = (string | null)[]
 export class CommitUnknown extends Error {
   override readonly name = 'CommitUnknown'
 }
+
+/** Every value stays the server's own text (hazards C1 to C9). */
+const AS_TEXT = { getTypeParser: () => (value: string | Buffer) => value }
 
 /** Rows that a cursor fetches at once. */
 const FETCH_ROWS = 2_000
@@ -72,7 +75,7 @@ export class Connection implements AsyncDisposable, Watched {
       keepAlive: true,
       keepAliveInitialDelayMillis: 10_000,
       application_name: 'syncline',
-      types: { getTypeParser: () => (value: string | Buffer) => value },
+      types: AS_TEXT,
     })
     const connection = new Connection(endpoint, client)
     try {
@@ -134,18 +137,15 @@ export class Connection implements AsyncDisposable, Watched {
   /** Rows of a large result, fetched as they are consumed. Must run inside a transaction. */
   async *stream(text: string, parameters: readonly unknown[] = []): AsyncGenerator<TextRow> {
     this.#assertUsable()
-    const stream = this.#client.query(
-      new QueryStream(text, [...parameters], { rowMode: 'array', batchSize: FETCH_ROWS, highWaterMark: FETCH_ROWS }),
-    )
-    const rows: AsyncIterator<TextRow> = stream[Symbol.asyncIterator]()
+    const cursor = this.#client.query(new Cursor<TextRow>(text, [...parameters], { rowMode: 'array', types: AS_TEXT }))
     try {
       for (;;) {
-        const next = await this.#watched(rows.next())
-        if (next.done) return
-        yield next.value
+        const rows = await this.#watched(cursor.read(FETCH_ROWS))
+        yield* rows
+        if (rows.length < FETCH_ROWS) return
       }
     } finally {
-      stream.destroy()
+      if (!this.broken) await cursor.close()
     }
   }
 

@@ -55,8 +55,8 @@ const COLUMNS = `
              AND d.refclassid = 'pg_catalog.pg_class'::regclass
             JOIN pg_catalog.pg_class s ON s.oid = d.refobjid AND s.relkind = 'S'
             WHERE f.adrelid = a.attrelid AND f.adnum = a.attnum ORDER BY d.refobjid LIMIT 1)) END,
-         pg_catalog.format_type(a.atttypid, -1)
-  FROM pg_catalog.pg_attribute a
+         pg_catalog.format_type(a.atttypid, -1), a.atthasdef OR t.typdefault IS NOT NULL
+  FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
   WHERE a.attrelid = ANY($1::oid[]) AND a.attnum > 0 AND NOT a.attisdropped
   ORDER BY a.attrelid, a.attnum`
 
@@ -227,6 +227,7 @@ function toColumn(row: TextRow, types: TypeCatalog): Column {
     type: columnType(types, Number(row[2]), Number(row[3]), native),
     nativeType: native,
     nullable: !isTrue(row[5]),
+    hasDefault: isTrue(row[10]),
     generated: row[6] === 's' ? 'stored' : row[6] === 'v' ? 'virtual' : null,
     identity: row[7] === 'a' ? 'always' : row[7] === 'd' ? 'by default' : null,
     sequence: row[8] ?? null,

@@ -1,18 +1,21 @@
 import type { Proof } from '#adapters/adapter.ts'
+import type { Key } from '#model/change.ts'
 import type { Connection } from './connection.ts'
-import type { TableSql } from './table-sql.ts'
+import { keyParameters, type TableSql } from './table-sql.ts'
 import { canonicalSql, xorSql } from './sql.ts'
 
 /**
  * The proof of verification: every row once, as MD5 over its canonical form, folded into 128-bit xor and sums over all
  * rows. It shares the canonical form with the engine and nothing else: no buckets, no slices, no fast hash.
  */
-export async function readProof(connection: Connection, sql: TableSql): Promise<Proof> {
+export async function readProof(connection: Connection, sql: TableSql, keys?: readonly Key[]): Promise<Proof> {
   const xor = (column: string): string => `coalesce(${xorSql(column, connection.major)}, 0)`
+  const from = keys === undefined ? `${sql.from} t` : `${sql.keysFrom(1)} JOIN ${sql.from} t ON ${sql.keyEquals('k.k')}`
   const [row] = await connection.query(
     `SELECT count(*), ${xor('m.hi')}, ${xor('m.lo')}, coalesce(sum(m.hi), 0), coalesce(sum(m.lo), 0)
      FROM (SELECT ('x' || pg_catalog.left(d.md5, 16))::bit(64)::int8 AS hi, ('x' || pg_catalog.right(d.md5, 16))::bit(64)::int8 AS lo
-           FROM (SELECT pg_catalog.md5(${canonicalSql(sql.expressions)}) AS md5 FROM ${sql.from} t OFFSET 0) d OFFSET 0) m`,
+           FROM (SELECT pg_catalog.md5(${canonicalSql(sql.expressions)}) AS md5 FROM ${from} OFFSET 0) d OFFSET 0) m`,
+    keys === undefined ? [] : keyParameters(keys, sql.scan.keyLength),
   )
   const [rows, ...words] = row ?? []
   return { rows: Number(rows), digest: words.map((word) => toHex(word ?? '0')).join('') }

@@ -228,7 +228,7 @@ export class PostgresWriter implements Writer, AsyncDisposable {
   async adopt(
     claim: Claim,
     plan: WritePlan,
-    { moment, except }: { moment: Snapshot; except: AsyncIterable<readonly Key[]> },
+    { moment, except }: { moment: Snapshot; except: Iterable<readonly Key[]> },
   ): Promise<number> {
     const sql = new TableSql(plan.scan, this.#known.get(plan.scan.table))
     const baseline = baselineTable(claim.mappingId)
@@ -248,7 +248,7 @@ export class PostgresWriter implements Writer, AsyncDisposable {
                .map((column, i) => `t.${quote(column.name)} AS k${i}`)
                .join(', ')}, ${sql.fingerprint} AS f FROM ${sql.from} t OFFSET 0) x`,
         )
-        for await (const some of except) {
+        for (const some of except) {
           adopted -= await connection.execute(
             `DELETE FROM ${baseline} b USING ${sql.keysFrom(1)} WHERE ${sql.matches('b.k', 'k.k')}`,
             keyParameters(some, plan.scan.keyLength),

@@ -1,0 +1,108 @@
+import { rmSync } from 'node:fs'
+import { DatabaseSync, type StatementSync } from 'node:sqlite'
+import { AppError } from '#model/errors.ts'
+import type { Key } from '#model/change.ts'
+import type { BatchBounds, StagedChange, StagedOperation, Staging } from '#sync/staging.ts'
+
+/** Rows that one query brings into memory. */
+const PAGE_ROWS = 2_000
+
+/**
+ * Staging in one SQLite file per job, removed at the end. The file holds only what can be computed again from both
+ * sides, so that it needs no fsync.
+ */
+export class EmbeddedStaging implements Staging {
+  readonly #file: string
+  readonly #db: DatabaseSync
+  readonly #insert: StatementSync
+  readonly #count: StatementSync
+
+  constructor(file: string) {
+    this.#file = file
+    this.#db = new DatabaseSync(file)
+    this.#db.exec(`
+      PRAGMA journal_mode = OFF;
+      PRAGMA synchronous = OFF;
+      PRAGMA cache_size = -8192;
+      CREATE TABLE change (seq INTEGER PRIMARY KEY, tab TEXT NOT NULL, op TEXT NOT NULL, key TEXT NOT NULL,
+                           expect INTEGER, bytes INTEGER NOT NULL) STRICT;
+      CREATE INDEX change_by_table ON change (tab, op, seq);`)
+    this.#insert = this.#db.prepare('INSERT INTO change (tab, op, key, expect, bytes) VALUES (?, ?, ?, ?, ?)')
+    this.#count = this.#db.prepare('SELECT count(*) AS n FROM change WHERE tab = ? AND op = ?')
+  }
+
+  append(table: string, changes: readonly StagedChange[]): void {
+    guardDisk(() => {
+      this.#db.exec('BEGIN')
+      for (const { op, key, expect, bytes } of changes) {
+        this.#insert.run(table, op, JSON.stringify(key), expect, bytes)
+      }
+      this.#db.exec('COMMIT')
+    })
+  }
+
+  count(table: string, op: StagedOperation): number {
+    return Number(this.#count.get(table, op)?.['n'] ?? 0)
+  }
+
+  *read(table: string, ops: readonly StagedOperation[], bounds: BatchBounds): Generator<readonly StagedChange[]> {
+    let batch: StagedChange[] = []
+    let bytes = 0
+    for (const change of this.#rows(table, ops)) {
+      if (batch.length > 0 && (batch.length >= bounds.rows || bytes + change.bytes > bounds.bytes)) {
+        yield batch
+        batch = []
+        bytes = 0
+      }
+      batch.push(change)
+      bytes += change.bytes
+    }
+    if (batch.length > 0) yield batch
+  }
+
+  *#rows(table: string, ops: readonly StagedOperation[]): Generator<StagedChange> {
+    const marks = ops.map(() => '?').join(', ')
+    const page = this.#db.prepare(
+      `SELECT seq, op, key, expect, bytes FROM change WHERE tab = ? AND op IN (${marks}) AND seq > ? ORDER BY seq LIMIT ${PAGE_ROWS}`,
+    )
+    page.setReadBigInts(true)
+    for (let last = 0n; ;) {
+      const rows = page.all(table, ...ops, last)
+      if (rows.length === 0) return
+      for (const row of rows) {
+        last = BigInt(row['seq'] as bigint)
+        yield toChange(row)
+      }
+    }
+  }
+
+  clear(table: string): void {
+    this.#db.prepare('DELETE FROM change WHERE tab = ?').run(table)
+  }
+
+  [Symbol.dispose](): void {
+    this.#db.close()
+    rmSync(this.#file, { force: true })
+  }
+}
+
+function toChange(row: Record<string, unknown>): StagedChange {
+  const { op, key, expect, bytes } = row
+  return {
+    op: String(op) as StagedOperation,
+    key: JSON.parse(String(key)) as Key,
+    expect: typeof expect === 'bigint' ? expect : null,
+    bytes: Number(bytes),
+  }
+}
+
+function guardDisk(write: () => void): void {
+  try {
+    write()
+  } catch (error) {
+    if (error instanceof Error && /full|I\/O/i.test(error.message)) {
+      throw new AppError('disk_full', `The change set cannot be kept: ${error.message}.`, { cause: error })
+    }
+    throw error
+  }
+}

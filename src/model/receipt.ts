@@ -1,0 +1,51 @@
+import type { Rejection } from './change.ts'
+import type { Counts } from './counts.ts'
+import type { Position } from './position.ts'
+import type { TableRef } from './table.ts'
+
+/**
+ * How much a run can claim to have seen. `exact`: one snapshot of the source, wholly compared. `bounded` and
+ * `best effort` belong to detection by cursors.
+ */
+export type Completeness = 'exact' | 'bounded' | 'best effort'
+
+/** How a table was verified after the run, by code of its own. */
+export interface Verification {
+  /** `full`: every row of both sides; `changed`: every row that the run touched; `off`: nothing. */
+  readonly mode: 'full' | 'changed' | 'off'
+  readonly rows: number
+  /** 256 hex digits over the rows in canonical form; both are equal where the table was proved. Empty where off. */
+  readonly sourceDigest: string
+  readonly targetDigest: string
+  /** Rows that differ although the run had brought them in step, because somebody changed the target meanwhile. */
+  readonly changedSince: number
+}
+
+/** What a run did to one table, and the proof. */
+export interface TableReceipt {
+  readonly source: TableRef
+  readonly target: TableRef
+  readonly key: readonly string[]
+  readonly counts: Counts
+  /** Rows of the target alone, kept by policy. */
+  readonly targetOnly: number
+  readonly bulkLoaded: boolean
+  readonly verification: Verification
+  readonly rejections: readonly Rejection[]
+  readonly batches: number
+}
+
+/** The proof that a run leaves. */
+export interface Receipt {
+  readonly jobId: string
+  readonly startedAt: string
+  readonly finishedAt: string
+  readonly dryRun: boolean
+  readonly source: { readonly address: string; readonly product: string; readonly position: Position }
+  readonly target: { readonly address: string; readonly product: string }
+  readonly completeness: Completeness
+  readonly tables: readonly TableReceipt[]
+  readonly counts: Counts
+  readonly sequencesAdvanced: number
+  readonly notes: readonly string[]
+}

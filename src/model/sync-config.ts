@@ -1,0 +1,70 @@
+import type { TableRef } from './table.ts'
+
+/** One source table and where it goes. Names are as stored in the catalogue. */
+export interface TableMapping {
+  readonly source: TableRef
+  readonly target: TableRef
+  /** Columns of the source that identify a row; null: the primary key, else a unique index. */
+  readonly key: readonly string[] | null
+  /** Columns of the source that are carried; null: every column that both sides have. */
+  readonly columns: readonly string[] | null
+  readonly exclude: readonly string[]
+  /** Source column → target column, where the names differ. */
+  readonly rename: ReadonlyMap<string, string>
+}
+
+/** What flows from one source to one target, and under which policies. The defaults are those of `DEFAULT_POLICIES`. */
+export interface SyncConfig extends Policies {
+  /** Null: every table that both sides have (with `create`: every table of the source). */
+  readonly tables: readonly TableMapping[] | null
+}
+
+export interface Policies {
+  /** `hash` compares digests of buckets and descends where they differ; `full` compares row by row. */
+  readonly detectionStrategy: 'hash' | 'full'
+  readonly deletePolicy: 'ignore' | 'delete'
+  /** `owned`: only rows that this sync wrote or found in step are deleted. `mirror`: every row that the source lacks. */
+  readonly deleteScope: 'owned' | 'mirror'
+  /** The brake: percent of the target's rows that a run may delete, but at least BRAKE_ROWS rows. */
+  readonly maxDeletePercent: number
+  /** The very number of deletes that somebody approved, or null. */
+  readonly approvedDeletes: number | null
+  /** Percent of the target's rows that a run may overwrite; on first contact 10 where not set. */
+  readonly maxOverwritePercent: number | null
+  readonly approvedOverwrites: number | null
+  readonly baseline: 'auto' | 'fingerprints' | 'none'
+  readonly verifyAfter: 'auto' | 'full' | 'changed' | 'off'
+  /** Make the tables that the target lacks. */
+  readonly create: boolean
+  /** Rows in a write batch; a batch is also bounded by bytes. */
+  readonly batchSize: number
+  /** Tables, and pieces of tables, under way at once. */
+  readonly parallel: number
+  /** Rows that may be set aside before the run stops. */
+  readonly maxRejections: number
+}
+
+/** The brakes never act below this many rows. */
+export const BRAKE_ROWS = 100
+
+export const DEFAULT_POLICIES: Policies = {
+  detectionStrategy: 'hash',
+  deletePolicy: 'ignore',
+  deleteScope: 'owned',
+  maxDeletePercent: 10,
+  approvedDeletes: null,
+  maxOverwritePercent: null,
+  approvedOverwrites: null,
+  baseline: 'auto',
+  verifyAfter: 'auto',
+  create: false,
+  batchSize: 1_000,
+  parallel: 2,
+  maxRejections: 1_000,
+}
+
+/** Whether these policies need a baseline: only deletes of owned rows ask whose a row is. */
+export function needsBaseline(policies: Policies): boolean {
+  if (policies.baseline !== 'auto') return policies.baseline === 'fingerprints'
+  return policies.deletePolicy === 'delete' && policies.deleteScope === 'owned'
+}

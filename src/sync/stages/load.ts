@@ -1,0 +1,49 @@
+import type { Adapter, Claim, CommittedCounts, Piece, Snapshot } from '#adapters/adapter.ts'
+import { must } from '#lib/assert.ts'
+import { backoffMs } from '#lib/backoff.ts'
+import { delay } from '#lib/clock.ts'
+import { AppError } from '#model/errors.ts'
+import { tableName } from '#model/table.ts'
+import type { TablePlan } from '#sync/plan.ts'
+
+/** About how many bytes travel in one COPY and one transaction. */
+export const PIECE_BYTES = 128 * 1024 * 1024
+
+const PIECE_ATTEMPTS = 4
+const BACKOFF = { firstMs: 200, ceilingMs: 5_000 }
+
+export interface LoadContext {
+  readonly plan: TablePlan
+  readonly claim: Claim
+  readonly source: Snapshot
+  readonly target: Adapter
+  readonly signal: AbortSignal
+}
+
+/** The best format that both sides speak for this table. */
+function chooseFormat({ plan, source, target }: LoadContext): string {
+  const accepted = must(target.writer, 'a writer').copyFormats(plan.write)
+  const format = source.copyFormats(plan.sourceScan).find((candidate) => accepted.includes(candidate))
+  return must(format, `a COPY format for ${tableName(plan.source.ref)}`)
+}
+
+/**
+ * Loads one piece straight into a table that was empty when the run began. Its rows are recorded in their own
+ * transaction, so that a piece is there wholly or not at all; it may be tried again while the snapshot lives, because a
+ * failed piece has left nothing.
+ */
+export async function loadPiece(context: LoadContext, piece: Piece): Promise<CommittedCounts> {
+  const { plan, claim, source, target, signal } = context
+  const writer = must(target.writer, 'a writer')
+  const format = chooseFormat(context)
+  for (let attempt = 1; ; attempt++) {
+    signal.throwIfAborted()
+    try {
+      await using rows = await source.copyOut(plan.sourceScan, piece, format)
+      return await writer.load(claim, plan.write, { rows, format, label: piece.label })
+    } catch (error) {
+      if (!(error instanceof AppError) || error.retry !== 'later' || attempt >= PIECE_ATTEMPTS) throw error
+      await delay(backoffMs(BACKOFF, attempt, Math.random()), signal)
+    }
+  }
+}
