@@ -101,36 +101,33 @@ async function inspect(directory: string): Promise<PostgresBinaries | undefined>
   }
 }
 
-/** A data directory as `initdb` made it, to be copied: a server then starts in a fraction of a second. */
-export class PostgresTemplate implements AsyncDisposable {
+/** A folder with a data directory `data` as `initdb` made it, to be copied: a server then starts in a moment. */
+export interface PostgresTemplate {
   readonly major: number
   readonly folder: string
-
-  constructor(major: number, folder: string) {
-    this.major = major
-    this.folder = folder
-  }
-
-  get dataDirectory(): string {
-    return join(this.folder, 'data')
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await rm(this.folder, { recursive: true, force: true })
-  }
 }
 
-/** @throws AppError `local_server_failed` if `initdb` fails */
-export async function createPostgresTemplate(binaries: PostgresBinaries): Promise<PostgresTemplate> {
+/** Runs `initdb` for servers to come. @throws AppError `local_server_failed` if it fails */
+export async function createPostgresTemplate(binaries: PostgresBinaries): Promise<PostgresTemplate & AsyncDisposable> {
   const user = serverUser()
   const folder = await makeFolder(user)
+  const template = {
+    major: binaries.major,
+    folder,
+    disposeNow: () => rmSync(folder, { recursive: true, force: true }),
+    [Symbol.asyncDispose]: async () => {
+      atExit.delete(template)
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+  disposeAtExit(template)
   try {
     await initialize(await reachableDirectory(binaries, folder, user), folder, user)
   } catch (error) {
-    await rm(folder, { recursive: true, force: true })
+    await template[Symbol.asyncDispose]()
     throw error
   }
-  return new PostgresTemplate(binaries.major, folder)
+  return template
 }
 
 /** Starts a server and waits until it accepts connections. @throws AppError `local_server_failed` */
@@ -140,14 +137,18 @@ export async function startLocalPostgres(options: LocalPostgresOptions): Promise
   try {
     const directory = await reachableDirectory(options.binaries, folder, user)
     if (options.template) {
-      await run('cp', ['-a', options.template.dataDirectory, join(folder, 'data')], { ...user })
+      await run('cp', ['-a', join(options.template.folder, 'data'), join(folder, 'data')], { ...user })
     } else {
       await initialize(directory, folder, user)
     }
     const port = await freePort()
     await writeFile(join(folder, 'data', 'postgresql.auto.conf'), configuration(options, folder, port))
     const server = new LocalPostgres({ directory, folder, port, major: options.binaries.major, user })
-    await server.start()
+    disposeAtExit(server)
+    await server.start().catch(async (error: unknown) => {
+      await server[Symbol.asyncDispose]()
+      throw error
+    })
     return server
   } catch (error) {
     await rm(folder, { recursive: true, force: true })
@@ -253,16 +254,17 @@ export class LocalPostgres implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop({ mode: 'immediate' })
+    atExit.delete(this)
     await rm(this.folder, { recursive: true, force: true, maxRetries: 10 })
   }
 
   /** For the end of the process, where nothing can be awaited. */
   disposeNow(): void {
-    this.#postmaster?.kill('SIGQUIT')
     const deadline = performance.now() + START_TIMEOUT_MS
-    const ended = (): boolean => !existsSync(this.#pidFile) || performance.now() > deadline
+    const signalled = this.#postmaster?.kill('SIGQUIT') ?? false
     // The postmaster removes its pid file last.
-    while (!ended()) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, POLL_MS)
+    const ends = (): boolean => signalled && existsSync(this.#pidFile) && performance.now() < deadline
+    while (ends()) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, POLL_MS)
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 10 })
   }
 
@@ -289,11 +291,9 @@ export class LocalPostgres implements AsyncDisposable {
     const end = (): void => {
       ended = true
       if (this.#postmaster === postmaster) this.#postmaster = undefined
-      running.delete(this)
     }
     postmaster.once('exit', end).once('error', end).unref()
     this.#postmaster = postmaster
-    keepTrackOf(this)
     while (!ended) {
       if (await this.#isReady(postmaster.pid)) return true
       if (performance.now() > deadline) await this.#end('SIGQUIT')
@@ -323,16 +323,20 @@ export class LocalPostgres implements AsyncDisposable {
   }
 }
 
-const running = new Set<LocalPostgres>()
-
-function keepTrackOf(server: LocalPostgres): void {
-  if (!process.listeners('exit').includes(disposeAllNow)) process.on('exit', disposeAllNow)
-  running.add(server)
+interface Disposable {
+  disposeNow(): void
 }
 
-/** No private server outlives the process that started it, however that ends (but by SIGKILL: see below). */
+/** No private server outlives the process that started it, unless that is killed: see `removeAbandonedServers`. */
+const atExit = new Set<Disposable>()
+
+function disposeAtExit(disposable: Disposable): void {
+  if (!process.listeners('exit').includes(disposeAllNow)) process.on('exit', disposeAllNow)
+  atExit.add(disposable)
+}
+
 function disposeAllNow(): void {
-  for (const server of running) server.disposeNow()
+  for (const disposable of atExit) disposable.disposeNow()
 }
 
 /** Stops and removes the servers and templates whose owning process is dead. */

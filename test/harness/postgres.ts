@@ -6,7 +6,6 @@ import { inject } from 'vitest'
 
 import {
   findPostgresBinaries,
-  PostgresTemplate,
   startLocalPostgres,
   type LocalPostgres,
   type PostgresBinaries,
@@ -75,10 +74,24 @@ export interface PrivateServerOptions {
 /** A server for one test alone, to be held with `await using`. */
 export async function startPrivateServer(options: PrivateServerOptions = {}): Promise<LocalPostgres> {
   const { major, ...rest } = options
+  endInOrder()
   const binaries = chooseBinaries(await findPostgresBinaries(), major)
   const folder = inject('postgres').templates[binaries.major]
-  const template = folder === undefined ? {} : { template: new PostgresTemplate(binaries.major, folder) }
+  const template = folder === undefined ? {} : { template: { major: binaries.major, folder } }
   return startLocalPostgres({ binaries, ...template, ...rest })
+}
+
+/**
+ * A test process that is told to end, or whose parent is gone, ends by way of `exit`, whose listeners stop the private
+ * servers; by default it would end past them, or not at all.
+ */
+function endInOrder(): void {
+  if (process.listeners('disconnect').includes(exitNow)) return
+  process.on('SIGINT', exitNow).on('SIGTERM', exitNow).on('disconnect', exitNow)
+}
+
+function exitNow(): void {
+  process.exit(1)
 }
 
 function chooseBinaries(found: readonly PostgresBinaries[], major: number | undefined): PostgresBinaries {
