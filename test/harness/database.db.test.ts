@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest'
 
+import { findPostgresBinaries } from '#service/local-postgres.ts'
+
 import { createDatabase, differenceOf, expectSameTable, tableText } from './database.ts'
 import { eachServer, sharedServers, UNUSUAL_SETTINGS } from './postgres.ts'
 
@@ -33,6 +35,16 @@ test('values are text, in the same words on every server', async () => {
     ])
     expect(await db.sql(`SELECT 1; SELECT 2, 'b'`)).toEqual([['2', 'b']])
     expect(await db.sql('CREATE TABLE t (id int)')).toEqual([])
+  }
+})
+
+test('the shared servers are of two majors where two are installed', async () => {
+  const majors = new Set((await findPostgresBinaries()).map((binaries) => binaries.major))
+  if (process.env['SYNCLINE_TEST_POSTGRES_SOURCE'] || process.env['SYNCLINE_TEST_POSTGRES_TARGET']) return
+  expect(eachServer()).toHaveLength(Math.min(2, majors.size))
+  for (const server of eachServer()) {
+    await using db = await createDatabase(server)
+    expect(await db.sql("SELECT current_setting('server_version_num')::int / 10000")).toEqual([[String(server.major)]])
   }
 })
 
