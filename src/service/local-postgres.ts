@@ -8,7 +8,7 @@
  */
 import { execFile, execFileSync, spawn, type ChildProcess } from 'node:child_process'
 import { closeSync, existsSync, openSync, readFileSync, rmSync } from 'node:fs'
-import { chmod, chown, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, chown, lstat, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -347,7 +347,7 @@ export async function removeAbandonedServers(): Promise<void> {
   for (const name of await readdir(tmpdir())) {
     if (!name.startsWith(FOLDER_PREFIX)) continue
     const folder = join(tmpdir(), name)
-    const { uid } = await stat(folder).catch(() => ({ uid: undefined }))
+    const { uid } = await lstat(folder).catch(() => ({ uid: undefined }))
     if (uid === undefined || !own.has(uid) || ownerLives(name)) continue
     await stopAbandoned(folder)
     await rm(folder, { recursive: true, force: true, maxRetries: 10 })
@@ -370,7 +370,11 @@ function ownerLives(name: string): boolean {
 async function stopAbandoned(folder: string): Promise<void> {
   const pid = Number(await readFile(join(folder, 'data', 'postmaster.pid'), 'utf8').then(firstLine, () => ''))
   if (!(pid > 0) || !commandOf(pid).includes(folder)) return
-  process.kill(pid, 'SIGQUIT')
+  try {
+    process.kill(pid, 'SIGQUIT')
+  } catch {
+    // It has ended meanwhile, or another run stops it.
+  }
   const deadline = performance.now() + STOP_TIMEOUT_MS
   // A process that has ended and is not reaped yet is alive to `kill`, but has no command line any more.
   while (commandOf(pid).includes(folder) && performance.now() < deadline) await pause(POLL_MS)

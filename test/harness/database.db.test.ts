@@ -1,9 +1,20 @@
+import fc from 'fast-check'
 import { expect, test } from 'vitest'
 
 import { findPostgresBinaries } from '#service/local-postgres.ts'
 
-import { createDatabase, differenceOf, expectSameTable, tableText } from './database.ts'
+import {
+  copyByPsql,
+  copyByStream,
+  createDatabase,
+  differenceOf,
+  expectSameTable,
+  hasPsql,
+  quote,
+  tableText,
+} from './database.ts'
 import { eachServer, sharedServers, UNUSUAL_SETTINGS } from './postgres.ts'
+import { loadSchema, randomSchema } from './random-schema.ts'
 
 test('a database is there while it is held, and gone after', async () => {
   const { source } = sharedServers()
@@ -72,6 +83,24 @@ test('the second reader gives every row, in an order of its own', async () => {
       'tab\\there\\nand \\\\N',
       '😀',
     ])
+  }
+})
+
+test.runIf(await hasPsql())('the second reader gives the same bytes with psql and without', async () => {
+  for (const server of eachServer()) {
+    await using db = await createDatabase(server)
+    const [schema] = fc.sample(randomSchema({ major: server.major }), { numRuns: 1, seed: 42 })
+    if (!schema) throw new Error('nothing generated')
+    await loadSchema(db, schema)
+    for (const { name } of schema.tables) {
+      const copy = `COPY ${quote(name)} TO STDOUT`
+      const bytes = await copyByPsql(db, copy)
+      expect(bytes.equals(await copyByStream(db, copy))).toBe(true)
+    }
+    const big = "COPY (SELECT repeat('é\\', 100000), NULL, '' FROM generate_series(1, 20)) TO STDOUT"
+    const bytes = await copyByPsql(db, big)
+    expect(bytes.length).toBeGreaterThan(8_000_000)
+    expect(bytes.equals(await copyByStream(db, big))).toBe(true)
   }
 })
 

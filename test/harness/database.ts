@@ -128,7 +128,7 @@ function quoteTable(table: TableName): string {
 export async function tableText(db: Database, table: TableName, columns?: readonly string[]): Promise<string[]> {
   const list = columns ? columns.map(quote).join(', ') : '*'
   const copy = `COPY (SELECT ${list} FROM ${quoteTable(table)}) TO STDOUT`
-  const bytes = (await hasPsql()) ? await copyByPsql(db.url, copy) : await copyByStream(db.url, copy)
+  const bytes = (await hasPsql()) ? await copyByPsql(db, copy) : await copyByStream(db, copy)
   // Latin-1 keeps every byte apart, so that the order is that of the bytes; a row is one line in COPY text.
   const lines = bytes.toString('latin1').split('\n').slice(0, -1).toSorted()
   return lines.map((line) => Buffer.from(line, 'latin1').toString('utf8'))
@@ -136,14 +136,15 @@ export async function tableText(db: Database, table: TableName, columns?: readon
 
 let psql: Promise<boolean> | undefined
 
-function hasPsql(): Promise<boolean> {
+export function hasPsql(): Promise<boolean> {
   return (psql ??= run('psql', ['--version']).then(
     () => true,
     () => false,
   ))
 }
 
-async function copyByPsql(url: string, copy: string): Promise<Buffer> {
+/** The bytes of a COPY statement as psql writes them. */
+export async function copyByPsql({ url }: Database, copy: string): Promise<Buffer> {
   const { stdout } = await run('psql', ['-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', url, '-c', copy], {
     env: { ...process.env, PGOPTIONS: SESSION_OPTIONS, PGCLIENTENCODING: 'UTF8' },
     encoding: 'buffer',
@@ -152,7 +153,8 @@ async function copyByPsql(url: string, copy: string): Promise<Buffer> {
   return stdout
 }
 
-async function copyByStream(url: string, copy: string): Promise<Buffer> {
+/** The same where there is no psql: the raw bytes of the protocol's messages. */
+export async function copyByStream({ url }: Database, copy: string): Promise<Buffer> {
   const chunks: Buffer[] = []
   await withClient(url, (client) =>
     pipeline(

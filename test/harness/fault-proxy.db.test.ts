@@ -70,7 +70,7 @@ test('latency delays both ways, and does not stretch a stream', async () => {
   await client.query("SELECT repeat('x', 5000000)")
   const elapsed = performance.now() - begin
   expect(elapsed).toBeGreaterThan(199)
-  expect(elapsed).toBeLessThan(1500)
+  expect(elapsed).toBeLessThan(4000)
   await client.end()
 })
 

@@ -49,7 +49,7 @@ export async function startFaultProxy(options: FaultProxyOptions): Promise<Fault
 /** A proxy before the server of a database's URL. */
 export async function startFaultProxyFor(databaseUrl: string): Promise<FaultProxy> {
   const { hostname, port } = new URL(databaseUrl)
-  return startFaultProxy({ target: { host: hostname, port: Number(port || 5432) } })
+  return startFaultProxy({ target: { host: hostname.replaceAll(/[[\]]/g, ''), port: Number(port || 5432) } })
 }
 
 export class FaultProxy implements AsyncDisposable {
