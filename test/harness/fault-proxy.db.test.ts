@@ -4,7 +4,7 @@ import { promisify } from 'node:util'
 import pg from 'pg'
 import { expect, test } from 'vitest'
 
-import { createDatabase, type Database } from './database.ts'
+import { createDatabase, hasPsql, type Database } from './database.ts'
 import { startFaultProxy, startFaultProxyFor, type CutKind, type FaultProxy } from './fault-proxy.ts'
 import { sharedServers, startPrivateServer } from './postgres.ts'
 
@@ -227,7 +227,7 @@ test('the reply to COMMIT is found in pieces of one byte', async () => {
   expect(await ids(scene.db)).toEqual(['1'])
 })
 
-test('psql, which asks for encryption first, loses its COMMIT too', async () => {
+test.runIf(await hasPsql())('psql, which asks for encryption first, loses its COMMIT too', async () => {
   await using scene = await openScene()
   await scene.proxy.faults.set({ dropCommitReply: 1 })
   const args = [
