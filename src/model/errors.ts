@@ -245,6 +245,18 @@ export const ERRORS = {
     retry: 'after-fix',
     exit: EXIT.failed,
   },
+  no_local_server: {
+    cause: 'A private PostgreSQL server is wanted, and none of its programs were found on this machine.',
+    hint: 'Install PostgreSQL (Debian: apt install postgresql), or name the directory of its programs.',
+    retry: 'after-fix',
+    exit: EXIT.failed,
+  },
+  local_server_failed: {
+    cause: 'A private PostgreSQL server on this machine could not be made, started or stopped.',
+    hint: "See the server's own words in the message.",
+    retry: 'after-fix',
+    exit: EXIT.failed,
+  },
   interrupted: {
     cause: 'The run was stopped by a signal.',
     hint: 'Run the same command again: it goes on from the last committed batch.',
