@@ -250,6 +250,7 @@ export interface WritePlan {
  * @throws AppError `stale_epoch` where another run has taken over
  */
 export interface Writer {
+  readonly tables: TableMaker
   /** Creates the state schema where it is missing and takes over the mappings: from now on only this run commits. */
   claim(mappings: readonly MappingIdentity[], jobId: string): Promise<readonly Claim[]>
   /** Whether the role may silence triggers for its own session. */
@@ -268,8 +269,6 @@ export interface Writer {
     plan: WritePlan,
     source: { rows: RowStream; format: CopyFormat; label: string },
   ): Promise<CommittedCounts>
-  /** Runs DDL statements of ours, each by itself. */
-  runDdl(statement: string): Promise<void>
   /**
    * Fills the baseline with the target's rows as they were at a moment in which a proof found them equal to the source,
    * except the keys that the proof left out. Returns how many it holds then.
@@ -284,6 +283,25 @@ export interface Writer {
   ): Promise<readonly CommittedCounts[]>
   /** Advances the sequences that feed the table's columns to at least these states and the table's own largest values. */
   advanceSequences(table: TableRef, states: readonly SequenceState[]): Promise<number>
+}
+
+/**
+ * Making tables. What belongs after the data (indexes, constraints, foreign keys) is kept in the target from the moment
+ * in which the tables are made, and leaves that list in the transaction that carries it out: a run that was killed in
+ * between is completed by the next.
+ */
+export interface TableMaker {
+  /** Makes the tables in one transaction, or none of them. */
+  create(ddl: TableDdl): Promise<void>
+  /** What is still to be carried out for tables, in order. */
+  pending(): Promise<readonly PendingDdl[]>
+  carryOut(pending: PendingDdl): Promise<void>
+}
+
+export interface PendingDdl extends DdlStatement {
+  readonly id: string
+  /** Foreign keys wait until all the tables hold their rows. */
+  readonly stage: 'after data' | 'foreign keys'
 }
 
 /** Statements that make tables, each with the tables it touches. */

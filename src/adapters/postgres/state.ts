@@ -29,7 +29,11 @@ const SCHEMA = [
      mapping_id text NOT NULL REFERENCES syncline.state ON DELETE CASCADE, job_id text NOT NULL, batch int8 NOT NULL,
      epoch int8 NOT NULL, kind text NOT NULL, label text NOT NULL,
      inserted int8 NOT NULL, updated int8 NOT NULL, deleted int8 NOT NULL,
+     xid xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id(),
      committed_at timestamptz NOT NULL DEFAULT pg_catalog.now(), PRIMARY KEY (mapping_id, job_id, batch))`,
+  `CREATE TABLE IF NOT EXISTS syncline.pending_ddl (
+     id int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY, stage text NOT NULL, kind text NOT NULL, tables text NOT NULL,
+     statement text NOT NULL)`,
   `INSERT INTO syncline.meta SELECT ${VERSION} WHERE NOT EXISTS (SELECT FROM syncline.meta)`,
 ]
 

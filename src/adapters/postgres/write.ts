@@ -11,6 +11,7 @@ import type {
   ServerInfo,
   Snapshot,
   StatePhase,
+  TableMaker,
   WritePlan,
   Writer,
 } from '#adapters/adapter.ts'
@@ -25,6 +26,7 @@ import { BatchSql } from './batch.ts'
 import { CommitUnknown, Connection } from './connection.ts'
 import type { Endpoint } from './endpoint.ts'
 import { asRowsRefused, toAppError } from './errors.ts'
+import { PostgresTableMaker } from './make-tables.ts'
 import { advanceSequences } from './sequences.ts'
 import { quote, quoteTable } from './sql.ts'
 import {
@@ -59,6 +61,10 @@ export class PostgresWriter implements Writer, AsyncDisposable {
   readonly #open = new Set<Connection>()
   /** Holds the session locks of the claimed mappings, where sessions are ours. */
   #guard: Connection | null = null
+
+  get tables(): TableMaker {
+    return new PostgresTableMaker((body, doing) => this.#use(body, doing))
+  }
 
   constructor(endpoint: Endpoint, server: ServerInfo, known: KnownTables, options: Options) {
     this.#endpoint = endpoint
@@ -219,10 +225,6 @@ export class PostgresWriter implements Writer, AsyncDisposable {
       }
       return { ...pick(done.record), batches: 1 }
     }
-  }
-
-  async runDdl(statement: string): Promise<void> {
-    await this.#use((connection) => connection.transaction('write', () => connection.script(statement)), 'running DDL')
   }
 
   async adopt(

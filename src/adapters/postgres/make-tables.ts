@@ -1,0 +1,86 @@
+import type { DdlStatement, PendingDdl, TableDdl, TableMaker } from '#adapters/adapter.ts'
+import { failpoint } from '#lib/failpoint.ts'
+import { AppError } from '#model/errors.ts'
+import type { TableRef } from '#model/table.ts'
+import type { Connection } from './connection.ts'
+import { sqlStateOf } from './errors.ts'
+import { ensureStateSchema } from './state.ts'
+
+type Use = <T>(body: (connection: Connection) => Promise<T>, doing: string) => Promise<T>
+
+/** Memory for one index build. Builds run one at a time per connection. */
+const INDEX_MEMORY = '256MB'
+
+export class PostgresTableMaker implements TableMaker {
+  readonly #use: Use
+
+  constructor(use: Use) {
+    this.#use = use
+  }
+
+  async create(ddl: TableDdl): Promise<void> {
+    await this.#use(async (connection) => {
+      await ensureStateSchema(connection)
+      await connection.transaction('write', async () => {
+        for (const statement of ddl.beforeData) await runStatement(connection, statement)
+        await keep(connection, 'after data', ddl.afterData)
+        await keep(connection, 'foreign keys', ddl.foreignKeys)
+        failpoint('create.commit')
+      })
+    }, 'creating the tables')
+  }
+
+  async pending(): Promise<PendingDdl[]> {
+    return this.#use(async (connection) => {
+      const [found] = await connection.query(`SELECT pg_catalog.to_regclass('syncline.pending_ddl')`)
+      if (!found?.[0]) return []
+      const rows = await connection.query('SELECT id, stage, kind, tables, statement FROM syncline.pending_ddl ORDER BY id')
+      return rows.map(([id, stage, kind, tables, sql]) => ({
+        id: id ?? '',
+        stage: stage === 'foreign keys' ? 'foreign keys' : 'after data',
+        kind: kind ?? '',
+        tables: JSON.parse(tables ?? '[]') as TableRef[],
+        sql: sql ?? '',
+      }))
+    }, 'reading what is left to create')
+  }
+
+  async carryOut(pending: PendingDdl): Promise<void> {
+    await this.#use(
+      (connection) =>
+        connection.transaction('write', async () => {
+          await connection.script(`SET LOCAL maintenance_work_mem = '${INDEX_MEMORY}'`)
+          const mine = await connection.execute('DELETE FROM syncline.pending_ddl WHERE id = $1', [pending.id])
+          if (mine === 1) await runStatement(connection, pending)
+          failpoint('ddl.commit')
+        }),
+      `creating ${pending.kind}`,
+    )
+  }
+}
+
+async function keep(connection: Connection, stage: string, statements: readonly DdlStatement[]): Promise<void> {
+  for (const { kind, tables, sql } of statements) {
+    await connection.query('INSERT INTO syncline.pending_ddl (stage, kind, tables, statement) VALUES ($1, $2, $3, $4)', [
+      stage,
+      kind,
+      JSON.stringify(tables),
+      sql,
+    ])
+  }
+}
+
+async function runStatement(connection: Connection, { sql, kind }: DdlStatement): Promise<void> {
+  try {
+    await connection.script(sql)
+  } catch (error) {
+    const state = sqlStateOf(error)
+    if (connection.broken || state === null || state === '40P01' || state === '55P03') throw error
+    const message = error instanceof Error ? error.message : String(error)
+    const hint = state === '42501' ? `${message}: give the role the right that is missing, or create it beforehand.` : undefined
+    throw new AppError('create_failed', `The target refuses a ${kind} of the source: ${message}.\n${sql.trim()}`, {
+      cause: error,
+      ...(hint === undefined ? {} : { hint }),
+    })
+  }
+}

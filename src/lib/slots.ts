@@ -1,0 +1,56 @@
+/** A number of places; whoever finds none free waits in line. */
+export class Slots {
+  #free: number
+  readonly #waiting: (() => void)[] = []
+
+  constructor(places: number) {
+    this.#free = places
+  }
+
+  async use<T>(body: () => Promise<T>): Promise<T> {
+    if (this.#free > 0) this.#free -= 1
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    try {
+      return await body()
+    } finally {
+      const next = this.#waiting.shift()
+      if (next) next()
+      else this.#free += 1
+    }
+  }
+}
+
+/**
+ * Runs work for every item, each after the items that it depends on. All are started at once and wait for their own;
+ * dependencies on items that are not in the list are met. Rejects with the first failure, after everything has ended.
+ */
+export async function runInOrder<T>(
+  items: readonly T[],
+  dependencies: (item: T) => readonly T[],
+  work: (item: T) => Promise<void>,
+): Promise<void> {
+  const runs = new Map<T, Promise<void>>()
+  const run = (item: T): Promise<void> => {
+    const known = runs.get(item)
+    if (known !== undefined) return known
+    const needed = dependencies(item).filter((other) => other !== item && items.includes(other))
+    const promise = Promise.all(needed.map(run)).then(() => work(item))
+    runs.set(item, promise)
+    return promise
+  }
+  await allEnded(items.map(run))
+}
+
+/** Waits until all have ended, then rejects with the failure that came first. */
+export async function allEnded(promises: readonly Promise<unknown>[]): Promise<void> {
+  let failed = false
+  let first: unknown
+  const watched = promises.map((promise) =>
+    promise.catch((error: unknown) => {
+      if (!failed) first = error
+      failed = true
+    }),
+  )
+  await Promise.all(watched)
+  if (failed) throw first
+}
