@@ -165,6 +165,10 @@ export interface Snapshot extends AsyncDisposable {
   copyOut(scan: Scan, piece: Piece, format: CopyFormat): Promise<RowStream>
   /** The proof over all rows of the scan's table, or over the rows that these keys have. */
   proof(scan: Scan, keys?: readonly Key[]): Promise<Proof>
+  /** Which of these mappings have been brought in step at least once. */
+  knownMappings(mappingIds: readonly string[]): Promise<ReadonlySet<string>>
+  /** Which of these keys' rows were last written by the job of a claim. */
+  writtenBy(claim: Claim, scan: Scan, keys: readonly Key[]): Promise<readonly Key[]>
   /** Which of these keys the baseline holds: rows that this sync wrote or found in step. As JSON of the key. */
   owned(mappingId: string, scan: Scan, keys: readonly Key[]): Promise<ReadonlySet<string>>
   /** Where the sequences that feed a table's columns stand now (sequences have no snapshot). */
@@ -304,18 +308,30 @@ export interface PendingDdl extends DdlStatement {
   readonly stage: 'after data' | 'foreign keys'
 }
 
-/** Statements that make tables, each with the tables it touches. */
+/**
+ * One statement without its `;`, all names qualified and quoted. Those before the data run one after another. One after
+ * the data can run once its tables are loaded and the earlier ones that share a table with it have run.
+ */
 export interface DdlStatement {
   readonly sql: string
+  /** As pg_dump names it in its table of contents: TABLE, INDEX, FK CONSTRAINT, COMMENT, … */
   readonly kind: string
+  /** The tables that it touches; none for what stands for itself, such as a type. */
   readonly tables: readonly TableRef[]
+  /** What CREATE makes, by the names of the catalogue (no schema for a schema or an extension). */
+  readonly object?: { readonly kind: string; readonly schema: string; readonly name: string }
 }
 
+/** Statements that make tables elsewhere. */
 export interface TableDdl {
+  /** All tables that are made: the wanted ones, and those that these cannot be without. */
+  readonly tables: readonly TableRef[]
+  /** Schemas, extensions, types, functions, sequences, tables, partitions, defaults; in their order. */
   readonly beforeData: readonly DdlStatement[]
+  /** Keys, indexes, checks that are not validated, statistics; in their order. */
   readonly afterData: readonly DdlStatement[]
   readonly foreignKeys: readonly DdlStatement[]
-  /** What was left out and why, for people. */
+  /** What is left out or comes along, for people; row-level security first. */
   readonly notes: readonly string[]
 }
 

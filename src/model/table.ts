@@ -48,6 +48,8 @@ export interface TableSchema {
   /** Unique indexes over plain columns, without the primary key; partial and expression indexes are no keys. */
   readonly uniqueKeys: readonly UniqueKey[]
   readonly foreignKeys: readonly ForeignKey[]
+  /** Another table's foreign key points here. */
+  readonly referenced: boolean
   /** Names of enabled user triggers and rules: they would act on our writes. */
   readonly triggers: readonly string[]
   readonly rowSecurity: boolean

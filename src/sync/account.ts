@@ -26,7 +26,10 @@ export interface Account {
  * @throws AppError `internal` where the arithmetic fails
  */
 export function closeAccount(account: Account): Counts {
-  const { plan, detection, outcome, before, committed } = account
+  const { plan, detection, outcome, committed } = account
+  // Rows that were loaded before the table had to be compared after all were compared too, as unchanged.
+  const loadedBefore = detection === null ? 0 : account.loaded
+  const before = { ...account.before, inserted: account.before.inserted + loadedBefore }
   const name = tableName(plan.target.ref)
   const mine = {
     inserted: committed.inserted - before.inserted,
@@ -34,13 +37,16 @@ export function closeAccount(account: Account): Counts {
     deleted: committed.deleted - before.deleted,
   }
   const said = {
-    inserted: outcome.inserted + account.loaded,
+    inserted: outcome.inserted + account.loaded - loadedBefore,
     updated: outcome.updated,
     deleted: outcome.deleted,
   }
   for (const op of ['inserted', 'updated', 'deleted'] as const) {
     if (mine[op] !== said[op]) {
-      throw new AppError('internal', `${name}: the run says it ${op} ${said[op]} rows, the target's counters say ${mine[op]}.`)
+      throw new AppError(
+        'internal',
+        `${name}: the run says it ${op} ${said[op]} rows, the target's counters say ${mine[op]}.`,
+      )
     }
   }
   const seen = detection === null ? account.loaded : detection.sourceRows + aloneInTarget(detection)

@@ -4,7 +4,7 @@ import { judgePair, type Form } from '#model/column-type.ts'
 import type { ErrorCode } from '#model/errors.ts'
 import type { FingerprintAlgorithm } from '#model/fingerprint.ts'
 import { needsBaseline, type Policies, type TableMapping } from '#model/sync-config.ts'
-import { sameTable, tableName, type Column, type TableSchema, type UniqueKey } from '#model/table.ts'
+import { sameTable, tableName, type Column, type ForeignKey, type TableSchema, type UniqueKey } from '#model/table.ts'
 
 /** How one table is synced: decided before anything moves, from the two schemas and the mapping alone. */
 export interface TablePlan {
@@ -22,6 +22,8 @@ export interface TablePlan {
   readonly sourceKeyIsUnique: boolean
   /** The key is one integer column, so that buckets may be ranges. */
   readonly integerKey: boolean
+  /** A foreign key of the target points back at the table, directly or in a ring. */
+  readonly cyclic: boolean
   /** Positions in the scan of foreign-key columns that are written NULL first and filled in when all rows are there. */
   readonly patch: readonly number[]
   readonly notes: readonly string[]
@@ -96,6 +98,7 @@ export function planTable(
     sourceKeyIsUnique: key.uniqueInSource,
     integerKey:
       keyed.length === 1 && keyed[0]?.source.type.kind === 'integer' && keyed[0].target.type.kind === 'integer',
+    cyclic: cyclicKeys(target, cyclic).length > 0,
     patch: patchPositions(target, targetScan, cyclic),
     notes,
   }
@@ -206,12 +209,15 @@ function chooseAlgorithm(sides: Sides): FingerprintAlgorithm {
 
 /** Nullable columns of foreign keys that run in a cycle: rows can be there only before the rows that they point to. */
 function patchPositions(target: TableSchema, scan: Scan, cyclic: ReadonlySet<string>): number[] {
-  const inCycle = target.foreignKeys.filter((key) => sameTable(key.parent, target.ref) || cyclic.has(key.name))
-  const columns = new Set(inCycle.flatMap((key) => key.columns))
+  const columns = new Set(cyclicKeys(target, cyclic).flatMap((key) => key.columns))
   return scan.columns.flatMap((column, i) => {
     const nullable = target.columns.some((candidate) => candidate.name === column.name && candidate.nullable)
     return nullable && i >= scan.keyLength && columns.has(column.name) ? [i] : []
   })
+}
+
+function cyclicKeys(target: TableSchema, cyclic: ReadonlySet<string>): readonly ForeignKey[] {
+  return target.foreignKeys.filter((key) => sameTable(key.parent, target.ref) || cyclic.has(key.name))
 }
 
 function identityParts(identity: {

@@ -1,4 +1,4 @@
-import type { Adapter, Claim, CommittedCounts, PendingDdl, Snapshot } from '#adapters/adapter.ts'
+import type { Adapter, CommittedCounts, PendingDdl, Writer } from '#adapters/adapter.ts'
 import { must } from '#lib/assert.ts'
 import { backoffMs } from '#lib/backoff.ts'
 import { delay, type Clock } from '#lib/clock.ts'
@@ -11,6 +11,7 @@ import { sameTable, tableId, tableName, type TableSchema } from '#model/table.ts
 import { closeAccount } from './account.ts'
 import { checkBrakes } from './brakes.ts'
 import type { Journal } from './journal.ts'
+import { orderTables } from './order.ts'
 import type { TablePlan } from './plan.ts'
 import { selectTables, type Selection } from './select-tables.ts'
 import type { Staging } from './staging.ts'
@@ -70,7 +71,10 @@ async function prepare({ source, target, config }: SyncRequest, { journal }: Run
     throw new AppError('create_failed', 'Tables of this kind of source cannot be created.')
   }
   if (Math.abs(source.server.clockSkewMs) > 5_000) {
-    journal.record({ type: 'note', text: `The source's clock is off by ${Math.round(source.server.clockSkewMs / 1000)} s.` })
+    journal.record({
+      type: 'note',
+      text: `The source's clock is off by ${Math.round(source.server.clockSkewMs / 1000)} s.`,
+    })
   }
 }
 
@@ -82,83 +86,103 @@ export async function refuseSameDatabase(source: Adapter, target: Adapter): Prom
   }
 }
 
-async function attemptSync(
-  { source, target, config }: SyncRequest,
-  tools: RunTools,
-  progress: { committed: boolean },
-): Promise<Receipt> {
+async function attemptSync(request: SyncRequest, tools: RunTools, progress: { committed: boolean }): Promise<Receipt> {
+  const { source, target, config } = request
   const startedAt = tools.clock.now()
   const writer = must(target.writer, 'a target that is opened for writing')
-  const slots = new Slots(config.parallel)
   using staging = tools.openStaging()
-  const first = await selectTables({ source, target }, config)
-  await completeIndexes(writer.tables, first, slots)
+  await completeIndexes(writer, await selectTables(request, config))
+  const selection = await decideTriggers(writer, await selectTables(request, config))
   await using moment = await source.snapshot(config.parallel + 1, tools.signal)
   const { journal, signal } = tools
-  const attempt: Attempt = { source: moment, target, config, staging, journal, slots, signal }
-
-  const dry = first.plans.map((plan) => new TableSync(plan, attempt))
-  journal.record({ type: 'planned', tables: first.plans.map((plan) => plan.target.ref), notes: first.notes })
-  await detectAll(dry, first, { target, config, slots, signal })
-  const known = await target.state(first.plans.map((plan) => plan.mappingId))
-  checkBrakes(
-    dry.flatMap(({ plan, detection }) =>
-      detection === null ? [] : [{ plan, detection, firstContact: !known.has(plan.mappingId) }],
-    ),
+  const attempt: Attempt = {
+    source: moment,
+    target,
     config,
-  )
+    staging,
+    journal,
+    signal,
+    slots: new Slots(config.parallel),
+  }
+  announce(selection, journal)
 
-  const tables = await create(dry, first, { source, target, config, attempt, journal })
-  await claimAll(tables, target, { source, config, jobId: tools.newJobId() })
-  progress.committed = tables.some((table) => table.claim.committed.batches > 0)
+  const detected = await detectAll(selection, attempt)
+  const tables = await createMissing(detected, selection, { request, attempt, writer })
+  await claimAll(tables, { request, jobId: tools.newJobId() })
   try {
-    await writeAll(tables, writer.tables, slots)
+    await writeAll(tables, attempt, writer)
   } finally {
-    progress.committed ||= tables.some((table) => table.outcome.batches > 0)
+    progress.committed = tables.some((table) => table.outcome.batches > 0)
   }
   const sequencesAdvanced = await advanceSequences(tables, attempt)
-  const { receipts, verified } = await verifyAll(tables, attempt)
-  const committed = await writer.finish(tables.map((table) => table.claim), { position: moment.position, verified })
-  return toReceipt({ tables, receipts, committed }, { startedAt, source, target, attempt, sequencesAdvanced, tools, notes: first.notes })
+  const verified = await verifyAll(tables, attempt)
+  await refuseDrift(tables, request)
+  const committed = await writer.finish(
+    tables.map((table) => table.claim),
+    { position: moment.position, verified: verified.proved },
+  )
+  const receipts = tables.map((table, i) =>
+    tableReceipt(table, {
+      committed: must(committed[i], 'the counters of a claim'),
+      verification: must(verified.of.get(table), 'a verification'),
+    }),
+  )
+  return {
+    jobId: must(tables[0], 'a table').claim.jobId,
+    startedAt,
+    finishedAt: tools.clock.now(),
+    dryRun: false,
+    source: { address: source.server.address, product: source.server.product, position: moment.position },
+    target: { address: target.server.address, product: target.server.product },
+    completeness: 'exact',
+    tables: receipts,
+    counts: receipts.reduce((sum, table) => addCounts(sum, table.counts), NO_COUNTS),
+    sequencesAdvanced,
+    notes: selection.notes,
+  }
 }
 
-/** Detection of all tables, over one moment of each side. */
-async function detectAll(
-  tables: readonly TableSync[],
-  selection: Selection,
-  { target, config, slots, signal }: { target: Adapter; config: SyncConfig; slots: Slots; signal: AbortSignal },
-): Promise<void> {
+/** Detection of all tables over one moment of each side, then the brakes: all of it before the first write. */
+export async function detectAll(selection: Selection, attempt: Attempt): Promise<TableSync[]> {
+  const { target, config, slots, signal } = attempt
+  const tables = selection.plans.map((plan) => new TableSync(plan, attempt))
   await using moment = await target.snapshot(config.parallel, signal)
   const exists = (table: TableSync): boolean => !selection.missing.some((ref) => sameTable(ref, table.plan.target.ref))
   await allEnded(tables.map((table) => slots.use(() => table.detect(moment, exists(table)))))
+  const known = await moment.knownMappings(selection.plans.map((plan) => plan.mappingId))
+  const intents = tables.flatMap(({ plan, detection }) =>
+    detection === null ? [] : [{ plan, detection, firstContact: !known.has(plan.mappingId) }],
+  )
+  checkBrakes(intents, config)
+  return tables
 }
 
 /** Makes the missing tables and plans them again, against what the target has now. */
-async function create(
+async function createMissing(
   tables: readonly TableSync[],
   { missing }: Selection,
-  with_: { source: Adapter; target: Adapter; config: SyncConfig; attempt: Attempt; journal: Journal },
+  { request, attempt, writer }: { request: SyncRequest; attempt: Attempt; writer: Writer },
 ): Promise<TableSync[]> {
-  const { source, target, config, attempt, journal } = with_
   if (missing.length === 0) return [...tables]
+  const { source, target, config } = request
+  for (const table of missing)
+    attempt.journal.record({ type: 'phase', table, phase: 'create', total: null, estimated: false })
   const ddl = await must(source.ddl, 'the definitions of tables')(missing, attempt.source, target.server)
-  for (const text of ddl.notes) journal.record({ type: 'note', text })
-  await must(target.writer, 'a writer').tables.create(ddl)
+  for (const text of ddl.notes) attempt.journal.record({ type: 'note', text })
+  await writer.tables.create(ddl)
+  for (const table of missing) attempt.journal.record({ type: 'phase done', table, phase: 'create' })
+  const isNew = (plan: TablePlan): boolean => missing.some((ref) => sameTable(ref, plan.target.ref))
   const { plans } = await selectTables({ source, target }, config)
-  return plans.map((plan) => {
-    const known = tables.find((table) => sameTable(table.plan.target.ref, plan.target.ref))
-    if (known !== undefined && !missing.some((ref) => sameTable(ref, plan.target.ref))) return known
-    const made = new TableSync(plan, attempt)
-    made.bulk = true
-    return made
-  })
+  const made = plans.filter(isNew).map((plan) => new TableSync(plan, attempt))
+  for (const table of made) table.bulk = true
+  return [...tables.filter((table) => !isNew(table.plan)), ...made]
 }
 
 async function claimAll(
   tables: readonly TableSync[],
-  target: Adapter,
-  { source, config, jobId }: { source: Adapter; config: SyncConfig; jobId: string },
+  { request, jobId }: { request: SyncRequest; jobId: string },
 ): Promise<void> {
+  const { source, target, config } = request
   const claims = await must(target.writer, 'a writer').claim(
     tables.map(({ plan }) => ({
       mappingId: plan.mappingId,
@@ -171,20 +195,185 @@ async function claimAll(
     jobId,
   )
   for (const table of tables) {
-    table.claim = must(claims.find((claim) => claim.mappingId === table.plan.mappingId), 'a claim for every mapping')
+    table.claim = must(
+      claims.find((claim) => claim.mappingId === table.plan.mappingId),
+      'a claim for every mapping',
+    )
   }
 }
 
-/** Loads and writes: deletes children first, everything else parents first, foreign keys of new tables at the end. */
-async function writeAll(tables: readonly TableSync[], maker: NonNullable<Adapter['writer']>['tables'], slots: Slots): Promise<void> {
-  const parents = (table: TableSync): TableSync[] => tables.filter((other) => other !== table && isParent(other, table))
-  const children = (table: TableSync): TableSync[] => tables.filter((other) => other !== table && isParent(table, other))
-  const pending = await maker.pending()
-  await runInOrder(acyclic(tables, children), children, (table) => slots.use(() => table.delete()))
-  void parents
-  void pending
+/**
+ * Everything that is written, in the order that foreign keys ask for: deletes, children first; then loads and writes,
+ * parents first, each table followed by its own indexes; then what another row was in the way of; then foreign keys of
+ * new tables.
+ */
+async function writeAll(tables: readonly TableSync[], { slots, journal }: Attempt, writer: Writer): Promise<void> {
+  const order = rank(tables)
+  const parents = (table: TableSync): TableSync[] =>
+    tables.filter((other) => isParent(other, table) && order(other) < order(table))
+  const children = (table: TableSync): TableSync[] =>
+    tables.filter((other) => isParent(table, other) && order(other) > order(table))
+  await runInOrder(tables, children, (table) => slots.use(() => table.delete()))
+  const pending = ofTables(await writer.tables.pending(), tables)
+  const [own, shared] = split(pending, (statement) => statement.stage === 'after data' && statement.tables.length === 1)
+  await runInOrder(tables, parents, async (table) => {
+    await table.load()
+    await slots.use(() => table.write())
+    const mine = own.filter((statement) => statement.tables.some((ref) => sameTable(ref, table.plan.target.ref)))
+    if (mine.length > 0) await slots.use(() => carryOut(mine, table, { journal, writer }))
+  })
+  for (const table of tables) await table.settle()
+  const [others, foreignKeys] = split(shared, (statement) => statement.stage === 'after data')
+  for (const statement of others) await writer.tables.carryOut(statement)
+  await allEnded(foreignKeys.map((statement) => slots.use(() => writer.tables.carryOut(statement))))
+}
+
+async function carryOut(
+  statements: readonly PendingDdl[],
+  table: TableSync,
+  { journal, writer }: { journal: Journal; writer: Writer },
+): Promise<void> {
+  const ref = table.plan.target.ref
+  journal.record({ type: 'phase', table: ref, phase: 'index', total: statements.length, estimated: false })
+  for (const statement of statements) {
+    await writer.tables.carryOut(statement)
+    journal.record({ type: 'progress', table: ref, phase: 'index', rows: 1, bytes: 0 })
+  }
+  journal.record({ type: 'phase done', table: ref, phase: 'index' })
+}
+
+/** Indexes that a killed run had still to make: without them rows could not be found by key. Foreign keys wait. */
+async function completeIndexes(writer: Writer, { plans }: Selection): Promise<void> {
+  const pending = await writer.tables.pending()
+  const targets = plans.map((plan) => plan.target)
+  for (const statement of pending) {
+    if (statement.stage === 'after data' && concerns(statement, targets)) await writer.tables.carryOut(statement)
+  }
+}
+
+function ofTables(pending: readonly PendingDdl[], tables: readonly TableSync[]): readonly PendingDdl[] {
+  const targets = tables.map((table) => table.plan.target)
+  return pending.filter((statement) => concerns(statement, targets))
+}
+
+function concerns(statement: PendingDdl, targets: readonly TableSchema[]): boolean {
+  return statement.tables.every((ref) =>
+    targets.some((table) => sameTable(table.ref, ref) || table.kind === 'partitioned'),
+  )
+}
+
+/** Silences triggers where the role may and no foreign key would fall silent with them; says so, or says they fire. */
+async function decideTriggers(writer: Writer, selection: Selection): Promise<Selection> {
+  const notes = [...selection.notes]
+  const affected = selection.plans.filter((plan) => plan.target.triggers.length > 0)
+  if (affected.length === 0) return selection
+  const may = await writer.maySilenceTriggers()
+  const plans = selection.plans.map((plan) => {
+    const { triggers, foreignKeys, referenced, ref } = plan.target
+    if (triggers.length === 0) return plan
+    const silence = may && foreignKeys.length === 0 && !referenced
+    const names = triggers.join(', ')
+    notes.push(
+      silence
+        ? `Triggers and rules of ${tableName(ref)} do not fire for this run: ${names}.`
+        : `Triggers and rules of ${tableName(ref)} fire for what this run writes: ${names}.`,
+    )
+    return { ...plan, write: { ...plan.write, silenceTriggers: silence } }
+  })
+  return { ...selection, plans, notes }
+}
+
+export function announce({ plans, notes }: Selection, journal: Journal): void {
+  journal.record({ type: 'planned', tables: plans.map((plan) => plan.target.ref), notes })
+}
+
+async function advanceSequences(tables: readonly TableSync[], { source, target }: Attempt): Promise<number> {
+  let moved = 0
+  for (const { plan } of tables) {
+    if (!plan.target.columns.some((column) => column.sequence !== null)) continue
+    const states = await source.sequences(plan.source.ref)
+    const named = states.flatMap((state) => {
+      const position = plan.sourceScan.columns.findIndex((column) => column.name === state.column)
+      const column = plan.write.scan.columns[position]?.name
+      return column === undefined ? [] : [{ ...state, column }]
+    })
+    moved += await must(target.writer, 'a writer').advanceSequences(plan.target.ref, named)
+  }
+  return moved
+}
+
+/** The proofs, over one moment of the target; a table that is proved whole fills its baseline from that very moment. */
+async function verifyAll(
+  tables: readonly TableSync[],
+  attempt: Attempt,
+): Promise<{ of: ReadonlyMap<TableSync, Verification>; proved: readonly string[] }> {
+  const { target, config, slots, signal } = attempt
+  const of = new Map<TableSync, Verification>()
+  const proved: string[] = []
+  await using moment = await target.snapshot(config.parallel, signal)
+  const verify = async (table: TableSync): Promise<void> => {
+    const verification = await table.verify(moment)
+    of.set(table, verification)
+    if (verification.mode !== 'full' || verification.changedSince > 0) return
+    proved.push(table.claim.mappingId)
+    if (!table.plan.write.baseline || table.claim.baselineComplete) return
+    await must(target.writer, 'a writer').adopt(table.claim, table.plan.write, { moment, except: table.keysApart() })
+  }
+  await allEnded(tables.map((table) => slots.use(() => verify(table))))
+  return { of, proved }
+}
+
+/** A table that changed its shape under the run was read or written by a plan that no longer holds (hazard D10). */
+async function refuseDrift(tables: readonly TableSync[], { source, target }: SyncRequest): Promise<void> {
+  const now = await Promise.all([
+    source.describe(tables.map(({ plan }) => plan.source.ref)),
+    target.describe(tables.map(({ plan }) => plan.target.ref)),
+  ])
+  for (const { plan } of tables) {
+    for (const [side, before] of [plan.source, plan.target].entries()) {
+      const after = now[side]?.find((table) => sameTable(table.ref, before.ref))
+      if (after !== undefined && JSON.stringify(after.columns) === JSON.stringify(before.columns)) continue
+      throw new AppError(
+        'schema_changed',
+        `${tableName(before.ref)} changed its columns while the run was under way.`,
+        {
+          retry: 'later',
+        },
+      )
+    }
+  }
+}
+
+function tableReceipt(
+  table: TableSync,
+  { committed, verification }: { committed: CommittedCounts; verification: Verification },
+): TableReceipt {
+  const { plan, outcome, detection, loaded, bulk, claim } = table
+  const counts = closeAccount({ plan, detection, loaded, outcome, before: claim.committed, committed })
+  return {
+    source: plan.source.ref,
+    target: plan.target.ref,
+    key: plan.sourceScan.columns.slice(0, plan.sourceScan.keyLength).map((column) => column.name),
+    counts,
+    targetOnly: detection?.kept ?? 0,
+    bulkLoaded: bulk,
+    verification,
+    rejections: [...outcome.rejections, ...outcome.incomplete],
+    batches: committed.batches,
+  }
+}
+
+/** A place for every table, parents before children; inside a ring of foreign keys any order serves. */
+function rank(tables: readonly TableSync[]): (table: TableSync) => number {
+  const { groups } = orderTables(tables.map((table) => table.plan.target))
+  const places = new Map(groups.flat().map((schema, place) => [tableId(schema.ref), place]))
+  return (table) => places.get(tableId(table.plan.target.ref)) ?? 0
 }
 
 function isParent(parent: TableSync, child: TableSync): boolean {
   return child.plan.target.foreignKeys.some((key) => sameTable(key.parent, parent.plan.target.ref))
+}
+
+function split<T>(items: readonly T[], belongs: (item: T) => boolean): [T[], T[]] {
+  return [items.filter(belongs), items.filter((item) => !belongs(item))]
 }

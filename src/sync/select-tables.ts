@@ -41,7 +41,10 @@ export async function selectTables(
   }
   refuse(problems)
   if (plans.length === 0) {
-    throw new AppError('no_tables', `No table of ${source.server.address} has a counterpart in ${target.server.address}.`)
+    throw new AppError(
+      'no_tables',
+      `No table of ${source.server.address} has a counterpart in ${target.server.address}.`,
+    )
   }
   return {
     plans,
@@ -83,7 +86,10 @@ function findPair(
   }
   if (target !== undefined) return { source, target, missing: false }
   if (!of.create) {
-    return { code: 'table_not_found', message: `The target has no table ${tableName(mapping.target)}; --create makes it.` }
+    return {
+      code: 'table_not_found',
+      message: `The target has no table ${tableName(mapping.target)}; --create makes it.`,
+    }
   }
   const sameShape = sameTable(mapping.source, mapping.target) && mapping.rename.size === 0
   return sameShape
@@ -102,5 +108,7 @@ function refuse(problems: readonly Problem[]): void {
 
 function listTables(tables: readonly TableSchema[]): string {
   const shown = tables.slice(0, 5).map((table) => tableName(table.ref))
-  return tables.length > shown.length ? `${shown.join(', ')} and ${tables.length - shown.length} more` : shown.join(', ')
+  return tables.length > shown.length
+    ? `${shown.join(', ')} and ${tables.length - shown.length} more`
+    : shown.join(', ')
 }

@@ -1,5 +1,5 @@
-import type { Adapter, Claim, Snapshot } from '#adapters/adapter.ts'
-import type { Slots } from '#lib/slots.ts'
+import { RowsRefused, type Adapter, type Claim, type Piece, type Snapshot } from '#adapters/adapter.ts'
+import { allEnded, type Slots } from '#lib/slots.ts'
 import { must } from '#lib/assert.ts'
 import { failpoint } from '#lib/failpoint.ts'
 import type { Key } from '#model/change.ts'
@@ -63,23 +63,25 @@ export class TableSync {
 
   /** Step 1: what is there to do? The target's side is seen in `target`, one moment for all tables. */
   async detect(target: Snapshot, targetExists: boolean): Promise<void> {
-    const { source, staging, config, signal } = this.#attempt
+    const { source } = this.#attempt
     await this.#checkKey('source', source, this.plan.sourceKeyIsUnique)
-    if (!targetExists || (await target.isEmpty(this.plan.target.ref))) {
+    // Rows that point at one another in a ring cannot be loaded in any order while the target watches the ring.
+    const free = !targetExists || !this.plan.cyclic
+    if (!targetExists || (free && (await target.isEmpty(this.plan.target.ref)))) {
       this.bulk = true
       return
     }
     await this.#checkKey('target', target, this.plan.write.keyIsUnique)
+    this.detection = await this.#compare(target)
+  }
+
+  async #compare(target: Snapshot): Promise<Detection> {
+    const { source, staging, config, signal } = this.#attempt
     this.#enter('compare', (this.plan.source.rowEstimate ?? 0) + (this.plan.target.rowEstimate ?? 0), true)
-    this.detection = await detect(this.plan, {
-      source,
-      target,
-      staging,
-      policies: config,
-      signal,
-      onRows: (rows) => this.#progress('compare', rows, 0),
-    })
+    const onRows = (rows: number): void => this.#progress('compare', rows, 0)
+    const detection = await detect(this.plan, { source, target, staging, policies: config, signal, onRows })
     this.#leave('compare')
+    return detection
   }
 
   /** A key that no constraint guards is asked row by row: a NULL or a duplicate would make endless copies (hazard D6). */
@@ -105,17 +107,26 @@ export class TableSync {
     failpoint('table.loading')
     this.#enter('load', plan.source.rowEstimate, true)
     const pieces = await source.pieces(plan.source.ref, PIECE_BYTES)
-    await Promise.all(
-      pieces.map((piece) =>
-        slots.use(async () => {
-          const { inserted } = await loadPiece({ plan, claim, source, target, signal }, piece)
-          this.loaded += inserted
-          this.outcome.batches += 1
-          this.#progress('load', inserted, piece.bytes)
-        }),
-      ),
-    )
+    const load = async (piece: Piece): Promise<void> => {
+      const { inserted } = await loadPiece({ plan, claim, source, target, signal }, piece)
+      this.loaded += inserted
+      this.outcome.batches += 1
+      this.#progress('load', inserted, piece.bytes)
+    }
+    try {
+      await allEnded(pieces.map((piece) => slots.use(() => load(piece))))
+    } catch (error) {
+      if (!(error instanceof RowsRefused)) throw error
+      await this.#compareAfterAll()
+    }
     this.#leave('load')
+  }
+
+  /** A row that the target refuses cannot be told in a COPY: what did not arrive goes row by row. */
+  async #compareAfterAll(): Promise<void> {
+    const { target, signal } = this.#attempt
+    await using moment = await target.snapshot(1, signal)
+    this.detection = await this.#compare(moment)
   }
 
   /** Step 2b: deletes come first, so that what they free can be taken; children before their parents. */
@@ -165,7 +176,9 @@ export class TableSync {
     this.#enter('verify', mode === 'full' ? this.plan.source.rowEstimate : this.#touched, mode === 'full')
     const request = this.verifyRequest(moment)
     const verified =
-      mode === 'full' ? await verifyFull(request) : await verifyKeys(request, this.#keys(['insert', 'update', 'delete']))
+      mode === 'full'
+        ? await verifyFull(request)
+        : await verifyKeys(request, this.#keys(['insert', 'update', 'delete']))
     const changedSince = verified.equal ? 0 : await this.#explain(moment, verified)
     this.#leave('verify')
     return {
@@ -194,6 +207,7 @@ export class TableSync {
     const { verifyAfter } = this.#attempt.config
     if (verifyAfter !== 'auto') return verifyAfter
     const age = this.claim.verifiedSecondsAgo
+    if (this.plan.write.baseline && !this.claim.baselineComplete) return 'full'
     return this.bulk || age === null || age > FULL_PROOF_EVERY_S ? 'full' : 'changed'
   }
 

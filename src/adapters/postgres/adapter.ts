@@ -1,9 +1,10 @@
 import { randomInt } from 'node:crypto'
-import type { Adapter, Piece, Scan, ServerInfo, Snapshot, TableDdl, Writer } from '#adapters/adapter.ts'
+import type { Adapter, Piece, Scan, ServerInfo, Snapshot, Writer } from '#adapters/adapter.ts'
 import { wallMs } from '#lib/clock.ts'
 import { AppError } from '#model/errors.ts'
 import { tableName, type TableRef, type TableSchema } from '#model/table.ts'
 import { Connection } from './connection.ts'
+import { readTableDdl } from './ddl.ts'
 import { describeEndpoint, isLocalHost, type Endpoint } from './endpoint.ts'
 import { toAppError } from './errors.ts'
 import { KnownTables } from './known-tables.ts'
@@ -14,6 +15,8 @@ import {
   readKeyBounds,
   readKeyFaults,
   readKeys,
+  readKnownMappings,
+  readWrittenBy,
   readOwned,
   readRows,
   readSequences,
@@ -26,21 +29,17 @@ import { PostgresWriter } from './write.ts'
 
 const OLDEST_MAJOR = 13
 const NEWEST_MAJOR = 18
+/** For the definitions of all tables: a second or two for thousands of them, more where locks are held. */
+const DDL_TIMEOUT_MS = 120_000
 
-export interface OpenOptions {
-  readonly write: boolean
-  readonly signal: AbortSignal
-  /** Connections that may write at once. */
-  readonly writers: number
-}
 
 /** Opens a PostgreSQL database, for reading or for reading and writing. @throws AppError with cause and next step */
-export async function openPostgres(endpoint: Endpoint, options: OpenOptions): Promise<Adapter> {
+export async function openPostgres(endpoint: Endpoint, options: { write: boolean; signal: AbortSignal }): Promise<Adapter> {
   await using connection = await Connection.open(endpoint, options.signal)
   const server = await readServer(connection, endpoint)
   const known = new KnownTables(endpoint)
   const writer = options.write ? new PostgresWriter(endpoint, server, known, options) : null
-  return new PostgresAdapter({ endpoint, server, known, writer })
+  return new PostgresAdapter({ endpoint, server, known, writer, signal: options.signal })
 }
 
 class PostgresAdapter implements Adapter {
@@ -49,8 +48,16 @@ class PostgresAdapter implements Adapter {
   readonly #endpoint: Endpoint
   readonly #known: KnownTables
   readonly #writer: PostgresWriter | null
+  readonly #signal: AbortSignal
 
-  constructor(parts: { endpoint: Endpoint; server: ServerInfo; known: KnownTables; writer: PostgresWriter | null }) {
+  constructor(parts: {
+    endpoint: Endpoint
+    server: ServerInfo
+    known: KnownTables
+    writer: PostgresWriter | null
+    signal: AbortSignal
+  }) {
+    this.#signal = parts.signal
     this.#endpoint = parts.endpoint
     this.server = parts.server
     this.#known = parts.known
@@ -87,11 +94,15 @@ class PostgresAdapter implements Adapter {
     return rows.length > 0
   }
 
-  get ddl(): (tables: readonly TableRef[], snapshot: Snapshot, target: ServerInfo) => Promise<TableDdl> {
-    return () => {
-      throw new AppError('internal', 'not wired yet')
-    }
-  }
+  readonly ddl: NonNullable<Adapter['ddl']> = async (tables, snapshot, target) =>
+    readTableDdl({
+      connect: async () => (await Connection.open(this.#endpoint)).client,
+      tables,
+      ...(snapshot.id === null ? {} : { snapshot: snapshot.id }),
+      targetMajor: target.major,
+      signal: this.#signal,
+      timeoutMs: DDL_TIMEOUT_MS,
+    })
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#writer?.[Symbol.asyncDispose]()
@@ -182,6 +193,14 @@ class PostgresSnapshot implements Snapshot {
 
   proof(...[scan, keys]: Parameters<Snapshot['proof']>): ReturnType<Snapshot['proof']> {
     return this.#shared.use((connection) => readProof(connection, this.#sql(scan), keys))
+  }
+
+  knownMappings(mappingIds: readonly string[]): ReturnType<Snapshot['knownMappings']> {
+    return this.#shared.use((connection) => readKnownMappings(connection, mappingIds))
+  }
+
+  writtenBy(...[claim, scan, keys]: Parameters<Snapshot['writtenBy']>): ReturnType<Snapshot['writtenBy']> {
+    return this.#shared.use((connection) => readWrittenBy(connection, this.#sql(scan), { claim, keys }))
   }
 
   owned(...[mappingId, scan, keys]: Parameters<Snapshot['owned']>): ReturnType<Snapshot['owned']> {

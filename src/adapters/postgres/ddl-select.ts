@@ -1,43 +1,10 @@
 /** Chooses from the entries of a dump those that a set of tables needs, and says of each when it can run. */
-import { escapeIdentifier } from 'pg'
+import type { DdlStatement, TableDdl } from '#adapters/adapter.ts'
 
 import type { CatalogObject, ForeignKeyFacts, TableFacts } from './ddl-catalog.ts'
 import type { DumpEntry, DumpStatement } from './dump-entries.ts'
+import { quote, quoteTable } from './sql.ts'
 import { isWord, readQualifiedName, type Token } from './sql-statements.ts'
-
-/** A table, by the names of the catalog. */
-export interface TableRef {
-  readonly schema: string
-  readonly name: string
-}
-
-/**
- * One statement without its `;`, all names qualified and quoted. Those before the data run one after another. One after
- * the data can run once its tables are loaded and the earlier ones that share a table with it have run.
- */
-export interface DdlStatement {
-  readonly sql: string
-  /** As pg_dump names it in its table of contents: TABLE, INDEX, FK CONSTRAINT, COMMENT, … */
-  readonly kind: string
-  /** The tables that it touches; none for what stands for itself, such as a type. */
-  readonly tables: readonly TableRef[]
-  /** What CREATE makes, by the names of the catalog (no schema for a schema or an extension). */
-  readonly object?: { readonly kind: string; readonly schema: string; readonly name: string }
-}
-
-export interface TableDdl {
-  /** Statements for the session that runs the rest, known to every supported server. */
-  readonly session: readonly string[]
-  /** All tables that are made: the wanted ones, and those that these cannot be without. */
-  readonly tables: readonly TableRef[]
-  /** Schemas, extensions, types, functions, sequences, tables, partitions, defaults; in their order. */
-  readonly beforeData: readonly DdlStatement[]
-  /** Keys, indexes, checks that are not validated, statistics; in their order. */
-  readonly afterData: readonly DdlStatement[]
-  readonly foreignKeys: readonly DdlStatement[]
-  /** What is left out or comes along, for people; row-level security first. */
-  readonly notes: readonly string[]
-}
 
 /** What is known of the set of tables, all read in the snapshot of the dump. */
 export interface TableSet {
@@ -47,15 +14,6 @@ export interface TableSet {
   readonly tables: readonly TableFacts[]
   readonly foreignKeys: readonly ForeignKeyFacts[]
 }
-
-/** Bodies are not checked, because what they use may come later or not at all; names resolve only as written. */
-const SESSION = [
-  'SET standard_conforming_strings = on',
-  'SET check_function_bodies = off',
-  "SET default_tablespace = ''",
-  'SET xmloption = content',
-  "SET search_path = ''",
-]
 
 type Stage = 'beforeData' | 'afterData' | 'foreignKeys'
 
@@ -82,7 +40,7 @@ export function selectTableDdl(entries: readonly DumpEntry[], set: TableSet): Ta
       statements[selected.stage].push({ sql: tolerant(statement), kind, tables, ...(creates ? identity : {}) })
     }
   }
-  return { session: SESSION, tables: [...refs.values()], ...statements, notes: notesOf(set) }
+  return { tables: [...refs.values()], ...statements, notes: notesOf(set) }
 }
 
 function schemaOf(object: CatalogObject): string {
@@ -251,9 +209,6 @@ function notesOf(set: TableSet): string[] {
 }
 
 /** For SQL and people alike. */
-export function quoteTable({ schema, name }: TableRef): string {
-  return `${escapeIdentifier(schema)}.${escapeIdentifier(name)}`
-}
 
 function rowSecurityNote(table: TableFacts): string {
   return `ROW-LEVEL SECURITY of ${quoteTable(table)} is not carried: on the target, whoever may read the table sees every row`
@@ -286,7 +241,7 @@ function foreignKeyNotes({ tables, foreignKeys, objects }: TableSet): string[] {
     ...foreignKeys.flatMap(({ name, table, referenced, referencedName }) => {
       const ref = refs.get(table)
       if (!ref || refs.has(referenced)) return []
-      const foreignKey = escapeIdentifier(name)
+      const foreignKey = quote(name)
       return [`foreign key ${foreignKey} of ${quoteTable(ref)} is left out: ${referencedName} is not among the tables`]
     }),
     ...listNote('sequences that lose their owner, a table that is not among the tables', sequences.map(quoteTable)),
@@ -295,7 +250,7 @@ function foreignKeyNotes({ tables, foreignKeys, objects }: TableSet): string[] {
 
 function leftOutNotes(table: TableFacts): string[] {
   const of = (what: string): string => `${what} of ${quoteTable(table)}, not carried`
-  const quoted = (names: readonly string[]): string[] => names.map((name) => escapeIdentifier(name))
+  const quoted = (names: readonly string[]): string[] => names.map((name) => quote(name))
   return [
     ...listNote(of('policies'), quoted(table.policies)),
     ...listNote(of('triggers'), quoted(table.triggers)),

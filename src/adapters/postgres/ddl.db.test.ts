@@ -9,7 +9,8 @@ import { createDatabase, type Database, type TextRow } from '#test/harness/datab
 import { startFaultProxyFor } from '#test/harness/fault-proxy.ts'
 import { sharedServers, startPrivateServer, type TestServer } from '#test/harness/postgres.ts'
 
-import { readTableDdl, type TableDdl, type TableDdlOptions } from './ddl.ts'
+import type { TableDdl } from '#adapters/adapter.ts'
+import { readTableDdl, type TableDdlOptions } from './ddl.ts'
 
 /** One of each thing that a table can have or need, in two schemas, with names that look like syntax. */
 const EVERYTHING = String.raw`
@@ -134,9 +135,13 @@ async function connectTo(url: string): Promise<pg.Client> {
 }
 
 async function apply(db: Database, ddl: TableDdl): Promise<void> {
-  const { session, beforeData, afterData, foreignKeys } = ddl
+  const { beforeData, afterData, foreignKeys } = ddl
   await using client = await db.connect()
-  for (const sql of [...session, ...[...beforeData, ...afterData, ...foreignKeys].map((statement) => statement.sql)]) {
+  for (const sql of [
+    'SET check_function_bodies = off',
+    "SET search_path = ''",
+    ...[...beforeData, ...afterData, ...foreignKeys].map((statement) => statement.sql),
+  ]) {
     try {
       await client.query(sql)
     } catch (error) {

@@ -2,9 +2,11 @@
  * The definitions of tables, as statements that make the same tables elsewhere. pg_dump writes and orders them; the
  * catalog says which of them the tables need; both look at one snapshot.
  */
-import { DatabaseError, escapeIdentifier, escapeLiteral, type Client } from 'pg'
+import { DatabaseError, escapeLiteral, type Client } from 'pg'
 
+import type { TableDdl } from '#adapters/adapter.ts'
 import { AppError } from '#model/errors.ts'
+import type { TableRef } from '#model/table.ts'
 
 import { INSUFFICIENT_PRIVILEGE, NEWEST_SERVER, runPgDump } from './ddl-bridge.ts'
 import {
@@ -17,10 +19,9 @@ import {
   type Exclusions,
   type TableFacts,
 } from './ddl-catalog.ts'
-import { quoteTable, selectTableDdl, type TableDdl, type TableRef, type TableSet } from './ddl-select.ts'
+import { selectTableDdl, type TableSet } from './ddl-select.ts'
 import { readDumpEntries } from './dump-entries.ts'
-
-export type { DdlStatement, TableDdl, TableRef } from './ddl-select.ts'
+import { quote, quoteTable } from './sql.ts'
 
 export interface TableDdlOptions {
   /** Gives a new connection each time, connected and idle; it is ended here. Two are used at once. */
@@ -216,7 +217,7 @@ function isTable({ catalog, kind }: CatalogObject): boolean {
 async function assertReadable(client: Client, { tables }: TableSet): Promise<void> {
   const refused = tables.filter((table) => !table.selectable || !table.schemaUsable)
   if (refused.length === 0) return
-  const role = escapeIdentifier(await readValue(client, 'current_user'))
+  const role = quote(await readValue(client, 'current_user'))
   const names = refused.map(quoteTable).join(', ')
   throw new AppError('missing_privilege', `permission denied for ${names}: pg_dump locks each table for reading`, {
     hint: `Run as the owner: ${grants(refused, role).join('; ')}`,
@@ -224,7 +225,7 @@ async function assertReadable(client: Client, { tables }: TableSet): Promise<voi
 }
 
 function grants(refused: readonly TableFacts[], role: string): string[] {
-  const schemas = refused.filter((table) => !table.schemaUsable).map((table) => escapeIdentifier(table.schema))
+  const schemas = refused.filter((table) => !table.schemaUsable).map((table) => quote(table.schema))
   const tables = refused.filter((table) => !table.selectable).map(quoteTable)
   return [
     ...(schemas.length > 0 ? [`GRANT USAGE ON SCHEMA ${[...new Set(schemas)].join(', ')} TO ${role}`] : []),
@@ -274,7 +275,7 @@ function patternsOf({ schemas, relations }: Exclusions): string[] {
   return [
     ...alternatives(schemas).map((pattern) => `--exclude-schema=${pattern}`),
     ...relations.flatMap(({ schema, names }) =>
-      alternatives(names).map((pattern) => `--exclude-table=${escapeIdentifier(schema)}.${pattern}`),
+      alternatives(names).map((pattern) => `--exclude-table=${quote(schema)}.${pattern}`),
     ),
   ]
 }
@@ -289,7 +290,7 @@ function alternatives(names: readonly string[]): string[] {
     patterns.push(
       `(${names
         .slice(at, at + NAMES_PER_PATTERN)
-        .map((name) => escapeIdentifier(name))
+        .map((name) => quote(name))
         .join('|')})`,
     )
   }

@@ -30,7 +30,8 @@ const HIDDEN = `('pg_catalog', 'information_schema', 'pg_toast', 'syncline')`
 const RELATIONS = `
   SELECT c.oid, n.nspname, c.relname, c.relkind, c.relrowsecurity, c.reltuples::int8, pg_catalog.pg_table_size(c.oid),
          coalesce(has_table_privilege(c.oid, 'SELECT'), false), coalesce(has_table_privilege(c.oid, 'INSERT'), false),
-         coalesce(has_table_privilege(c.oid, 'UPDATE'), false), coalesce(has_table_privilege(c.oid, 'DELETE'), false)
+         coalesce(has_table_privilege(c.oid, 'UPDATE'), false), coalesce(has_table_privilege(c.oid, 'DELETE'), false),
+         EXISTS (SELECT FROM pg_catalog.pg_constraint f WHERE f.contype = 'f' AND f.confrelid = c.oid)
   FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
   WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't'
     AND n.nspname NOT IN ${HIDDEN} AND n.nspname NOT LIKE 'pg\\_temp\\_%' AND n.nspname NOT LIKE 'pg\\_toast\\_temp\\_%'
@@ -212,6 +213,7 @@ function toTable(relation: TextRow, parts: Parts): PgTable {
       primaryKey: keys.find(({ primary }) => primary)?.key ?? null,
       uniqueKeys: keys.filter(({ primary }) => !primary).map(({ key }) => key),
       foreignKeys: parts.foreignKeys.map(toForeignKey),
+      referenced: isTrue(relation[11]),
       triggers: parts.triggers.map((row) => cell(row, 1)),
       rowSecurity: isTrue(relation[4]),
       rowEstimate: estimate < 0 ? null : estimate,

@@ -8,6 +8,9 @@ import { ensureStateSchema } from './state.ts'
 
 type Use = <T>(body: (connection: Connection) => Promise<T>, doing: string) => Promise<T>
 
+/** Bodies are not checked, because what they use may come later or not at all. */
+const SETTINGS = `SET LOCAL check_function_bodies = off; SET LOCAL default_tablespace = ''`
+
 /** Memory for one index build. Builds run one at a time per connection. */
 const INDEX_MEMORY = '256MB'
 
@@ -22,6 +25,7 @@ export class PostgresTableMaker implements TableMaker {
     await this.#use(async (connection) => {
       await ensureStateSchema(connection)
       await connection.transaction('write', async () => {
+        await connection.script(SETTINGS)
         for (const statement of ddl.beforeData) await runStatement(connection, statement)
         await keep(connection, 'after data', ddl.afterData)
         await keep(connection, 'foreign keys', ddl.foreignKeys)
@@ -34,7 +38,9 @@ export class PostgresTableMaker implements TableMaker {
     return this.#use(async (connection) => {
       const [found] = await connection.query(`SELECT pg_catalog.to_regclass('syncline.pending_ddl')`)
       if (!found?.[0]) return []
-      const rows = await connection.query('SELECT id, stage, kind, tables, statement FROM syncline.pending_ddl ORDER BY id')
+      const rows = await connection.query(
+        'SELECT id, stage, kind, tables, statement FROM syncline.pending_ddl ORDER BY id',
+      )
       return rows.map(([id, stage, kind, tables, sql]) => ({
         id: id ?? '',
         stage: stage === 'foreign keys' ? 'foreign keys' : 'after data',
@@ -49,7 +55,7 @@ export class PostgresTableMaker implements TableMaker {
     await this.#use(
       (connection) =>
         connection.transaction('write', async () => {
-          await connection.script(`SET LOCAL maintenance_work_mem = '${INDEX_MEMORY}'`)
+          await connection.script(`${SETTINGS}; SET LOCAL maintenance_work_mem = '${INDEX_MEMORY}'`)
           const mine = await connection.execute('DELETE FROM syncline.pending_ddl WHERE id = $1', [pending.id])
           if (mine === 1) await runStatement(connection, pending)
           failpoint('ddl.commit')
@@ -61,26 +67,37 @@ export class PostgresTableMaker implements TableMaker {
 
 async function keep(connection: Connection, stage: string, statements: readonly DdlStatement[]): Promise<void> {
   for (const { kind, tables, sql } of statements) {
-    await connection.query('INSERT INTO syncline.pending_ddl (stage, kind, tables, statement) VALUES ($1, $2, $3, $4)', [
-      stage,
-      kind,
-      JSON.stringify(tables),
-      sql,
-    ])
+    await connection.query(
+      'INSERT INTO syncline.pending_ddl (stage, kind, tables, statement) VALUES ($1, $2, $3, $4)',
+      [stage, kind, JSON.stringify(tables), sql],
+    )
   }
 }
 
-async function runStatement(connection: Connection, { sql, kind }: DdlStatement): Promise<void> {
+/** What a statement is refused with where the target has the object already: then it is left as it is. */
+const EXISTS = new Set(['42P06', '42P07', '42710', '42723', '42P16'])
+
+/** Runs one statement of the source's definitions. @throws AppError `create_failed` with the statement */
+async function runStatement(connection: Connection, { sql, kind, object }: DdlStatement): Promise<void> {
+  if (kind === 'SCHEMA' && object !== undefined) {
+    const [found] = await connection.query('SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1', [object.name])
+    if (found !== undefined) return
+  }
+  await connection.script('SAVEPOINT statement')
   try {
     await connection.script(sql)
+    await connection.script('RELEASE SAVEPOINT statement')
   } catch (error) {
     const state = sqlStateOf(error)
     if (connection.broken || state === null || state === '40P01' || state === '55P03') throw error
+    await connection.script('ROLLBACK TO SAVEPOINT statement')
+    if (EXISTS.has(state)) return
     const message = error instanceof Error ? error.message : String(error)
-    const hint = state === '42501' ? `${message}: give the role the right that is missing, or create it beforehand.` : undefined
     throw new AppError('create_failed', `The target refuses a ${kind} of the source: ${message}.\n${sql.trim()}`, {
       cause: error,
-      ...(hint === undefined ? {} : { hint }),
+      ...(state === '42501'
+        ? { hint: 'Give the role the right that is missing, or create the object beforehand.' }
+        : {}),
     })
   }
 }

@@ -1,4 +1,4 @@
-import type { BucketDigest, Bucketing, KeyFingerprint, Scan, SequenceState } from '#adapters/adapter.ts'
+import type { BucketDigest, Bucketing, Claim, KeyFingerprint, Scan, SequenceState } from '#adapters/adapter.ts'
 import { must } from '#lib/assert.ts'
 import type { Key } from '#model/change.ts'
 import type { Row } from '#model/value.ts'
@@ -270,6 +270,36 @@ export async function readOwned(
     for (const [n] of rows) owned.add(JSON.stringify(part[Number(n) - 1]))
   }
   return owned
+}
+
+/** Which of these mappings have been brought in step at least once. */
+export async function readKnownMappings(connection: Connection, ids: readonly string[]): Promise<ReadonlySet<string>> {
+  const [exists] = await connection.query(`SELECT pg_catalog.to_regclass('syncline.state')`)
+  if (!exists?.[0]) return new Set()
+  const rows = await connection.query(
+    'SELECT mapping_id FROM syncline.state WHERE mapping_id = ANY($1) AND position IS NOT NULL',
+    [ids],
+  )
+  return new Set(rows.map(([id]) => id ?? ''))
+}
+
+/** Which of these keys' rows have a present version that a batch of the job made: xmin against the batches' own xids. */
+export async function readWrittenBy(
+  connection: Connection,
+  sql: TableSql,
+  { claim, keys }: { claim: Claim; keys: readonly Key[] },
+): Promise<Key[]> {
+  const ours: Key[] = []
+  for (const part of chunks(keys, KEYS_PER_QUERY)) {
+    const rows = await connection.query(
+      `SELECT k.n FROM ${sql.keysFrom(1)} JOIN ${sql.from} t ON ${sql.keyEquals('k.k')}
+       WHERE t.xmin::text::int8 IN (SELECT b.xid::text::numeric % 4294967296 FROM syncline.batch b
+         WHERE b.mapping_id = $${sql.scan.keyLength + 1} AND b.job_id = $${sql.scan.keyLength + 2})`,
+      [...keyParameters(part, sql.scan.keyLength), claim.mappingId, claim.jobId],
+    )
+    for (const [n] of rows) ours.push(part[Number(n) - 1] ?? [])
+  }
+  return ours
 }
 
 function* chunks<T>(items: readonly T[], size: number): Generator<readonly T[]> {

@@ -48,7 +48,6 @@ const TAKEOVER_MS = 15_000
 
 interface Options {
   readonly signal: AbortSignal
-  readonly writers: number
 }
 
 /** Everything that writes to a PostgreSQL target. See the contract `Writer`. */
