@@ -154,6 +154,8 @@ export interface Snapshot extends AsyncDisposable {
   digests(scan: Scan, bucketing: Bucketing): AsyncIterable<readonly BucketDigest[]>
   /** Keys and fingerprints of the rows in some buckets (`all`: in every one), ordered by bucket. */
   keys(scan: Scan, bucketing: Bucketing, buckets: readonly number[] | 'all'): AsyncIterable<KeyFingerprint>
+  /** Some rows, to be looked at: at most `limit`. */
+  sample(scan: Scan, limit: number): Promise<readonly Row[]>
   /** The rows that these keys have here, in no order; keys without a row are left out. */
   rows(scan: Scan, keys: readonly Key[]): Promise<readonly Row[]>
   /** Fingerprints of the rows that these keys have here. */

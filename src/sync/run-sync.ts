@@ -9,7 +9,7 @@ import type { Receipt, TableReceipt, Verification } from '#model/receipt.ts'
 import { needsBaseline, type SyncConfig } from '#model/sync-config.ts'
 import { sameTable, tableId, tableName, type TableSchema } from '#model/table.ts'
 import { closeAccount } from './account.ts'
-import { checkBrakes } from './brakes.ts'
+import { checkBrakes, type Intent } from './brakes.ts'
 import type { Journal } from './journal.ts'
 import { orderTables } from './order.ts'
 import type { TablePlan } from './plan.ts'
@@ -107,7 +107,8 @@ async function attemptSync(request: SyncRequest, tools: RunTools, progress: { co
   announce(selection, journal)
 
   const detected = await detectAll(selection, attempt)
-  const tables = await createMissing(detected, selection, { request, attempt, writer })
+  checkBrakes(detected.intents, config)
+  const tables = await createMissing(detected.tables, selection, { request, attempt, writer })
   await claimAll(tables, { request, jobId: tools.newJobId() })
   try {
     await writeAll(tables, attempt, writer)
@@ -142,8 +143,11 @@ async function attemptSync(request: SyncRequest, tools: RunTools, progress: { co
   }
 }
 
-/** Detection of all tables over one moment of each side, then the brakes: all of it before the first write. */
-export async function detectAll(selection: Selection, attempt: Attempt): Promise<TableSync[]> {
+/** Detection of all tables, over one moment of each side. */
+export async function detectAll(
+  selection: Selection,
+  attempt: Attempt,
+): Promise<{ tables: readonly TableSync[]; intents: readonly Intent[] }> {
   const { target, config, slots, signal } = attempt
   const tables = selection.plans.map((plan) => new TableSync(plan, attempt))
   await using moment = await target.snapshot(config.parallel, signal)
@@ -153,8 +157,7 @@ export async function detectAll(selection: Selection, attempt: Attempt): Promise
   const intents = tables.flatMap(({ plan, detection }) =>
     detection === null ? [] : [{ plan, detection, firstContact: !known.has(plan.mappingId) }],
   )
-  checkBrakes(intents, config)
-  return tables
+  return { tables, intents }
 }
 
 /** Makes the missing tables and plans them again, against what the target has now. */

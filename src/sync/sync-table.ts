@@ -10,6 +10,7 @@ import { tableName } from '#model/table.ts'
 import type { Journal, Phase } from './journal.ts'
 import type { TablePlan } from './plan.ts'
 import { applyLater, applyPatches, applyStaged, newOutcome, type ApplyContext, type Outcome } from './stages/apply.ts'
+import { checkKey } from './stages/check-key.ts'
 import { detect, type Detection } from './stages/detect.ts'
 import { loadPiece, PIECE_BYTES } from './stages/load.ts'
 import type { BatchBounds, StagedOperation, Staging } from './staging.ts'
@@ -64,14 +65,14 @@ export class TableSync {
   /** Step 1: what is there to do? The target's side is seen in `target`, one moment for all tables. */
   async detect(target: Snapshot, targetExists: boolean): Promise<void> {
     const { source } = this.#attempt
-    await this.#checkKey('source', source, this.plan.sourceKeyIsUnique)
+    await checkKey(this.plan, 'source', source)
     // Rows that point at one another in a ring cannot be loaded in any order while the target watches the ring.
     const free = !targetExists || !this.plan.cyclic
     if (!targetExists || (free && (await target.isEmpty(this.plan.target.ref)))) {
       this.bulk = true
       return
     }
-    await this.#checkKey('target', target, this.plan.write.keyIsUnique)
+    await checkKey(this.plan, 'target', target)
     this.detection = await this.#compare(target)
   }
 
@@ -82,20 +83,6 @@ export class TableSync {
     const detection = await detect(this.plan, { source, target, staging, policies: config, signal, onRows })
     this.#leave('compare')
     return detection
-  }
-
-  /** A key that no constraint guards is asked row by row: a NULL or a duplicate would make endless copies (hazard D6). */
-  async #checkKey(side: 'source' | 'target', snapshot: Snapshot, guarded: boolean): Promise<void> {
-    if (guarded) return
-    const scan = side === 'source' ? this.plan.sourceScan : this.plan.write.scan
-    const faults = await snapshot.keyFaults(scan)
-    if (faults.nulls + faults.duplicates === 0) return
-    const columns = scan.columns.slice(0, scan.keyLength).map((column) => column.name)
-    throw new AppError(
-      'key_not_unique',
-      `${tableName(scan.table)} (${side}): the key (${columns.join(', ')}) is NULL in ${faults.nulls} rows, and ` +
-        `${faults.duplicates} keys stand in more than one row${faults.sample ? `, such as (${faults.sample.join(', ')})` : ''}.`,
-    )
   }
 
   /** Step 2a: the bulk path, piece by piece, several at once. A row that the target refuses sends the table the other way. */

@@ -32,9 +32,11 @@ const NEWEST_MAJOR = 18
 /** For the definitions of all tables: a second or two for thousands of them, more where locks are held. */
 const DDL_TIMEOUT_MS = 120_000
 
-
 /** Opens a PostgreSQL database, for reading or for reading and writing. @throws AppError with cause and next step */
-export async function openPostgres(endpoint: Endpoint, options: { write: boolean; signal: AbortSignal }): Promise<Adapter> {
+export async function openPostgres(
+  endpoint: Endpoint,
+  options: { write: boolean; signal: AbortSignal },
+): Promise<Adapter> {
   await using connection = await Connection.open(endpoint, options.signal)
   const server = await readServer(connection, endpoint)
   const known = new KnownTables(endpoint)
@@ -169,6 +171,13 @@ class PostgresSnapshot implements Snapshot {
     } finally {
       this.#shared.release(connection)
     }
+  }
+
+  sample(scan: Scan, limit: number): ReturnType<Snapshot['sample']> {
+    const sql = this.#sql(scan)
+    return this.#shared.use((connection) =>
+      connection.query(`SELECT ${sql.expressions.join(', ')} FROM ${sql.from} t LIMIT $1`, [limit]),
+    )
   }
 
   rows(...[scan, keys]: Parameters<Snapshot['rows']>): ReturnType<Snapshot['rows']> {

@@ -1,0 +1,141 @@
+import { Slots } from '#lib/slots.ts'
+import type { Key } from '#model/change.ts'
+import { AppError } from '#model/errors.ts'
+import type { TableRef } from '#model/table.ts'
+import type { Row } from '#model/value.ts'
+import { checkBrakes } from './brakes.ts'
+import { announce, detectAll, refuseSameDatabase, type RunTools, type SyncRequest } from './run-sync.ts'
+import { selectTables } from './select-tables.ts'
+import type { StagedOperation, Staging } from './staging.ts'
+import type { Attempt, TableSync } from './sync-table.ts'
+
+/** A change with its cells, in the order of `TablePreview.columns`; unchanged cells are given too. */
+export interface SampleChange {
+  readonly op: StagedOperation
+  readonly key: Key
+  readonly before: Row | null
+  readonly after: Row | null
+}
+
+/** What a run would do to one table, in the target's terms. */
+export interface TablePreview {
+  readonly source: TableRef
+  readonly target: TableRef
+  readonly key: readonly string[]
+  readonly columns: readonly string[]
+  /** The table is missing and would be created. */
+  readonly created: boolean
+  readonly inserts: number
+  readonly updates: number
+  readonly deletes: number
+  readonly unchanged: number
+  /** Rows of the target alone that stay. */
+  readonly kept: number
+  readonly samples: readonly SampleChange[]
+}
+
+export interface Preview {
+  readonly tables: readonly TablePreview[]
+  readonly notes: readonly string[]
+  /** The brake or other guard at which the run would stop, or null. */
+  readonly stop: AppError | null
+}
+
+/**
+ * What `runSync` would do, without doing it: the same selection, detection and brakes, over read-only sessions. Nothing
+ * is written and no position moves (invariant 5).
+ */
+export async function previewSync(request: SyncRequest, tools: RunTools, samples: number): Promise<Preview> {
+  const { source, target, config } = request
+  await refuseSameDatabase(source, target)
+  using staging = tools.openStaging()
+  const selection = await selectTables(request, config)
+  await using moment = await source.snapshot(config.parallel + 1, tools.signal)
+  const { journal, signal } = tools
+  const slots = new Slots(config.parallel)
+  const attempt: Attempt = { source: moment, target, config, staging, journal, signal, slots }
+  announce(selection, journal)
+  const { tables, intents } = await detectAll(selection, attempt)
+  const previews: TablePreview[] = []
+  for (const table of tables) {
+    const created = selection.missing.some((ref) => ref === table.plan.source.ref)
+    previews.push(await previewTable(table, attempt, { created, samples }))
+  }
+  return { tables: previews, notes: selection.notes, stop: brakeOf(() => checkBrakes(intents, config)) }
+}
+
+function brakeOf(check: () => void): AppError | null {
+  try {
+    check()
+    return null
+  } catch (error) {
+    if (error instanceof AppError) return error
+    throw error
+  }
+}
+
+async function previewTable(
+  { plan, detection }: TableSync,
+  { source, target, staging, signal }: Attempt,
+  { created, samples }: { created: boolean; samples: number },
+): Promise<TablePreview> {
+  const facts = {
+    source: plan.source.ref,
+    target: plan.target.ref,
+    key: plan.write.scan.columns.slice(0, plan.write.scan.keyLength).map((column) => column.name),
+    columns: plan.write.scan.columns.map((column) => column.name),
+    created,
+  }
+  if (detection === null) {
+    const rows = await source.sample(plan.sourceScan, samples)
+    const inserts = await source.count(plan.source.ref)
+    return {
+      ...facts,
+      inserts,
+      updates: 0,
+      deletes: 0,
+      unchanged: 0,
+      kept: 0,
+      samples: rows.map((row) => ({
+        op: 'insert',
+        key: row.slice(0, plan.sourceScan.keyLength),
+        before: null,
+        after: row,
+      })),
+    }
+  }
+  const changes = firstChanges(staging, plan.mappingId, samples)
+  const keys = changes.map((change) => change.key)
+  const rowsOf = async (rows: Promise<readonly Row[]>): Promise<Map<string, Row>> =>
+    new Map((await rows).map((row) => [JSON.stringify(row.slice(0, plan.sourceScan.keyLength)), row]))
+  await using now = await target.snapshot(1, signal)
+  const after = await rowsOf(source.rows(plan.sourceScan, keys))
+  const before = await rowsOf(now.rows(plan.write.scan, keys))
+  const { inserts, updates, deletes, unchanged, kept } = detection
+  return {
+    ...facts,
+    inserts,
+    updates,
+    deletes,
+    unchanged,
+    kept,
+    samples: changes.map(({ op, key }) => ({
+      op,
+      key,
+      before: before.get(JSON.stringify(key)) ?? null,
+      after: after.get(JSON.stringify(key)) ?? null,
+    })),
+  }
+}
+
+/** A few changes of each kind. */
+function firstChanges(staging: Staging, table: string, limit: number): { op: StagedOperation; key: Key }[] {
+  const changes: { op: StagedOperation; key: Key }[] = []
+  for (const op of ['update', 'insert', 'delete'] as const) {
+    for (const batch of staging.read(table, [op], { rows: limit, bytes: Infinity })) {
+      changes.push(...batch)
+      break
+    }
+  }
+  return changes
+}
