@@ -4,7 +4,7 @@ import type { Form } from '#model/column-type.ts'
 import type { AppError } from '#model/errors.ts'
 import type { Digest, FingerprintAlgorithm } from '#model/fingerprint.ts'
 import type { Position } from '#model/position.ts'
-import type { TableRef, TableSchema } from '#model/table.ts'
+import type { Right, TableRef, TableSchema } from '#model/table.ts'
 import type { Row } from '#model/value.ts'
 
 /**
@@ -26,6 +26,8 @@ export interface Adapter extends AsyncDisposable {
   readonly writer: Writer | null
   /** Tables by the catalogue; `all` leaves out what users do not think of as theirs (system, extensions, partitions). */
   describe(wanted: readonly TableRef[] | 'all'): Promise<readonly TableSchema[]>
+  /** The statement by which an owner gives this login rights on a table. */
+  grant(table: TableRef, rights: readonly Right[]): string
   /** Opens one moment of the database, to be read over up to `connections` connections at once. */
   snapshot(connections: number, signal: AbortSignal): Promise<Snapshot>
   /** A mark that only the very same database can see, for as long as it is not disposed of. */
