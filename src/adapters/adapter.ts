@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream'
 import type { Key, Operation } from '#model/change.ts'
 import type { Form } from '#model/column-type.ts'
 import type { AppError } from '#model/errors.ts'
-import type { Digest, FingerprintAlgorithm } from '#model/fingerprint.ts'
+import type { Digest, Fingerprint, FingerprintAlgorithm } from '#model/fingerprint.ts'
 import type { Position } from '#model/position.ts'
 import type { Right, TableRef, TableSchema } from '#model/table.ts'
 import type { Row } from '#model/value.ts'
@@ -91,7 +91,7 @@ export interface BucketDigest {
 export interface KeyFingerprint {
   readonly bucket: number
   readonly key: Key
-  readonly fingerprint: bigint
+  readonly fingerprint: Fingerprint
   /** About how many bytes the row has. */
   readonly bytes: number
 }
@@ -226,7 +226,7 @@ export interface MappingIdentity {
 export interface BatchRow {
   readonly op: Operation
   readonly key: Key
-  readonly expect: bigint | null
+  readonly expect: Fingerprint | null
   /** All columns of the scan, for insert and update. */
   readonly row: Row | null
 }

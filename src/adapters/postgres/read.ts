@@ -194,7 +194,7 @@ function toKeyFingerprint(row: TextRow): KeyFingerprint {
   const [bucket, fingerprint, bytes, ...key] = row
   return {
     bucket: Number(bucket),
-    fingerprint: BigInt(must(fingerprint, 'fingerprint')),
+    fingerprint: must(fingerprint, 'fingerprint'),
     bytes: Number(bytes),
     key,
   }
