@@ -169,7 +169,7 @@ export interface Snapshot extends AsyncDisposable {
   copyOut(scan: Scan, piece: Piece, format: CopyFormat): Promise<RowStream>
   /** The proof over all rows of the scan's table, or over the rows that these keys have. */
   proof(scan: Scan, keys?: readonly Key[]): Promise<Proof>
-  /** Which of these mappings have been brought in step at least once. */
+  /** Which of these mappings a run has claimed before: from then on their differences may be our own half-done work. */
   knownMappings(mappingIds: readonly string[]): Promise<ReadonlySet<string>>
   /** Which of these keys' rows were last written by the job of a claim. */
   writtenBy(claim: Claim, scan: Scan, keys: readonly Key[]): Promise<readonly Key[]>

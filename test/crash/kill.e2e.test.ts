@@ -29,12 +29,14 @@ test(`${KILLS} kills at random instants, with writers on the source, end equal a
     await using writers = keepWriting(source, random)
     while (books.killed < KILLS) {
       await using program = startSync(source.url, target.url)
-      await program.signalAfter(150 + random() * 900, 'SIGKILL')
+      // The first half of the kills meets the first load; then one run comes to its end, and the rest meets changes.
+      const spared = books.killed === KILLS >> 1 && books.finished === 0
+      if (!spared) await program.signalAfter(200 + random() * 1_200, 'SIGKILL')
       books.enter(await program.exit)
     }
     expect(writers.writes()).toBeGreaterThan(0)
   }
-  expect(books.failed).toBe(0)
+  expect(books.failures).toEqual([])
   await expectWhole(source, target, books)
 })
 
@@ -53,7 +55,7 @@ test(`${KILLS} kills while tables are created, loaded and indexed end whole (F2,
       books.enter(await program.exit)
     }
     killed += Math.max(1, books.killed)
-    expect(books.failed).toBe(0)
+    expect(books.failures).toEqual([])
     await using last = startSync(source.url, target.url, ['--create'])
     const exit = await last.exit
     expect(exit, exit.stderr).toMatchObject({ code: 0 })

@@ -42,12 +42,13 @@ export class Books {
   readonly written: Written = { inserted: 0, updated: 0, deleted: 0 }
   finished = 0
   killed = 0
-  failed = 0
+  /** What runs that neither finished nor were killed had to say. */
+  readonly failures: string[] = []
 
   /** Takes in how a run ended. */
   enter(exit: Exit): void {
     if (exit.signal !== null) this.killed += 1
-    else if (exit.code !== 0) this.failed += 1
+    else if (exit.code !== 0) this.failures.push(exit.stderr || exit.stdout)
     else {
       this.finished += 1
       const counts = countsOf(exit)

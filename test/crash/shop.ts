@@ -37,8 +37,12 @@ export async function createShop(db: Database): Promise<void> {
   await db.sql(SCHEMA)
 }
 
+/**
+ * Keeps the ledger. The self-reference goes, because rows of a ring are written twice, NULL first and then filled in:
+ * then the ledger would count what the counters, by design, do not.
+ */
 export async function keepLedger(db: Database): Promise<void> {
-  await db.sql(LEDGER)
+  await db.sql(`${LEDGER}; ALTER TABLE customer DROP CONSTRAINT customer_referred_by_fkey`)
 }
 
 /** Row operations that the target has seen, by its own triggers. */
