@@ -118,7 +118,9 @@ export interface Watched {
    * `gone`: the server no longer knows the session.
    */
   probe(): Promise<'working' | 'waiting' | 'gone'>
-  /** Ends the wait: everything pending on the connection fails with this error. */
+  /** Calls back once when the connection is lost, at once if it is lost already. Returns how to take that back. */
+  onLost(callback: (error: AppError) => void): () => void
+  /** Gives the connection up: it is lost from now on, with this error. */
   destroy(error: AppError): void
 }
 

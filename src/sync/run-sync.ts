@@ -96,7 +96,7 @@ async function attemptSync(request: SyncRequest, tools: RunTools, progress: { co
   const { journal } = tools
   const stop = new AbortController()
   const signal = AbortSignal.any([tools.signal, stop.signal])
-  await using moment = await source.snapshot(config.parallel + 1, signal)
+  await using moment = await source.snapshot(2 * config.parallel, signal)
   const attempt: Attempt = {
     source: moment,
     target,
@@ -152,8 +152,10 @@ export async function detectAll(
   attempt: Attempt,
 ): Promise<{ tables: readonly TableSync[]; intents: readonly Intent[] }> {
   const { target, config, slots, signal, stop } = attempt
+  // A table under comparison may ask for its baseline while it reads its buckets.
+  const connections = 2 * config.parallel
   const tables = selection.plans.map((plan) => new TableSync(plan, attempt))
-  await using moment = await target.snapshot(config.parallel, signal)
+  await using moment = await target.snapshot(connections, signal)
   const exists = (table: TableSync): boolean => !selection.missing.some((ref) => sameTable(ref, table.plan.target.ref))
   await allEnded(
     tables.map((table) => slots.use(() => table.detect(moment, exists(table)))),

@@ -35,6 +35,7 @@ const FETCH_ROWS = 2_000
 export class Connection implements AsyncDisposable, Watched {
   readonly endpoint: Endpoint
   readonly #client: pg.Client
+  readonly #listeners = new Set<(error: AppError) => void>()
   #broken: AppError | null = null
   #major = 0
   /** The backend's process id by its own word; through a pooler it differs from the one given at start-up. */
@@ -43,12 +44,8 @@ export class Connection implements AsyncDisposable, Watched {
   private constructor(endpoint: Endpoint, client: pg.Client) {
     this.endpoint = endpoint
     this.#client = client
-    client.on('error', (error) => {
-      this.#broken ??= toAppError(error, 'the connection was idle')
-    })
-    client.on('end', () => {
-      this.#broken ??= new AppError('connection_lost', 'The server closed the connection.')
-    })
+    client.on('error', (error) => this.#lose(toAppError(error, 'a connection was open')))
+    client.on('end', () => this.#lose(new AppError('connection_lost', 'The server closed the connection.')))
   }
 
   /** @throws AppError with the cause in plain words: host, port, TLS, password, database. */
@@ -233,9 +230,22 @@ export class Connection implements AsyncDisposable, Watched {
     return (await this.#client.query<TextRow>({ text, values, rowMode: 'array' })).rows
   }
 
+  onLost(callback: (error: AppError) => void): () => void {
+    if (this.#broken) callback(this.#broken)
+    else this.#listeners.add(callback)
+    return () => this.#listeners.delete(callback)
+  }
+
   destroy(error: AppError): void {
-    this.#broken ??= error
+    this.#lose(error)
     this.#client.connection.stream.destroy(error)
+  }
+
+  #lose(error: AppError): void {
+    if (this.#broken) return
+    this.#broken = error
+    for (const listener of this.#listeners) listener(error)
+    this.#listeners.clear()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -252,8 +262,9 @@ export class Connection implements AsyncDisposable, Watched {
       return await watch([this], work)
     } catch (error) {
       if (error instanceof pg.DatabaseError && this.#broken === null && !isFatal(error)) throw error
-      this.#broken ??= toAppError(error, 'talking to the server')
-      throw error instanceof pg.DatabaseError ? error : this.#broken
+      const failure = toAppError(error, 'talking to the server')
+      this.#lose(failure)
+      throw error instanceof pg.DatabaseError ? error : (this.#broken ?? failure)
     }
   }
 

@@ -178,7 +178,13 @@ export class PostgresWriter implements Writer, AsyncDisposable {
     return this.#commitBatch(claim, plan, `loading ${tableName(table)}`, {
       record: async (connection) => {
         const copy = connection.copyIn(`COPY ${quoteTable(table)} (${names}) FROM STDIN ${formatOption(source.format)}`)
-        await watch([connection, source.rows.connection], pipeline(source.rows.stream, copy.stream))
+        const given = new AbortController()
+        const piped = pipeline(source.rows.stream, copy.stream, { signal: given.signal })
+        try {
+          await watch([connection, source.rows.connection], piped)
+        } finally {
+          given.abort()
+        }
         failpoint('load.copied')
         const inserted = copy.rows()
         if (inserted !== source.rows.rows()) {
