@@ -3,7 +3,9 @@ import { AppError, EXIT, type ExitCode } from '#model/errors.ts'
 import { forgetForeignVariables } from '#service/config.ts'
 import { version } from '#service/version.ts'
 import type { CommonFlags, Context, Outcome, Runner } from './command.ts'
+import { addDiff } from './commands/diff.ts'
 import { addSync } from './commands/sync.ts'
+import { addVerify } from './commands/verify.ts'
 import { factsOf, Output, printHelp } from './output.ts'
 
 const EXIT_CODES = `
@@ -28,6 +30,8 @@ export async function runCli(argv: readonly string[]): Promise<ExitCode> {
     exit = await execute(command, work, argv)
   }
   addSync(program, run)
+  addDiff(program, run)
+  addVerify(program, run)
   try {
     await program.parseAsync(argv, { from: 'user' })
     return exit
