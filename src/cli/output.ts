@@ -25,6 +25,8 @@ export interface OutputOptions {
   readonly json: boolean
   readonly quiet: boolean
   readonly debug: boolean
+  /** Inside another command that has the word: errors only. */
+  readonly muted?: boolean
 }
 
 const STYLES = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33, cyan: 36 } as const
@@ -51,7 +53,7 @@ export class Output {
   }
 
   get silent(): boolean {
-    return this.#options.quiet || this.#options.json
+    return this.#options.quiet || this.#options.json || (this.#options.muted ?? false)
   }
 
   get width(): number {
@@ -60,7 +62,7 @@ export class Output {
 
   /** A line of the result, for people. */
   print(line: string): void {
-    if (!this.#options.json) process.stdout.write(`${line}\n`)
+    if (!this.#options.json && !this.#options.muted) process.stdout.write(`${line}\n`)
   }
 
   /** The result, for programs. */
@@ -114,7 +116,7 @@ export class Output {
     if (this.#options.debug) process.stderr.write(`${stackOf(thrown)}\n`)
   }
 
-  paint(text: string, style: Style): string {
+  readonly paint = (text: string, style: Style): string => {
     return wantsColour() ? `\u001B[${STYLES[style]}m${text}\u001B[0m` : text
   }
 }
