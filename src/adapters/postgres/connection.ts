@@ -1,5 +1,5 @@
 import { Socket } from 'node:net'
-import { checkServerIdentity, type ConnectionOptions } from 'node:tls'
+import { checkServerIdentity, TLSSocket, type ConnectionOptions } from 'node:tls'
 import type { Readable, Writable } from 'node:stream'
 import pg from 'pg'
 import { from as copyFrom, to as copyTo } from 'pg-copy-streams'
@@ -99,6 +99,12 @@ export class Connection implements AsyncDisposable, Watched {
   get startupPid(): number {
     const client: unknown = this.#client
     return isStarted(client) ? (client.processID ?? 0) : 0
+  }
+
+  /** Protocol and cipher of the way from here to whoever answers; null where it is in the clear. */
+  get encryption(): string | null {
+    const { stream } = this.#client.connection
+    return stream instanceof TLSSocket ? `${stream.getProtocol()}, ${stream.getCipher().name}` : null
   }
 
   get broken(): boolean {

@@ -45,7 +45,7 @@ export async function* examinePostgres(
   }
   await using _closed = connection
   yield timed('login', pass(describeEndpoint(endpoint)))
-  yield timed('encryption', await caught(() => lookAtTls(connection, endpoint)))
+  yield timed('encryption', lookAtEncryption(connection, endpoint))
   let server: ServerInfo
   try {
     server = await readServer(connection)
@@ -115,13 +115,8 @@ async function connectPort({ host, port, connectTimeoutMs }: Endpoint): Promise<
   }
 }
 
-async function lookAtTls(connection: Connection, { host }: Endpoint): Promise<Finding> {
-  if (host.startsWith('/')) return pass('a socket on this machine')
-  const [row] = await ask(
-    connection,
-    'SELECT ssl, version, cipher FROM pg_catalog.pg_stat_ssl WHERE pid = pg_backend_pid()',
-  )
-  if (row?.[0] === 't') return pass(`${row[1]}, ${row[2]}`)
+function lookAtEncryption({ encryption }: Connection, { host }: Endpoint): Finding {
+  if (encryption !== null) return pass(encryption)
   if (isLocalHost(host)) return pass('none, on this machine')
   return warn('not encrypted', 'Switch TLS on in the server, and use sslmode=verify-full.')
 }
@@ -152,8 +147,8 @@ function lookAtServer(server: ServerInfo): [step: string, Finding][] {
 async function lookAtTables(connection: Connection, right: 'select' | 'write'): Promise<Finding> {
   const all = await connection.transaction('read', () => introspect(connection, 'all'))
   const tables = all.filter(({ schema }) => schema.kind === 'table' || schema.kind === 'partitioned')
-  const may = ({ rights }: PgTable): boolean =>
-    right === 'select' ? rights.select : rights.insert && rights.update && rights.delete
+  const may = ({ schema: { rights } }: PgTable): boolean =>
+    rights.use && (right === 'select' ? rights.select : rights.insert && rights.update && rights.delete)
   const refused = tables.filter((table) => !may(table)).map((table) => table.schema.ref)
   if (refused.length === 0) return pass(`all ${tables.length}`)
   const [role] = await ask(connection, 'SELECT current_user')
