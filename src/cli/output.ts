@@ -57,7 +57,8 @@ export class Output {
   }
 
   get width(): number {
-    return process.stderr.columns ?? 80
+    // A terminal that does not know its width says 0.
+    return process.stderr.columns || 80
   }
 
   /** A line of the result, for people. */
@@ -142,7 +143,7 @@ function stackOf(thrown: unknown): string {
 }
 
 /** 64-bit numbers as text, bytes as hex as PostgreSQL writes them, maps as objects. */
-export function toJson(value: unknown): string {
+function toJson(value: unknown): string {
   return JSON.stringify(value, (_name, field: unknown) => {
     if (typeof field === 'bigint') return field.toString()
     if (field instanceof Map) return Object.fromEntries(field)

@@ -1,6 +1,5 @@
 import { Command, CommanderError } from 'commander'
 import { AppError, EXIT, type ExitCode } from '#model/errors.ts'
-import { forgetForeignVariables } from '#service/config.ts'
 import { version } from '#service/version.ts'
 import type { CommonFlags, Context, Outcome, Runner } from './command.ts'
 import { addDemo } from './commands/demo.ts'
@@ -23,7 +22,6 @@ interface Within {
 
 /** Runs one command line. Never throws: whatever happens ends in an exit code. */
 export async function runCli(argv: readonly string[], within: Within | null = null): Promise<ExitCode> {
-  forgetForeignVariables()
   let exit: ExitCode = EXIT.done
   const program = new Command('syncline')
     .description('Keeps databases in step, and proves it.')
@@ -94,9 +92,10 @@ async function execute(
   }
 }
 
-/** Whether the same command line, called again, can do better. */
+/** Whether the same command line, called again, goes on where this one stopped. */
 function mayRepeat(error: unknown): boolean {
-  return error instanceof AppError && error.retry === 'later'
+  if (!(error instanceof AppError) || error.retry !== 'later') return false
+  return error.exit === EXIT.failed || error.exit === EXIT.interrupted
 }
 
 function report(error: unknown, output: Output, command: string): void {
@@ -116,11 +115,17 @@ class Interruption {
   constructor(output: Output, outer: AbortSignal | null) {
     this.#output = output
     this.signal = outer ?? this.#controller.signal
-    if (outer === null) process.on('SIGINT', this.#stop).on('SIGTERM', this.#stop)
+    if (outer === null) process.on('SIGINT', this.#stop).on('SIGTERM', this.#stop).on('uncaughtException', this.#fail)
   }
 
   readonly onInterrupt = (line: string): void => {
     this.line = line
+  }
+
+  /** What nobody caught ends the process, told as every error is: its fields may hold what must not be seen. */
+  readonly #fail = (error: unknown): void => {
+    this.#output.error(error)
+    process.exit(EXIT.failed)
   }
 
   readonly #stop = (signal: NodeJS.Signals): void => {
@@ -133,6 +138,6 @@ class Interruption {
   }
 
   forget(): void {
-    process.off('SIGINT', this.#stop).off('SIGTERM', this.#stop)
+    process.off('SIGINT', this.#stop).off('SIGTERM', this.#stop).off('uncaughtException', this.#fail)
   }
 }

@@ -155,7 +155,7 @@ export async function startLocalPostgres(options: LocalPostgresOptions): Promise
   const folder = await makeFolder(user)
   try {
     const directory = await reachableDirectory(options.binaries, folder, user)
-    if (options.template) {
+    if (options.template && options.password === undefined) {
       await run('cp', ['-a', join(options.template.folder, 'data'), join(folder, 'data')], { ...user })
     } else {
       await initialize(directory, folder, { user, ...(options.password ? { password: options.password } : {}) })
