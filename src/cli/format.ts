@@ -1,4 +1,5 @@
 /** Numbers, durations and tables as people read them. */
+import { tableName, type TableRef } from '#model/table.ts'
 
 const COUNT = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 })
 
@@ -86,4 +87,10 @@ export function shellWords(words: readonly string[]): string {
   return words
     .map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`))
     .join(' ')
+}
+
+/** The source's table, and the target's where it has another name. */
+export function nameOfPair({ source, target }: { readonly source: TableRef; readonly target: TableRef }): string {
+  const [from, to] = [printable(tableName(source)), printable(tableName(target))]
+  return from === to ? to : `${from} → ${to}`
 }

@@ -4,12 +4,12 @@ import { EXIT, type ExitCode } from '#model/errors.ts'
 import type { Receipt, TableReceipt } from '#model/receipt.ts'
 import { tableName } from '#model/table.ts'
 import type { Preview, TablePreview } from '#service/one-line.ts'
-import { formatCount, formatKey, formatTable, formatValue, plural, printable } from './format.ts'
+import { formatCount, formatKey, formatTable, formatValue, nameOfPair, plural, printable } from './format.ts'
 
 /** What a sync did, for people. */
 export function receiptLines(receipt: Receipt, notes: readonly string[]): string[] {
   const rows = receipt.tables.map((table) => [
-    nameOf(table),
+    nameOfPair(table),
     ...[
       table.counts.inserted,
       table.counts.updated,
@@ -39,6 +39,8 @@ export function proofLine(receipt: Receipt): string {
   const off = tables.filter((table) => table.verification.mode === 'off')
   if (off.length === tables.length) return 'not verified'
   const digests = tables.map((table) => table.verification.targetDigest).filter((digest) => digest !== '')
+  if (rows === 0 && full.length < tables.length)
+    return `in step: nothing changed in ${plural(receipt.counts.read, 'row')}`
   const proof = `${full.length === tables.length ? 'proved equal' : 'changed rows proved equal'}: ${plural(rows, 'row')}`
   const parts = [proof, ...(digests.length > 0 ? [`digest ${shortDigest(digests)}`] : [])]
   if (off.length > 0) parts.push(`${plural(off.length, 'table')} not verified`)
@@ -55,7 +57,7 @@ export function exitOfReceipt({ counts, tables }: Receipt): ExitCode {
 /** What a sync would do, for people. */
 export function previewLines(preview: Preview, notes: readonly string[]): string[] {
   const rows = preview.tables.map((table) => [
-    `${nameOf(table)}${table.created ? ' (new)' : ''}`,
+    `${nameOfPair(table)}${table.created ? ' (new)' : ''}`,
     ...[table.inserts, table.updates, table.deletes, table.unchanged, table.kept].map(formatCount),
   ])
   return [
@@ -119,7 +121,7 @@ function rejectionLines(table: TableReceipt): string[] {
   const total = formatCount(table.counts.read)
   return [
     '',
-    `${formatCount(table.rejections.length)} of ${total} rows of ${nameOf(table)} were not written:`,
+    `${formatCount(table.rejections.length)} of ${total} rows of ${nameOfPair(table)} were not written:`,
     ...[...causes.values()].map(
       ([first, ...more]) =>
         `  ${formatCount(more.length + 1)} × ${first === undefined ? '' : `${first.code} ${printable(first.reason)}, for example ${formatKey(table.key, first.key)}`}`,
@@ -131,11 +133,6 @@ function verificationText({ verification }: TableReceipt): string {
   const { mode, changedSince } = verification
   const text = mode === 'off' ? 'no' : mode === 'full' ? 'all rows' : 'changed rows'
   return changedSince > 0 ? `${text}, ${plural(changedSince, 'row')} changed since` : text
-}
-
-function nameOf({ source, target }: Pick<TableReceipt, 'source' | 'target'>): string {
-  const [from, to] = [tableName(source), tableName(target)].map(printable)
-  return from === to ? String(to) : `${from} → ${to}`
 }
 
 /** All tables' digests as one short text: enough to compare two screens; the receipt has them whole. */

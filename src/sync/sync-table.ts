@@ -164,10 +164,7 @@ export class TableSync {
     if (mode === 'off') return { mode, rows: 0, sourceDigest: '', targetDigest: '', changedSince: 0 }
     this.#enter('verify', mode === 'full' ? this.plan.source.rowEstimate : this.#touched, mode === 'full')
     const request = this.verifyRequest(moment)
-    const verified =
-      mode === 'full'
-        ? await verifyFull(request)
-        : await verifyKeys(request, this.#keys(['insert', 'update', 'delete']))
+    const verified = mode === 'full' ? await verifyFull(request) : await verifyKeys(request, this.#keysTouched())
     const changedSince = verified.equal ? 0 : await this.#explain(moment, verified)
     this.#leave('verify')
     return {
@@ -244,9 +241,20 @@ export class TableSync {
   /** Keys of rows that the run left apart: kept, set aside or contested. */
   *keysApart(): Iterable<readonly Key[]> {
     yield* this.#keys(['keep'])
+    if (this.#refused.length > 0) yield this.#refused
+  }
+
+  get #refused(): readonly Key[] {
     const { rejections, conflicts, incomplete } = this.outcome
-    const apart = [...rejections.map(({ key }) => key), ...incomplete.map(({ key }) => key), ...conflicts]
-    if (apart.length > 0) yield apart
+    return [...rejections.map(({ key }) => key), ...incomplete.map(({ key }) => key), ...conflicts]
+  }
+
+  /** Keys of the rows that the run brought in step: what it set out to do, without what it had to leave apart. */
+  *#keysTouched(): Iterable<readonly Key[]> {
+    const apart = new Set(this.#refused.map((key) => JSON.stringify(key)))
+    for (const keys of this.#keys(['insert', 'update', 'delete'])) {
+      yield keys.filter((key) => !apart.has(JSON.stringify(key)))
+    }
   }
 
   *#keys(ops: readonly StagedOperation[]): Iterable<readonly Key[]> {

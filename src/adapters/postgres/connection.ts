@@ -1,5 +1,5 @@
 import { Socket } from 'node:net'
-import { checkServerIdentity, type ConnectionOptions } from 'node:tls'
+import { checkServerIdentity, TLSSocket, type ConnectionOptions } from 'node:tls'
 import type { Readable, Writable } from 'node:stream'
 import pg from 'pg'
 import { from as copyFrom, to as copyTo } from 'pg-copy-streams'
@@ -66,7 +66,8 @@ export class Connection implements AsyncDisposable, Watched {
       port: endpoint.port,
       database: endpoint.database,
       user: endpoint.user,
-      password: endpoint.password?.reveal() ?? '',
+      // A function, because the driver looks into PGPASSWORD and ~/.pgpass where it is given none.
+      password: () => endpoint.password?.reveal() ?? '',
       ssl: endpoint.host.startsWith('/') ? false : ssl,
       connectionTimeoutMillis: endpoint.connectTimeoutMs,
       keepAlive: true,
@@ -95,6 +96,12 @@ export class Connection implements AsyncDisposable, Watched {
   get startupPid(): number {
     const client: unknown = this.#client
     return isStarted(client) ? (client.processID ?? 0) : 0
+  }
+
+  /** Protocol and cipher of the way from here to whoever answers; null where it is in the clear. */
+  get encryption(): string | null {
+    const { stream } = this.#client.connection
+    return stream instanceof TLSSocket ? `${stream.getProtocol()}, ${stream.getCipher().name}` : null
   }
 
   get broken(): boolean {
