@@ -77,7 +77,7 @@ export class Connection implements AsyncDisposable, Watched {
     })
     const connection = new Connection(endpoint, client)
     try {
-      await client.connect()
+      await connection.#connect()
       const [row] = await connection.query(`SELECT pg_backend_pid(), current_setting('server_version_num')`)
       connection.pid = Number(row?.[0])
       connection.#major = Math.floor(Number(row?.[1]) / 10_000)
@@ -85,6 +85,21 @@ export class Connection implements AsyncDisposable, Watched {
     } catch (error) {
       client.end().catch(() => {})
       throw toAppError(error, `connecting to ${describeEndpoint(endpoint)}`)
+    }
+  }
+
+  /** The driver's own promise stays open where the peer hangs up in the middle of the start, and so does its timer. */
+  async #connect(): Promise<void> {
+    const { promise: lost, reject } = Promise.withResolvers<never>()
+    this.onLost(reject)
+    const timer = setTimeout(() => {
+      this.destroy(new AppError('connection_timeout', 'The server did not answer in time.'))
+    }, this.endpoint.connectTimeoutMs)
+    try {
+      await Promise.race([this.#client.connect(), lost])
+    } finally {
+      clearTimeout(timer)
+      this.#listeners.delete(reject)
     }
   }
 
@@ -142,14 +157,19 @@ export class Connection implements AsyncDisposable, Watched {
   async *stream(text: string, parameters: readonly unknown[] = []): AsyncGenerator<TextRow> {
     this.#assertUsable()
     const cursor = this.#client.query(new Cursor<TextRow>(text, [...parameters], { rowMode: 'array', types: AS_TEXT }))
+    let ended = false
     try {
       for (;;) {
-        const rows = await this.#watched(cursor.read(FETCH_ROWS))
+        const rows = await this.#watched(cursor.read(FETCH_ROWS)).catch((error: unknown) => {
+          ended = true
+          throw error
+        })
+        ended = rows.length < FETCH_ROWS
         yield* rows
-        if (rows.length < FETCH_ROWS) return
+        if (ended) return
       }
     } finally {
-      if (!this.broken) await cursor.close()
+      if (!ended && !this.broken) await this.#watched(cursor.close())
     }
   }
 

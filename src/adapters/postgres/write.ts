@@ -43,6 +43,9 @@ import { formatOption, formatsOf } from './stream.ts'
 import { keyParameters, TableSql } from './table-sql.ts'
 import { watch } from '#adapters/watchdog.ts'
 
+/** How often something is done again whose COMMIT was not answered. */
+const COMMIT_ATTEMPTS = 3
+
 /** How long a new run waits for the sessions of one that was killed to be noticed by the server. */
 const TAKEOVER_MS = 15_000
 
@@ -62,7 +65,10 @@ export class PostgresWriter implements Writer, AsyncDisposable {
   #guard: Connection | null = null
 
   get tables(): TableMaker {
-    return new PostgresTableMaker((body, doing) => this.#use(body, doing))
+    return new PostgresTableMaker({
+      again: (body, doing) => this.#use(body, doing),
+      once: (body, doing) => this.#useOnce(body, doing),
+    })
   }
 
   constructor(endpoint: Endpoint, server: ServerInfo, known: KnownTables, options: Options) {
@@ -220,7 +226,7 @@ export class PostgresWriter implements Writer, AsyncDisposable {
       return { ...pick(done.record), batches: 1 }
     }
     try {
-      return await this.#use(commit, doing)
+      return await this.#useOnce(commit, doing)
     } catch (error) {
       if (!(error instanceof CommitUnknown)) throw error
       if (!(await this.#use((connection) => isCommitted(connection, claim, done.batch), 'asking what a COMMIT did'))) {
@@ -315,9 +321,24 @@ export class PostgresWriter implements Writer, AsyncDisposable {
     )
   }
 
-  /** Runs `body` with a connection to itself; a broken one is not given out again. */
+  /**
+   * Runs `body` with a connection to itself. Everything that goes this way may be done twice: where a COMMIT was not
+   * answered, it is done again over another connection.
+   */
   async #use<T>(body: (connection: Connection) => Promise<T>, doing: string): Promise<T> {
-    const connection = this.#idle.pop() ?? (await this.#connect())
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#useOnce(body, doing)
+      } catch (error) {
+        if (!(error instanceof CommitUnknown)) throw error
+        if (attempt >= COMMIT_ATTEMPTS) throw toAppError(error.cause, doing)
+      }
+    }
+  }
+
+  /** @throws CommitUnknown where the caller has to find out what became of the transaction */
+  async #useOnce<T>(body: (connection: Connection) => Promise<T>, doing: string): Promise<T> {
+    const connection = this.#takeIdle() ?? (await this.#connect())
     try {
       return await body(connection)
     } catch (error) {
@@ -327,6 +348,14 @@ export class PostgresWriter implements Writer, AsyncDisposable {
       if (connection.broken) this.#open.delete(connection)
       else this.#idle.push(connection)
     }
+  }
+
+  #takeIdle(): Connection | undefined {
+    for (let idle = this.#idle.pop(); idle !== undefined; idle = this.#idle.pop()) {
+      if (!idle.broken) return idle
+      this.#open.delete(idle)
+    }
+    return undefined
   }
 
   async #connect(): Promise<Connection> {
