@@ -144,12 +144,23 @@ function stackOf(thrown: unknown): string {
 
 /** 64-bit numbers as text, bytes as hex as PostgreSQL writes them, maps as objects. */
 function toJson(value: unknown): string {
-  return JSON.stringify(value, (_name, field: unknown) => {
-    if (typeof field === 'bigint') return field.toString()
-    if (field instanceof Map) return Object.fromEntries(field)
-    if (field instanceof AppError) return factsOf(field)
-    return field
+  return JSON.stringify(value, function (this: Readonly<Record<string, unknown>>, name, field: unknown) {
+    // A Buffer has become an object of numbers by the time it comes as `field`.
+    const raw = this[name]
+    if (raw instanceof Uint8Array) return String.raw`\x${Buffer.from(raw).toString('hex')}`
+    if (raw instanceof Map) return Object.fromEntries(raw)
+    if (raw instanceof AppError) return factsOf(raw)
+    return typeof field === 'bigint' ? field.toString() : field
   })
+}
+
+/** A reader that goes away (`| head`) takes the rest of the output with it, and nothing else: the work goes on. */
+export function outliveReaders(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error
+    })
+  }
 }
 
 function wantsColour(): boolean {

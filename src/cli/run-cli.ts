@@ -7,7 +7,7 @@ import { addDiff } from './commands/diff.ts'
 import { addDoctor } from './commands/doctor.ts'
 import { addSync } from './commands/sync.ts'
 import { addVerify } from './commands/verify.ts'
-import { factsOf, Output, printHelp } from './output.ts'
+import { factsOf, outliveReaders, Output, printHelp } from './output.ts'
 
 const EXIT_CODES = `
 Exit codes: 0 done (diff and verify: equal), 1 failed, 2 wrong usage, 3 finished with findings (differences, rejected
@@ -22,6 +22,7 @@ interface Within {
 
 /** Runs one command line. Never throws: whatever happens ends in an exit code. */
 export async function runCli(argv: readonly string[], within: Within | null = null): Promise<ExitCode> {
+  if (within === null) outliveReaders()
   let exit: ExitCode = EXIT.done
   const program = new Command('syncline')
     .description('Keeps databases in step, and proves it.')
@@ -104,12 +105,16 @@ function report(error: unknown, output: Output, command: string): void {
   output.envelope({ command, ok: false, summary: facts.message, result: null, error: facts })
 }
 
+/** How long stopping in order may take. */
+const PATIENCE_MS = 15_000
+
 /** The first signal asks the work to stop where it can go on later; the second ends the process. */
 class Interruption {
   readonly #output: Output
   readonly #controller = new AbortController()
   readonly signal: AbortSignal
   line: string | null = null
+  #patience: NodeJS.Timeout | undefined
 
   /** Inside another command, its signal stops this one too. */
   constructor(output: Output, outer: AbortSignal | null) {
@@ -133,11 +138,14 @@ class Interruption {
       this.#output.status([])
       process.exit(EXIT.interrupted)
     }
+    // What does not end by itself, such as a connection that nobody answers, is left behind.
+    this.#patience = setTimeout(() => process.exit(EXIT.interrupted), PATIENCE_MS).unref()
     this.#output.note('Stopping … (once more: stop at once)')
     this.#controller.abort(new AppError('interrupted', `Stopped by ${signal === 'SIGINT' ? 'Ctrl-C' : signal}.`))
   }
 
   forget(): void {
+    clearTimeout(this.#patience)
     process.off('SIGINT', this.#stop).off('SIGTERM', this.#stop).off('uncaughtException', this.#fail)
   }
 }

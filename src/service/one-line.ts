@@ -135,6 +135,11 @@ async function openNamed(
   } catch (error) {
     if (!(error instanceof AppError) || error.code === 'interrupted') throw error
     const { code, message, hint, retry } = error
-    throw new AppError(code, `The ${end}: ${message}`, { hint, retry, cause: error })
+    // A connection that breaks while it is made was not one yet.
+    throw new AppError(code === 'connection_lost' ? 'server_unavailable' : code, `The ${end}: ${message}`, {
+      hint,
+      retry,
+      cause: error,
+    })
   }
 }

@@ -24,7 +24,7 @@ import {
   readSequences,
 } from './read.ts'
 import { SharedSnapshot } from './snapshot.ts'
-import { quote, quoteTable } from './sql.ts'
+import { grantSql, quoteTable } from './sql.ts'
 import { cutPieces, formatsOf, openCopyOut } from './stream.ts'
 import { TableSql } from './table-sql.ts'
 import { PostgresWriter } from './write.ts'
@@ -79,13 +79,7 @@ class PostgresAdapter implements Adapter {
   }
 
   grant(table: TableRef, rights: readonly Right[]): string {
-    const to = `TO ${quote(this.#endpoint.user)};`
-    const onTable = rights.filter((right) => right !== 'use').map((right) => right.toUpperCase())
-    const statements = [
-      ...(rights.includes('use') ? [`GRANT USAGE ON SCHEMA ${quote(table.schema)} ${to}`] : []),
-      ...(onTable.length > 0 ? [`GRANT ${onTable.join(', ')} ON ${quoteTable(table)} ${to}`] : []),
-    ]
-    return statements.join(' ')
+    return grantSql(table, rights, this.#endpoint.user)
   }
 
   async snapshot(connections: number, signal: AbortSignal): Promise<Snapshot> {

@@ -4,13 +4,13 @@ import { systemClock } from '#lib/clock.ts'
 import { once } from 'node:events'
 import type { Check } from '#model/check.ts'
 import { AppError } from '#model/errors.ts'
-import { tableName } from '#model/table.ts'
+import { tableName, type Right } from '#model/table.ts'
 import type { ServerInfo } from '#adapters/adapter.ts'
 import { Connection, type TextRow } from './connection.ts'
 import { describeEndpoint, isLocalHost, type Endpoint } from './endpoint.ts'
 import { toAppError } from './errors.ts'
-import { introspect, type PgTable } from './introspect.ts'
-import { quote, quoteTable } from './sql.ts'
+import { introspect } from './introspect.ts'
+import { grantSql, quote } from './sql.ts'
 import { STATE_VERSION } from './state.ts'
 
 /** A clock that is further off is worth a word. */
@@ -58,8 +58,11 @@ export async function* examinePostgres(
 }
 
 const STEPS: readonly { readonly step: string; readonly look: (connection: Connection) => Promise<Finding> }[] = [
-  { step: 'read tables', look: (connection) => lookAtTables(connection, 'select') },
-  { step: 'write tables', look: (connection) => lookAtTables(connection, 'write') },
+  { step: 'read tables', look: (connection) => lookAtTables(connection, ['use', 'select']) },
+  {
+    step: 'write tables',
+    look: (connection) => lookAtTables(connection, ['use', 'select', 'insert', 'update', 'delete']),
+  },
   { step: 'state schema', look: lookAtState },
   { step: 'temporary tables', look: lookAtTemporary },
   { step: 'triggers', look: lookAtTriggers },
@@ -122,7 +125,8 @@ function lookAtEncryption({ encryption }: Connection, { host }: Endpoint): Findi
 }
 
 function lookAtServer(server: ServerInfo): [step: string, Finding][] {
-  const skew = `${(server.clockSkewMs / 1000).toFixed(1)} s ahead of this machine`
+  const seconds = (Math.abs(server.clockSkewMs) / 1000).toFixed(1)
+  const skew = `${seconds} s ${server.clockSkewMs < 0 ? 'behind' : 'ahead of'} this machine`
   return [
     ['server', pass(server.product)],
     [
@@ -144,20 +148,19 @@ function lookAtServer(server: ServerInfo): [step: string, Finding][] {
   ]
 }
 
-async function lookAtTables(connection: Connection, right: 'select' | 'write'): Promise<Finding> {
+async function lookAtTables(connection: Connection, wanted: readonly Right[]): Promise<Finding> {
   const all = await connection.transaction('read', () => introspect(connection, 'all'))
-  const tables = all.filter(({ schema }) => schema.kind === 'table' || schema.kind === 'partitioned')
-  const may = ({ schema: { rights } }: PgTable): boolean =>
-    rights.use && (right === 'select' ? rights.select : rights.insert && rights.update && rights.delete)
-  const refused = tables.filter((table) => !may(table)).map((table) => table.schema.ref)
-  if (refused.length === 0) return pass(`all ${tables.length}`)
-  const [role] = await ask(connection, 'SELECT current_user')
-  const rights = right === 'select' ? 'SELECT' : 'SELECT, INSERT, UPDATE, DELETE'
-  const names = refused.slice(0, NAMED)
-  const more = refused.length > names.length ? ` and ${refused.length - names.length} more` : ''
+  const tables = all.map(({ schema }) => schema).filter(({ kind }) => kind === 'table' || kind === 'partitioned')
+  const lacking = tables
+    .map(({ ref, rights }) => ({ ref, missing: wanted.filter((right) => !rights[right]) }))
+    .filter(({ missing }) => missing.length > 0)
+  if (lacking.length === 0) return pass(`all ${tables.length}`)
+  const named = lacking.slice(0, NAMED)
+  const more = lacking.length > named.length ? ` and ${lacking.length - named.length} more` : ''
+  const grants = named.map(({ ref, missing }) => grantSql(ref, missing, connection.endpoint.user))
   return warn(
-    `${tables.length - refused.length} of ${tables.length}; not ${names.map(tableName).join(', ')}${more}`,
-    `${right === 'select' ? 'To read them' : 'Only for a target'}: GRANT ${rights} ON ${names.map(quoteTable).join(', ')} TO ${quote(role?.[0] ?? '')};`,
+    `${tables.length - lacking.length} of ${tables.length}; not ${named.map(({ ref }) => tableName(ref)).join(', ')}${more}`,
+    `${wanted.includes('insert') ? 'Only for a target' : 'To read them'}: ${grants.join(' ')}`,
   )
 }
 
