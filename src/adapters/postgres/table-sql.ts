@@ -37,13 +37,14 @@ export class TableSql {
     return `greatest(0, least(${count - 1}, (${this.keyExpressions[0]}::int8 - ${start}) / ${width}))`
   }
 
-  /** `unnest` of one text array parameter per key column, from `$first` on, under the alias `k`. */
+  /** One text array parameter per key column, from `$first` on, as rows under the alias `k` with their place in `n`. */
   keysFrom(first: number): string {
-    const arrays = this.#keyColumns().map((name, i) => `$${first + i}::text[]::${this.#castType(name)}[]`)
-    return `ROWS FROM (${arrays.map((array) => `unnest(${array})`).join(', ')}) WITH ORDINALITY AS k(${arrays
-      .map((_, i) => `k${i}`)
-      .concat('n')
-      .join(', ')})`
+    const names = this.#keyColumns()
+    const arrays = names.map((_, i) => `unnest($${first + i}::text[])`)
+    // Each text is cast by itself: an array of arrays would be unnested to its elements.
+    const typed = names.map((name, i) => `r.k${i}::${this.#castType(name)} AS k${i}`)
+    const texts = [...names.map((_, i) => `k${i}`), 'n'].join(', ')
+    return `(SELECT ${typed.join(', ')}, r.n FROM ROWS FROM (${arrays.join(', ')}) WITH ORDINALITY AS r(${texts})) k`
   }
 
   /** The key of row `t` equals columns `prefix0`, `prefix1`, … */
