@@ -3,6 +3,9 @@ import type { Bucketing, Scan } from '#adapters/adapter.ts'
 import { fingerprintOf, hashedText, inForm, keyHashBucketSql, only, quote } from './sql.ts'
 import type { PgTable } from './introspect.ts'
 
+/** The temporary table that holds the rows of a batch: `seq`, `op`, `expect`, and the scan's columns as `c0`, `c1`, … */
+export const STAGE = 'pg_temp.syncline_stage'
+
 /** A scan as SQL: the expressions that read, hash, bucket and find rows of one table, always under the alias `t`. */
 export class TableSql {
   readonly scan: Scan
@@ -59,6 +62,21 @@ export class TableSql {
     return this.#keyColumns()
       .map((name, i) => `${left}${i} ${this.#equals(name)} ${right}${i}`)
       .join(' AND ')
+  }
+
+  /** A column of row `t` equals a value of its type. */
+  sameColumn(name: string, value: string): string {
+    return `t.${quote(name)} ${this.#equals(name)} ${value}`
+  }
+
+  /** What UPDATE sets from the stage: what is written, but for the key and for what only the server gives out. */
+  assignments(written: readonly string[]): string[] {
+    const { columns, keyLength } = this.scan
+    const isAlways = (name: string): boolean =>
+      this.table.schema.columns.some((column) => column.name === name && column.identity === 'always')
+    return columns.flatMap(({ name }, i) =>
+      i >= keyLength && written.includes(name) && !isAlways(name) ? [`${quote(name)} = s.c${i}`] : [],
+    )
   }
 
   #keyColumns(): string[] {
