@@ -18,7 +18,7 @@ import { DEFAULT_POLICIES, type SyncConfig, type TableMapping } from '#model/syn
 import type { RunEvent } from '#sync/journal.ts'
 import { previewSync, type Preview } from '#sync/preview-sync.ts'
 import { runSync, type RunTools } from '#sync/run-sync.ts'
-import { compareDatabases, type Comparison } from '#sync/verify/compare.ts'
+import { compareDatabases, type Comparison } from '#sync/compare-databases.ts'
 
 import { createDatabase, type Database } from './database.ts'
 import type { TestServer } from './postgres.ts'
