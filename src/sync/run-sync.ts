@@ -237,13 +237,30 @@ async function writeAll(
     const mine = own.filter((statement) => statement.tables.some((ref) => sameTable(ref, table.plan.target.ref)))
     if (mine.length > 0) await slots.use(() => carryOut(mine, table, { journal, writer }))
   })
-  for (const table of tables) await table.settle()
+  await settleAll(tables)
   const [others, foreignKeys] = split(shared, (statement) => statement.stage === 'after data')
   for (const statement of others) await writer.tables.carryOut(statement)
   await allEnded(
     foreignKeys.map((statement) => slots.use(() => writer.tables.carryOut(statement))),
     stop,
   )
+}
+
+/** What one table lets go may be what a row of another waits for: all are tried as long as any of them gets on. */
+async function settleAll(tables: readonly TableSync[]): Promise<void> {
+  const waiting = (): number => tables.reduce((sum, table) => sum + table.waiting, 0)
+  const retry = async (): Promise<void> => {
+    for (let before = Infinity; waiting() > 0 && waiting() < before;) {
+      before = waiting()
+      for (const table of tables) await table.applyLater()
+    }
+  }
+  await retry()
+  if (waiting() > 0) {
+    for (const table of tables) await table.untie()
+    await retry()
+  }
+  for (const table of tables) await table.settle()
 }
 
 async function carryOut(

@@ -9,7 +9,16 @@ import type { SyncConfig } from '#model/sync-config.ts'
 import { tableName } from '#model/table.ts'
 import type { Journal, Phase } from './journal.ts'
 import type { TablePlan } from './plan.ts'
-import { applyLater, applyPatches, applyStaged, newOutcome, type ApplyContext, type Outcome } from './stages/apply.ts'
+import {
+  applyLater,
+  applyPatches,
+  applyStaged,
+  giveUp,
+  newOutcome,
+  untie,
+  type ApplyContext,
+  type Outcome,
+} from './stages/apply.ts'
 import { checkKey } from './stages/check-key.ts'
 import { detect, type Detection } from './stages/detect.ts'
 import { loadPiece, PIECE_BYTES } from './stages/load.ts'
@@ -136,9 +145,24 @@ export class TableSync {
     this.#leave(phase)
   }
 
-  /** Step 4: rows that another row was in the way of, and circular foreign keys. */
-  async settle(): Promise<void> {
+  /** How many rows wait for another row, of this table or of another one. */
+  get waiting(): number {
+    return this.outcome.later.length
+  }
+
+  /** Step 4a: rows that another row was in the way of. */
+  async applyLater(): Promise<void> {
     await applyLater(this.#applyContext('write'))
+  }
+
+  /** Step 4b: rows that hold on to one another. */
+  async untie(): Promise<void> {
+    await untie(this.#applyContext('delete'))
+  }
+
+  /** Step 4c: what cannot be helped, and circular foreign keys. */
+  async settle(): Promise<void> {
+    giveUp(this.#applyContext('write'))
     await applyPatches(this.#applyContext('write'))
   }
 

@@ -1,6 +1,7 @@
 import { pipeline } from 'node:stream/promises'
 import { RowsRefused } from '#adapters/adapter.ts'
 import type {
+  BatchKind,
   BatchResult,
   BatchRow,
   Claim,
@@ -152,22 +153,25 @@ export class PostgresWriter implements Writer, AsyncDisposable {
   async apply(
     claim: Claim,
     plan: WritePlan,
-    { rows, kind }: { rows: readonly BatchRow[]; kind: 'apply' | 'patch' },
+    { rows, kind }: { rows: readonly BatchRow[]; kind: BatchKind },
   ): Promise<BatchResult> {
     const { scan } = plan
     const batch = new BatchSql(plan, this.#known.get(scan.table))
     const moved: BatchRow[] = []
+    const blocked: BatchRow[] = []
     const counts = await this.#commitBatch(claim, plan, `writing ${rows.length} rows to ${tableName(scan.table)}`, {
       record: async (connection) => {
         moved.length = 0
-        const applied = await batch.apply(connection, claim, rows)
+        blocked.length = 0
+        const applied = await batch.apply(connection, claim, { rows, kind })
         for (const index of applied.moved) moved.push(must(rows[index], 'a row of the batch'))
+        for (const index of applied.blocked) blocked.push(must(rows[index], 'a row of the batch'))
         // A patch completes rows that were counted when they were inserted.
         const { inserted, updated, deleted } = kind === 'patch' ? NOTHING : applied
-        return { kind, label: `${rows.length} rows`, inserted, updated, deleted }
+        return { kind: kind === 'patch' ? kind : 'apply', label: `${rows.length} rows`, inserted, updated, deleted }
       },
     })
-    return { committed: counts, moved }
+    return { committed: counts, moved, blocked }
   }
 
   copyFormats(plan: WritePlan): string[] {
