@@ -1,0 +1,95 @@
+import type { Command } from '#bench/measure.ts'
+import { contest, type Contestant, type Result } from '#bench/contest.ts'
+import { makeWide, wideCount, wideRows } from '#bench/data.ts'
+import { measure } from '#bench/measure.ts'
+import { child, lastLine, numberAt, sync } from '#bench/ours.ts'
+import { assertEqual, connect, freshDatabase, run } from '#bench/servers.ts'
+import type { Bench } from '#bench/run.ts'
+import { tapWire } from '#bench/wire.ts'
+
+const UPDATES = 60
+const INSERTS = 20
+const DELETES = 20
+
+const POLICIES = { deletePolicy: 'delete', deleteScope: 'mirror', verifyAfter: 'changed' } as const
+
+/** Job 8: a hundred changes, spread over a table that is in step otherwise. */
+export async function difference({ servers, scale, rounds }: Bench): Promise<Result> {
+  const rows = wideCount(scale)
+  const source = await freshDatabase(servers.source, 'diff')
+  const target = await freshDatabase(servers.target, 'diff')
+  for (const url of [source, target]) {
+    await using client = await connect(url)
+    await makeWide(client, { name: 'wide', rows, primaryKey: true })
+  }
+  const bytes = await tableBytes(source)
+  let turn = 0
+  const change = async (): Promise<void> => {
+    turn += 1
+    await run(source, ...changesOf(turn, rows))
+  }
+  // First contact is behind us, as it is in each run but one.
+  await change()
+  await measure([sync(source, target, POLICIES)], servers)
+
+  const contestant = (name: string, command: (from: string, to: string) => Command): Contestant => ({
+    name,
+    prepare: change,
+    commands: () => [command(source, target)],
+    check: () => assertEqual(source, target),
+    figures: async (stdout) => ({
+      changes: numberAt(lastLine(stdout), 'changes'),
+      'wire %': (100 * (await wireBytes(command, { source, target, change }))) / bytes,
+    }),
+  })
+  const bisect = (from: string, to: string): Command => ({
+    argv: [process.execPath, child('bisect-child.ts'), from, to, 'wide'],
+  })
+  return contest(
+    [
+      contestant('syncline, 100 changes', (from, to) => sync(from, to, POLICIES)),
+      contestant('bisection 32/16384 MD5', bisect),
+    ],
+    [
+      {
+        job: '8',
+        title: `${UPDATES + INSERTS + DELETES} changes in ${rows} rows`,
+        ours: 'syncline, 100 changes',
+        peer: 'bisection 32/16384 MD5',
+        atMost: 0.3,
+      },
+    ],
+    { rounds, servers },
+  )
+
+  /** A run of its own, over counting relays: counting would cost time in a measured one. */
+  async function wireBytes(
+    command: (from: string, to: string) => Command,
+    of: { source: string; target: string; change: () => Promise<void> },
+  ): Promise<number> {
+    await of.change()
+    await using from = await tapWire(of.source)
+    await using to = await tapWire(of.target)
+    await measure([command(from.url, to.url)], servers)
+    await assertEqual(of.source, of.target)
+    return from.bytes + to.bytes
+  }
+}
+
+async function tableBytes(url: string): Promise<number> {
+  await using client = await connect(url)
+  const { rows } = await client.query<{ bytes: string }>(`SELECT pg_table_size('wide') AS bytes`)
+  return Number(rows[0]?.bytes)
+}
+
+/** The same kind of changes at other places every turn. Inserts take the places of earlier deletes and go to the end. */
+function changesOf(turn: number, rows: number): string[] {
+  const spread = (count: number, prime: number): string =>
+    `SELECT 1 + (g * ${prime}::int8 + ${turn} * 7907) % ${rows} FROM generate_series(1, ${count}) g`
+  const first = rows + turn * INSERTS
+  return [
+    `UPDATE wide SET note = 'changed in turn ${turn}', total = total + 1 WHERE id IN (${spread(UPDATES, Math.floor(rows / UPDATES))})`,
+    `DELETE FROM wide WHERE id IN (SELECT 1 + (g * ${Math.floor(rows / DELETES)}::int8 + ${turn} * 104729) % ${rows} FROM generate_series(1, ${DELETES}) g)`,
+    `INSERT INTO wide ${wideRows(first, first + INSERTS - 1, 'new')}`,
+  ]
+}
