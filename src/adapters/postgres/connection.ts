@@ -69,7 +69,8 @@ export class Connection implements AsyncDisposable, Watched {
       port: endpoint.port,
       database: endpoint.database,
       user: endpoint.user,
-      password: endpoint.password?.reveal() ?? '',
+      // A function, because the driver looks into PGPASSWORD and ~/.pgpass where it is given none.
+      password: () => endpoint.password?.reveal() ?? '',
       ssl: endpoint.host.startsWith('/') ? false : ssl,
       connectionTimeoutMillis: endpoint.connectTimeoutMs,
       keepAlive: true,

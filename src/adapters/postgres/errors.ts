@@ -98,6 +98,15 @@ export function toAppError(thrown: unknown, doing: string): AppError {
   if (/terminated|closed|not queryable|ended/i.test(error.message)) {
     return new AppError('connection_lost', message, { cause: error })
   }
+  if (/client password must be/i.test(error.message)) {
+    return new AppError(
+      'authentication_failed',
+      `The server asks for a password, and the URL has none (while ${doing})`,
+      {
+        cause: error,
+      },
+    )
+  }
   return new AppError('internal', message, { cause: error })
 }
 

@@ -1,0 +1,129 @@
+import { Command, CommanderError } from 'commander'
+import { AppError, EXIT, type ExitCode } from '#model/errors.ts'
+import { forgetForeignVariables } from '#service/config.ts'
+import { version } from '#service/version.ts'
+import type { CommonFlags, Context, Outcome, Runner } from './command.ts'
+import { addDiff } from './commands/diff.ts'
+import { addSync } from './commands/sync.ts'
+import { addVerify } from './commands/verify.ts'
+import { factsOf, Output, printHelp } from './output.ts'
+
+const EXIT_CODES = `
+Exit codes: 0 done (diff and verify: equal), 1 failed, 2 wrong usage, 3 finished with findings (differences, rejected
+rows), 4 cannot connect, 5 refused by a guard, 130 interrupted. What each error means: docs/errors.md
+`
+
+/** Runs one command line. Never throws: whatever happens ends in an exit code. */
+export async function runCli(argv: readonly string[]): Promise<ExitCode> {
+  forgetForeignVariables()
+  let exit: ExitCode = EXIT.done
+  const program = new Command('syncline')
+    .description('Keeps databases in step, and proves it.')
+    .version(version(), '--version')
+    .helpOption('--help', 'show help')
+    .helpCommand(false)
+    .exitOverride()
+    .showSuggestionAfterError()
+    .configureOutput({ writeOut: printHelp, writeErr: () => {} })
+    .addHelpText('after', EXIT_CODES)
+  const run: Runner = async (command, work) => {
+    exit = await execute(command, work, argv)
+  }
+  addSync(program, run)
+  addDiff(program, run)
+  addVerify(program, run)
+  try {
+    await program.parseAsync(argv, { from: 'user' })
+    return exit
+  } catch (error) {
+    return refuseUsage(error, program, argv)
+  }
+}
+
+/** A command line that says nothing that could be done. */
+function refuseUsage(error: unknown, program: Command, argv: readonly string[]): ExitCode {
+  if (error instanceof CommanderError && error.exitCode === 0) return EXIT.done
+  const json = argv.includes('--json')
+  const output = new Output({ json, quiet: false, debug: argv.includes('--debug') })
+  if (error instanceof CommanderError && argv.length === 0) printHelp(program.helpInformation())
+  const refusal =
+    error instanceof CommanderError
+      ? new AppError('usage', error.message.replace(/^error: /, '').replace(/^\(outputHelp\)$/, 'No command is given.'))
+      : error
+  report(refusal, output, argv.find((word) => !word.startsWith('-')) ?? '')
+  return refusal instanceof AppError ? refusal.exit : EXIT.failed
+}
+
+async function execute(
+  command: Command,
+  work: (context: Context) => Promise<Outcome>,
+  argv: readonly string[],
+): Promise<ExitCode> {
+  const { json = false, quiet = false, debug = false } = command.opts<CommonFlags>()
+  const output = new Output({ json, quiet, debug })
+  const stop = new Interruption(output)
+  try {
+    const { exit, summary, result, lines } = await work({
+      output,
+      argv,
+      signal: stop.signal,
+      onInterrupt: stop.onInterrupt,
+    })
+    output.status([])
+    for (const line of lines) output.print(line)
+    output.envelope({ command: command.name(), ok: exit === EXIT.done, summary, result, error: null })
+    return exit
+  } catch (thrown) {
+    // What the abort tore down on its way fails in many voices; the cause is one.
+    const error: unknown = stop.signal.aborted ? stop.signal.reason : thrown
+    report(error, output, command.name())
+    if (stop.line !== null && mayRepeat(error)) output.advise(stop.line)
+    return error instanceof AppError ? error.exit : EXIT.failed
+  } finally {
+    stop.forget()
+  }
+}
+
+/** Whether the same command line, called again, can do better. */
+function mayRepeat(error: unknown): boolean {
+  return error instanceof AppError && error.retry === 'later'
+}
+
+function report(error: unknown, output: Output, command: string): void {
+  output.error(error)
+  const facts = factsOf(error)
+  output.envelope({ command, ok: false, summary: facts.message, result: null, error: facts })
+}
+
+/** The first signal asks the work to stop where it can go on later; the second ends the process. */
+class Interruption {
+  readonly #output: Output
+  readonly #controller = new AbortController()
+  line: string | null = null
+
+  constructor(output: Output) {
+    this.#output = output
+    process.on('SIGINT', this.#stop).on('SIGTERM', this.#stop)
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal
+  }
+
+  readonly onInterrupt = (line: string): void => {
+    this.line = line
+  }
+
+  readonly #stop = (signal: NodeJS.Signals): void => {
+    if (this.signal.aborted) {
+      this.#output.status([])
+      process.exit(EXIT.interrupted)
+    }
+    this.#output.note('Stopping … (once more: stop at once)')
+    this.#controller.abort(new AppError('interrupted', `Stopped by ${signal === 'SIGINT' ? 'Ctrl-C' : signal}.`))
+  }
+
+  forget(): void {
+    process.off('SIGINT', this.#stop).off('SIGTERM', this.#stop)
+  }
+}

@@ -1,0 +1,164 @@
+/** Commands that need no set-up: two URLs, opened, wired to the engine and closed again. */
+import { randomBytes } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Adapter, ServerInfo } from '#adapters/adapter.ts'
+import { openDatabase } from '#adapters/registry.ts'
+import { EmbeddedStaging } from '#control/embedded-staging.ts'
+import { systemClock } from '#lib/clock.ts'
+import { armFailpoint } from '#lib/failpoint.ts'
+import { environmentOf, isProtected, type Environment } from '#model/environment.ts'
+import { AppError } from '#model/errors.ts'
+import type { Receipt } from '#model/receipt.ts'
+import type { Policies, SyncConfig } from '#model/sync-config.ts'
+import type { Journal } from '#sync/journal.ts'
+import { previewSync, type Preview } from '#sync/preview-sync.ts'
+import { runSync, type RunTools } from '#sync/run-sync.ts'
+import { compareDatabases, type Comparison } from '#sync/compare-databases.ts'
+import { chooseTables, type TableChoice } from './choose-tables.ts'
+import { readConfig } from './config.ts'
+import type { Reference } from './reference.ts'
+
+export type { RunEvent } from '#sync/journal.ts'
+export type { Preview, TablePreview } from '#sync/preview-sync.ts'
+export type { Comparison, TableComparison } from '#sync/compare-databases.ts'
+
+export interface OneLineRequest {
+  readonly source: Reference
+  readonly target: Reference
+  readonly tables: TableChoice
+  readonly policies: Policies
+}
+
+export interface OneLineTools {
+  readonly journal: Journal
+  readonly signal: AbortSignal
+}
+
+/** What somebody said about the target before it may be written. Whether anybody agreed at all is asked before that. */
+export interface TargetConsent {
+  readonly environment: Environment | null
+  readonly allowProtectedWrite: boolean
+}
+
+/** A target as somebody sees it who is asked whether it may be written. */
+export interface TargetFacts {
+  readonly address: string
+  readonly product: string
+  readonly environment: Environment
+  readonly protected: boolean
+}
+
+/** Brings the target in step with the source. @throws AppError `target_protected` before anything is written */
+export function syncDatabases(request: OneLineRequest, consent: TargetConsent, tools: OneLineTools): Promise<Receipt> {
+  return withDatabases(request, { write: true, tools }, async (ends) => {
+    refuseProtected(factsOf(ends.target.server, consent), consent)
+    return runSync(ends, ends.tools)
+  })
+}
+
+/** What a sync would do, and to which target. Nothing is opened for writing. */
+export function planDatabases(
+  request: OneLineRequest,
+  consent: TargetConsent,
+  { samples, ...tools }: OneLineTools & { samples: number },
+): Promise<{ preview: Preview; target: TargetFacts }> {
+  return withDatabases(request, { write: false, tools }, async (ends) => ({
+    preview: await previewSync(ends, ends.tools, samples),
+    target: factsOf(ends.target.server, consent),
+  }))
+}
+
+/** Compares both sides, by rows or by proof. Nothing is opened for writing. */
+export function compareOneLine(
+  request: OneLineRequest,
+  how: { by: 'rows' | 'proof'; samples: number },
+  tools: OneLineTools,
+): Promise<Comparison> {
+  return withDatabases(request, { write: false, tools }, (ends) => compareDatabases({ ...ends, ...how }, ends.tools))
+}
+
+export function refuseProtected(facts: TargetFacts, { allowProtectedWrite }: TargetConsent): void {
+  if (!facts.protected || allowProtectedWrite) return
+  throw new AppError('target_protected', `${facts.address} counts as ${facts.environment} and was not written.`)
+}
+
+function factsOf(server: ServerInfo, { environment: stated }: TargetConsent): TargetFacts {
+  const environment = environmentOf(server, stated)
+  return { address: server.address, product: server.product, environment, protected: isProtected(environment) }
+}
+
+interface Opened {
+  readonly source: Adapter
+  readonly target: Adapter
+  readonly config: SyncConfig
+  readonly tools: RunTools
+}
+
+async function withDatabases<T>(
+  request: OneLineRequest,
+  { write, tools }: { write: boolean; tools: OneLineTools },
+  work: (opened: Opened) => Promise<T>,
+): Promise<T> {
+  const { tempDirectory, failpoint } = readConfig()
+  if (failpoint !== null) armFailpoint(failpoint)
+  const { journal, signal } = tools
+  await using source = await openNamed('source', request.source, { write: false, signal })
+  await using target = await openNamed('target', request.target, { write, signal })
+  const tables = await chooseTables(
+    request.tables,
+    { source, target },
+    { create: request.policies.create, note: (text) => journal.record({ type: 'note', text }) },
+  )
+  using folder = new PrivateFolder(tempDirectory)
+  return await work({
+    source,
+    target,
+    config: { ...request.policies, tables },
+    tools: {
+      openStaging: () => new EmbeddedStaging(folder.newFile('changes')),
+      journal,
+      clock: systemClock,
+      newJobId: () => `job_${randomBytes(8).toString('hex')}`,
+      signal,
+    },
+  })
+}
+
+/** Says which of the two could not be opened. */
+async function openNamed(
+  end: 'source' | 'target',
+  { url }: Reference,
+  options: { write: boolean; signal: AbortSignal },
+): Promise<Adapter> {
+  try {
+    return await openDatabase(url.reveal(), options)
+  } catch (error) {
+    if (!(error instanceof AppError) || error.code === 'interrupted') throw error
+    const { code, message, hint, retry } = error
+    throw new AppError(code, `The ${end}: ${message}`, { hint, retry, cause: error })
+  }
+}
+
+/** A folder that only this user can enter, gone with its holder and at the latest with the process. */
+class PrivateFolder implements Disposable {
+  readonly #path: string
+  readonly #remove = (): void => rmSync(this.#path, { recursive: true, force: true })
+  #files = 0
+
+  constructor(parent: string) {
+    // mkdtemp makes it with mode 0700.
+    this.#path = mkdtempSync(join(parent, `syncline-run-${process.pid}-`))
+    process.on('exit', this.#remove)
+  }
+
+  newFile(name: string): string {
+    this.#files += 1
+    return join(this.#path, `${name}-${this.#files}.sqlite`)
+  }
+
+  [Symbol.dispose](): void {
+    process.off('exit', this.#remove)
+    this.#remove()
+  }
+}
