@@ -2,14 +2,14 @@
  * Bisection as data-diff does it (hashdiff: factor 32, threshold 16384), and the changes applied:
  * `bisect-child.ts SOURCE TARGET TABLE`. A segment of the key space is checksummed on both sides at once (MD5 of each row's
  * columns as text, summed, as data-diff writes it for PostgreSQL); segments that differ are cut into 32; below
- * 16,384 rows the rows of both sides are fetched and compared here. Key bounds come from min and max. Segments are worked on
- * over several connections per side, which data-diff does with its threads.
+ * 16,384 rows the rows of both sides are fetched and compared here. Key bounds come from min and max. Segments are worked on over
+ * one connection per side, the default of data-diff.
  */
 import pg from 'pg'
 
 const FACTOR = 32n
 const THRESHOLD = 16_384
-const CONNECTIONS = 4
+const CONNECTIONS = 1
 
 type Cells = (string | null)[]
 interface Segment {

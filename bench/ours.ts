@@ -2,8 +2,20 @@ import { fileURLToPath } from 'node:url'
 import type { Policies } from '#model/sync-config.ts'
 import type { Command } from './measure.ts'
 
-/** Our side: the engine in a process of its own, under some policies. */
-export function sync(source: string, target: string, policies: Partial<Policies>): Command {
+/** The program as its users call it: `sync SOURCE TARGET …`. */
+export function sync(source: string, target: string, ...options: readonly string[]): Command {
+  const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
+  return { argv: [process.execPath, main, 'sync', source, target, '--yes', '--json', ...options] }
+}
+
+/** No proof and no memory of rows: what a peer does that copies and trusts. Checkpoints and receipt stay. */
+export const BARE = ['--baseline', 'none', '--verify', 'off'] as const
+
+/** Everything proved, and a fingerprint of every row kept. */
+export const PROVED = ['--baseline', 'fingerprints', '--verify', 'full'] as const
+
+/** The same engine, telling the seconds of each phase. */
+export function timedSync(source: string, target: string, policies: Partial<Policies>): Command {
   return { argv: [process.execPath, child('sync-child.ts'), source, target, JSON.stringify(policies)] }
 }
 

@@ -2,8 +2,8 @@ import type { Policies } from '#model/sync-config.ts'
 import { contest, type Contestant, type Result } from '#bench/contest.ts'
 import { makeWide, wideCount } from '#bench/data.ts'
 import { measure } from '#bench/measure.ts'
-import { child, lastLine, numberAt, sync } from '#bench/ours.ts'
-import { assertEqual, connect, freshDatabase, run } from '#bench/servers.ts'
+import { child, lastLine, numberAt, timedSync } from '#bench/ours.ts'
+import { assertEqual, checksum, connect, freshDatabase, run } from '#bench/servers.ts'
 import type { Bench } from '#bench/run.ts'
 
 const UPDATES_SHARE = 0.05
@@ -39,13 +39,15 @@ export async function apply({ servers, scale, rounds, only }: Bench): Promise<Re
       'CHECKPOINT',
     )
   }
+  const expected = await checksum(source)
+  const assertSame = (url: string): Promise<void> => assertEqual(expected, url, (name) => name === 'wide')
   const runUrl = servers.target.url('apply_run')
   const changedRows = Math.round(rows * UPDATES_SHARE) + inserts
   const ours = (name: string, policies: Partial<Policies>, counts: 'apply' | 'whole'): Contestant => ({
     name,
     prepare,
-    commands: () => [sync(source, runUrl, { ...policies, maxOverwritePercent: 100 })],
-    check: () => assertSame(source, runUrl),
+    commands: () => [timedSync(source, runUrl, { ...policies, maxOverwritePercent: 100 })],
+    check: () => assertSame(runUrl),
     ...(counts === 'apply' ? { seconds: (stdout: string) => numberAt(lastLine(stdout), 'phases', 'write') } : {}),
     figures: async (stdout) => ({
       ...(await churn(runUrl)),
@@ -58,7 +60,7 @@ export async function apply({ servers, scale, rounds, only }: Bench): Promise<Re
       name: '1,000-row upserts',
       prepare,
       commands: () => [{ argv: [process.execPath, child('upsert-child.ts'), source, runUrl, 'wide', 'feed.changed'] }],
-      check: () => assertSame(source, runUrl),
+      check: () => assertSame(runUrl),
       seconds: (stdout) => numberAt(lastLine(stdout), 'seconds'),
       figures: async (stdout) => ({
         ...(await churn(runUrl)),
@@ -107,7 +109,7 @@ async function unchangedRows({
   servers: Bench['servers']
 }): Promise<void> {
   const commands = {
-    syncline: sync(source, runUrl, { baseline: 'none', verifyAfter: 'off' }),
+    syncline: timedSync(source, runUrl, { baseline: 'none', verifyAfter: 'off' }),
     upserts: { argv: [process.execPath, child('upsert-child.ts'), source, runUrl, 'wide', 'feed.changed'] },
   }
   for (const [name, command] of Object.entries(commands)) {
@@ -120,10 +122,6 @@ async function unchangedRows({
 
 function rate(rows: number, seconds: number): Record<string, number> {
   return { 'rows/s': Math.round(rows / seconds) }
-}
-
-async function assertSame(source: string, target: string): Promise<void> {
-  await assertEqual(source, target, (name) => name === 'wide')
 }
 
 /** Row versions that were made dead in the target's table. */

@@ -1,7 +1,7 @@
 import { contest, type Contestant, type Result } from '#bench/contest.ts'
 import { makeWide, wideCount } from '#bench/data.ts'
-import { sync } from '#bench/ours.ts'
-import { assertEqual, connect, freshDatabase } from '#bench/servers.ts'
+import { BARE, sync } from '#bench/ours.ts'
+import { assertEqual, checksum, connect, freshDatabase } from '#bench/servers.ts'
 import type { Bench } from '#bench/run.ts'
 
 const TABLES = 10
@@ -16,11 +16,12 @@ export async function parallel({ servers, scale, rounds }: Bench): Promise<Resul
       await makeWide(client, { name: `wide_${i}`, rows: wideCount(scale / TABLES), primaryKey: true })
     }
   }
+  const expected = await checksum(source)
   const contestant = (name: string, at: number): Contestant => ({
     name,
     prepare: async () => void (await freshDatabase(servers.target, 'ten')),
-    commands: () => [sync(source, target, { create: true, parallel: at, baseline: 'none', verifyAfter: 'off' })],
-    check: () => assertEqual(source, target),
+    commands: () => [sync(source, target, '--create', '--parallel', String(at), ...BARE)],
+    check: () => assertEqual(expected, target),
   })
   return contest(
     [contestant('ten tables at once', TABLES), contestant('ten tables in turn', 1)],

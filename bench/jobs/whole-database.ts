@@ -1,11 +1,10 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Policies } from '#model/sync-config.ts'
 import { contest, type Contestant, type Result } from '#bench/contest.ts'
 import { makeShop } from '#bench/data.ts'
-import { sync } from '#bench/ours.ts'
-import { assertEqual, connect, freshDatabase } from '#bench/servers.ts'
+import { BARE, PROVED, sync } from '#bench/ours.ts'
+import { assertEqual, checksum, connect, freshDatabase } from '#bench/servers.ts'
 import type { Bench } from '#bench/run.ts'
 
 /** Jobs 1, 2 and 14: a whole database with its indexes into an empty one. */
@@ -20,21 +19,20 @@ export async function wholeDatabase({ servers, scale, rounds, only }: Bench): Pr
     console.error(`whole database: ${rows[0]?.size}`)
   }
   const target = servers.target.url('shop')
+  const expected = await checksum(source)
   const common = {
     prepare: async () => void (await freshDatabase(servers.target, 'shop')),
-    check: () => assertEqual(source, target),
+    check: () => assertEqual(expected, target),
   }
-  const ours = (name: string, policies: Partial<Policies>): Contestant => ({
+  const ours = (name: string, ...options: readonly string[]): Contestant => ({
     ...common,
     name,
-    commands: () => [sync(source, target, { create: true, ...policies })],
+    commands: () => [sync(source, target, '--create', ...options)],
   })
   const contestants: Contestant[] = [
-    ours('syncline, no verification', { baseline: 'none', verifyAfter: 'off' }),
-    ...(only('14')
-      ? [ours('syncline, fingerprints and proof', { baseline: 'fingerprints', verifyAfter: 'full' })]
-      : []),
-    ...(only('14') ? [ours('syncline, defaults', {})] : []),
+    ours('syncline, no verification', ...BARE),
+    ...(only('14') ? [ours('syncline, fingerprints and proof', ...PROVED)] : []),
+    ...(only('14') ? [ours('syncline, defaults')] : []),
     ...(only('1') ? [{ ...common, name: 'pg_dump | pg_restore', commands: () => dumpAndRestore(source, target) }] : []),
     ...(only('2') ? [{ ...common, name: 'pgcopydb', commands: () => pgcopydb(source, target) }] : []),
   ]
