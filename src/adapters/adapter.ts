@@ -2,9 +2,9 @@ import type { Readable } from 'node:stream'
 import type { Key, Operation } from '#model/change.ts'
 import type { Form } from '#model/column-type.ts'
 import type { AppError } from '#model/errors.ts'
-import type { Digest, FingerprintAlgorithm } from '#model/fingerprint.ts'
+import type { Digest, Fingerprint, FingerprintAlgorithm } from '#model/fingerprint.ts'
 import type { Position } from '#model/position.ts'
-import type { TableRef, TableSchema } from '#model/table.ts'
+import type { Right, TableRef, TableSchema } from '#model/table.ts'
 import type { Row } from '#model/value.ts'
 
 /**
@@ -26,6 +26,8 @@ export interface Adapter extends AsyncDisposable {
   readonly writer: Writer | null
   /** Tables by the catalogue; `all` leaves out what users do not think of as theirs (system, extensions, partitions). */
   describe(wanted: readonly TableRef[] | 'all'): Promise<readonly TableSchema[]>
+  /** The statement by which an owner gives this login rights on a table. */
+  grant(table: TableRef, rights: readonly Right[]): string
   /** Opens one moment of the database, to be read over up to `connections` connections at once. */
   snapshot(connections: number, signal: AbortSignal): Promise<Snapshot>
   /** A mark that only the very same database can see, for as long as it is not disposed of. */
@@ -89,7 +91,7 @@ export interface BucketDigest {
 export interface KeyFingerprint {
   readonly bucket: number
   readonly key: Key
-  readonly fingerprint: bigint
+  readonly fingerprint: Fingerprint
   /** About how many bytes the row has. */
   readonly bytes: number
 }
@@ -167,7 +169,7 @@ export interface Snapshot extends AsyncDisposable {
   copyOut(scan: Scan, piece: Piece, format: CopyFormat): Promise<RowStream>
   /** The proof over all rows of the scan's table, or over the rows that these keys have. */
   proof(scan: Scan, keys?: readonly Key[]): Promise<Proof>
-  /** Which of these mappings have been brought in step at least once. */
+  /** Which of these mappings a run has claimed before: from then on their differences may be our own half-done work. */
   knownMappings(mappingIds: readonly string[]): Promise<ReadonlySet<string>>
   /** Which of these keys' rows were last written by the job of a claim. */
   writtenBy(claim: Claim, scan: Scan, keys: readonly Key[]): Promise<readonly Key[]>
@@ -224,7 +226,7 @@ export interface MappingIdentity {
 export interface BatchRow {
   readonly op: Operation
   readonly key: Key
-  readonly expect: bigint | null
+  readonly expect: Fingerprint | null
   /** All columns of the scan, for insert and update. */
   readonly row: Row | null
 }

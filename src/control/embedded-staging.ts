@@ -25,7 +25,7 @@ export class EmbeddedStaging implements Staging {
       PRAGMA synchronous = OFF;
       PRAGMA cache_size = -8192;
       CREATE TABLE change (seq INTEGER PRIMARY KEY, tab TEXT NOT NULL, op TEXT NOT NULL, key TEXT NOT NULL,
-                           expect INTEGER, bytes INTEGER NOT NULL) STRICT;
+                           expect TEXT, bytes INTEGER NOT NULL) STRICT;
       CREATE INDEX change_by_table ON change (tab, op, seq);`)
     this.#insert = this.#db.prepare('INSERT INTO change (tab, op, key, expect, bytes) VALUES (?, ?, ?, ?, ?)')
     this.#count = this.#db.prepare('SELECT count(*) AS n FROM change WHERE tab = ? AND op = ?')
@@ -65,12 +65,11 @@ export class EmbeddedStaging implements Staging {
     const page = this.#db.prepare(
       `SELECT seq, op, key, expect, bytes FROM change WHERE tab = ? AND op IN (${marks}) AND seq > ? ORDER BY seq LIMIT ${PAGE_ROWS}`,
     )
-    page.setReadBigInts(true)
-    for (let last = 0n; ;) {
+    for (let last = 0; ;) {
       const rows = page.all(table, ...ops, last)
       if (rows.length === 0) return
       for (const row of rows) {
-        last = BigInt(row['seq'] as bigint)
+        last = Number(row['seq'])
         yield toChange(row)
       }
     }
@@ -91,7 +90,7 @@ function toChange(row: Record<string, unknown>): StagedChange {
   return {
     op: String(op) as StagedOperation,
     key: JSON.parse(String(key)) as Key,
-    expect: typeof expect === 'bigint' ? expect : null,
+    expect: typeof expect === 'string' ? expect : null,
     bytes: Number(bytes),
   }
 }

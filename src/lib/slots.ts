@@ -22,33 +22,36 @@ export class Slots {
 
 /**
  * Runs work for every item, each after the items that it depends on. All are started at once and wait for their own;
- * dependencies on items that are not in the list are met. Rejects with the first failure, after everything has ended.
+ * dependencies on items that are not in the list are met. Rejects with the first failure, after everything has ended;
+ * `stop` is aborted at the first failure, so that the others end soon.
  */
 export async function runInOrder<T>(
   items: readonly T[],
-  dependencies: (item: T) => readonly T[],
+  { after, stop }: { after: (item: T) => readonly T[]; stop: AbortController },
   work: (item: T) => Promise<void>,
 ): Promise<void> {
   const runs = new Map<T, Promise<void>>()
   const run = (item: T): Promise<void> => {
     const known = runs.get(item)
     if (known !== undefined) return known
-    const needed = dependencies(item).filter((other) => other !== item && items.includes(other))
+    const needed = after(item).filter((other) => other !== item && items.includes(other))
     const promise = Promise.all(needed.map(run)).then(() => work(item))
     runs.set(item, promise)
     return promise
   }
-  await allEnded(items.map(run))
+  await allEnded(items.map(run), stop)
 }
 
-/** Waits until all have ended, then rejects with the failure that came first. */
-export async function allEnded(promises: readonly Promise<unknown>[]): Promise<void> {
+/** Waits until all have ended, then rejects with the failure that came first; `stop` is aborted as soon as that came. */
+export async function allEnded(promises: readonly Promise<unknown>[], stop?: AbortController): Promise<void> {
   let failed = false
   let first: unknown
   const watched = promises.map((promise) =>
     promise.catch((error: unknown) => {
-      if (!failed) first = error
+      if (failed) return
       failed = true
+      first = error
+      stop?.abort(error)
     }),
   )
   await Promise.all(watched)

@@ -1,3 +1,4 @@
+import type { Fingerprint } from './fingerprint.ts'
 import type { Cell, Value } from './value.ts'
 
 /** The text of the key columns, in the order of the plan's key. */
@@ -22,7 +23,7 @@ export type Operation = Change['op']
 export interface PlannedChange {
   readonly op: Operation
   readonly key: Key
-  readonly expect: bigint | null
+  readonly expect: Fingerprint | null
   /** About how many bytes the row has, so that batches are bounded by bytes. */
   readonly bytes: number
 }

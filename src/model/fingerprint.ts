@@ -34,9 +34,12 @@ export function canonicalRow(row: Row): Buffer {
 
 const NULL_MARK = Buffer.from('-')
 
-/** The 64-bit canonical fingerprint of a row, as a signed integer. */
-export function fingerprint(row: Row): bigint {
-  return createHash('md5').update(canonicalRow(row)).digest().readBigInt64BE(0)
+/** A 64-bit hash of a row as the decimal text of a signed integer: it is compared and passed on, never counted with. */
+export type Fingerprint = string
+
+/** The canonical fingerprint of a row. */
+export function fingerprint(row: Row): Fingerprint {
+  return createHash('md5').update(canonicalRow(row)).digest().readBigInt64BE(0).toString()
 }
 
 /** What is known of a set of rows: how many, and two sums over their 64-bit hashes that fail in different ways. */

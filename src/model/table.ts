@@ -39,6 +39,8 @@ export interface ForeignKey {
   readonly deferrable: boolean
 }
 
+export type Right = 'use' | 'select' | 'insert' | 'update' | 'delete'
+
 /** What a table is to a reader and a writer. Everything is as the catalogue says, nothing is estimated but `rowEstimate`. */
 export interface TableSchema {
   readonly ref: TableRef
@@ -53,6 +55,8 @@ export interface TableSchema {
   /** Names of enabled user triggers and rules: they would act on our writes. */
   readonly triggers: readonly string[]
   readonly rowSecurity: boolean
+  /** What this login may do with it; `use` is the right to look into its schema. */
+  readonly rights: Readonly<Record<Right, boolean>>
   /** Rows by the server's statistics; null where it has none yet. */
   readonly rowEstimate: number | null
   /** Bytes on disk by the server's own count. */

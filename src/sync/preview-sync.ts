@@ -53,7 +53,8 @@ export async function previewSync(request: SyncRequest, tools: RunTools, samples
   await using moment = await source.snapshot(config.parallel + 1, tools.signal)
   const { journal, signal } = tools
   const slots = new Slots(config.parallel)
-  const attempt: Attempt = { source: moment, target, config, staging, journal, signal, slots }
+  const stop = new AbortController()
+  const attempt: Attempt = { source: moment, target, config, staging, journal, signal, stop, slots }
   announce(selection, journal)
   const { tables, intents } = await detectAll(selection, attempt)
   const previews: TablePreview[] = []

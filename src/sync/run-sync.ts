@@ -93,8 +93,10 @@ async function attemptSync(request: SyncRequest, tools: RunTools, progress: { co
   using staging = tools.openStaging()
   await completeIndexes(writer, await selectTables(request, config))
   const selection = await decideTriggers(writer, await selectTables(request, config))
-  await using moment = await source.snapshot(config.parallel + 1, tools.signal)
-  const { journal, signal } = tools
+  const { journal } = tools
+  const stop = new AbortController()
+  const signal = AbortSignal.any([tools.signal, stop.signal])
+  await using moment = await source.snapshot(config.parallel + 1, signal)
   const attempt: Attempt = {
     source: moment,
     target,
@@ -102,6 +104,7 @@ async function attemptSync(request: SyncRequest, tools: RunTools, progress: { co
     staging,
     journal,
     signal,
+    stop,
     slots: new Slots(config.parallel),
   }
   announce(selection, journal)
@@ -148,11 +151,14 @@ export async function detectAll(
   selection: Selection,
   attempt: Attempt,
 ): Promise<{ tables: readonly TableSync[]; intents: readonly Intent[] }> {
-  const { target, config, slots, signal } = attempt
+  const { target, config, slots, signal, stop } = attempt
   const tables = selection.plans.map((plan) => new TableSync(plan, attempt))
   await using moment = await target.snapshot(config.parallel, signal)
   const exists = (table: TableSync): boolean => !selection.missing.some((ref) => sameTable(ref, table.plan.target.ref))
-  await allEnded(tables.map((table) => slots.use(() => table.detect(moment, exists(table)))))
+  await allEnded(
+    tables.map((table) => slots.use(() => table.detect(moment, exists(table)))),
+    stop,
+  )
   const known = await moment.knownMappings(selection.plans.map((plan) => plan.mappingId))
   const intents = tables.flatMap(({ plan, detection }) =>
     detection === null ? [] : [{ plan, detection, firstContact: !known.has(plan.mappingId) }],
@@ -210,16 +216,20 @@ async function claimAll(
  * parents first, each table followed by its own indexes; then what another row was in the way of; then foreign keys of
  * new tables.
  */
-async function writeAll(tables: readonly TableSync[], { slots, journal }: Attempt, writer: Writer): Promise<void> {
+async function writeAll(
+  tables: readonly TableSync[],
+  { slots, journal, stop }: Attempt,
+  writer: Writer,
+): Promise<void> {
   const order = rank(tables)
   const parents = (table: TableSync): TableSync[] =>
     tables.filter((other) => isParent(other, table) && order(other) < order(table))
   const children = (table: TableSync): TableSync[] =>
     tables.filter((other) => isParent(table, other) && order(other) > order(table))
-  await runInOrder(tables, children, (table) => slots.use(() => table.delete()))
+  await runInOrder(tables, { after: children, stop }, (table) => slots.use(() => table.delete()))
   const pending = ofTables(await writer.tables.pending(), tables)
   const [own, shared] = split(pending, (statement) => statement.stage === 'after data' && statement.tables.length === 1)
-  await runInOrder(tables, parents, async (table) => {
+  await runInOrder(tables, { after: parents, stop }, async (table) => {
     await table.load()
     await slots.use(() => table.write())
     const mine = own.filter((statement) => statement.tables.some((ref) => sameTable(ref, table.plan.target.ref)))
@@ -228,7 +238,10 @@ async function writeAll(tables: readonly TableSync[], { slots, journal }: Attemp
   for (const table of tables) await table.settle()
   const [others, foreignKeys] = split(shared, (statement) => statement.stage === 'after data')
   for (const statement of others) await writer.tables.carryOut(statement)
-  await allEnded(foreignKeys.map((statement) => slots.use(() => writer.tables.carryOut(statement))))
+  await allEnded(
+    foreignKeys.map((statement) => slots.use(() => writer.tables.carryOut(statement))),
+    stop,
+  )
 }
 
 async function carryOut(
@@ -310,7 +323,7 @@ async function verifyAll(
   tables: readonly TableSync[],
   attempt: Attempt,
 ): Promise<{ of: ReadonlyMap<TableSync, Verification>; proved: readonly string[] }> {
-  const { target, config, slots, signal } = attempt
+  const { target, config, slots, signal, stop } = attempt
   const of = new Map<TableSync, Verification>()
   const proved: string[] = []
   await using moment = await target.snapshot(config.parallel, signal)
@@ -322,7 +335,10 @@ async function verifyAll(
     if (!table.plan.write.baseline || table.claim.baselineComplete) return
     await must(target.writer, 'a writer').adopt(table.claim, table.plan.write, { moment, except: table.keysApart() })
   }
-  await allEnded(tables.map((table) => slots.use(() => verify(table))))
+  await allEnded(
+    tables.map((table) => slots.use(() => verify(table))),
+    stop,
+  )
   return { of, proved }
 }
 

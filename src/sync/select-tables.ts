@@ -1,7 +1,7 @@
 import type { Adapter } from '#adapters/adapter.ts'
 import { AppError } from '#model/errors.ts'
 import type { SyncConfig, TableMapping } from '#model/sync-config.ts'
-import { sameTable, tableId, tableName, type TableRef, type TableSchema } from '#model/table.ts'
+import { sameTable, tableId, tableName, type Right, type TableRef, type TableSchema } from '#model/table.ts'
 import { orderTables } from './order.ts'
 import { planTable, type Problem, type Sides, type TablePlan } from './plan.ts'
 
@@ -39,6 +39,7 @@ export async function selectTables(
     if ('problems' in planned) problems.push(...planned.problems)
     else plans.push(planned.plan)
   }
+  for (const pair of pairs) problems.push(...missingRights(pair, { source, target, config }))
   refuse(problems)
   if (plans.length === 0) {
     throw new AppError(
@@ -98,6 +99,32 @@ function findPair(
         code: 'impossible_mapping',
         message: `The target has no table ${tableName(mapping.target)}, and only a table of the same name and columns can be created.`,
       }
+}
+
+/** What the logins may not do, each with the statement that mends it. A dry run writes nothing and asks for less. */
+function missingRights(
+  pair: { source: TableSchema; target: TableSchema; missing: boolean },
+  { source, target, config }: { source: Adapter; target: Adapter; config: SyncConfig },
+): Problem[] {
+  const wanted: readonly Right[] =
+    target.writer === null
+      ? ['use', 'select']
+      : ['use', 'select', 'insert', 'update', ...(config.deletePolicy === 'delete' ? (['delete'] as const) : [])]
+  const sides = [
+    { side: 'source', adapter: source, table: pair.source, rights: ['use', 'select'] as readonly Right[] },
+    { side: 'target', adapter: target, table: pair.target, rights: pair.missing ? [] : wanted },
+  ]
+  return sides.flatMap(({ side, adapter, table, rights }) => {
+    const missing = rights.filter((right) => !table.rights[right])
+    if (missing.length === 0) return []
+    const what = missing.map((right) => (right === 'use' ? 'USAGE on its schema' : right.toUpperCase())).join(', ')
+    return [
+      {
+        code: 'missing_privilege' as const,
+        message: `The login of the ${side} lacks ${what} for ${tableName(table.ref)}: ${adapter.grant(table.ref, missing)}`,
+      },
+    ]
+  })
 }
 
 function refuse(problems: readonly Problem[]): void {

@@ -24,7 +24,9 @@ export interface Attempt {
   readonly staging: Staging
   readonly journal: Journal
   readonly slots: Slots
+  /** Aborted when the run is stopped from outside, or when any part of the attempt has failed. */
   readonly signal: AbortSignal
+  readonly stop: AbortController
 }
 
 /** Rows in memory at once, beside what the streams hold. */

@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto'
 import type { Adapter, Piece, Scan, ServerInfo, Snapshot, Writer } from '#adapters/adapter.ts'
 import { wallMs } from '#lib/clock.ts'
 import { AppError } from '#model/errors.ts'
-import { tableName, type TableRef, type TableSchema } from '#model/table.ts'
+import { tableName, type Right, type TableRef, type TableSchema } from '#model/table.ts'
 import { Connection } from './connection.ts'
 import { readTableDdl } from './ddl.ts'
 import { describeEndpoint, isLocalHost, type Endpoint } from './endpoint.ts'
@@ -22,7 +22,7 @@ import {
   readSequences,
 } from './read.ts'
 import { SharedSnapshot } from './snapshot.ts'
-import { quoteTable } from './sql.ts'
+import { quote, quoteTable } from './sql.ts'
 import { cutPieces, formatsOf, openCopyOut } from './stream.ts'
 import { TableSql } from './table-sql.ts'
 import { PostgresWriter } from './write.ts'
@@ -69,6 +69,16 @@ class PostgresAdapter implements Adapter {
 
   describe(wanted: readonly TableRef[] | 'all'): Promise<readonly TableSchema[]> {
     return this.#known.describe(wanted)
+  }
+
+  grant(table: TableRef, rights: readonly Right[]): string {
+    const to = `TO ${quote(this.#endpoint.user)};`
+    const onTable = rights.filter((right) => right !== 'use').map((right) => right.toUpperCase())
+    const statements = [
+      ...(rights.includes('use') ? [`GRANT USAGE ON SCHEMA ${quote(table.schema)} ${to}`] : []),
+      ...(onTable.length > 0 ? [`GRANT ${onTable.join(', ')} ON ${quoteTable(table)} ${to}`] : []),
+    ]
+    return statements.join(' ')
   }
 
   async snapshot(connections: number, signal: AbortSignal): Promise<Snapshot> {

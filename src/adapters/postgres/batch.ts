@@ -15,6 +15,9 @@ import { watch } from '#adapters/watchdog.ts'
 
 const STAGE = 'pg_temp.syncline_stage'
 
+/** Lines are sent together: a message for each would cost more than the line. */
+const SEND_CHARACTERS = 64 * 1024
+
 const MARKS: Readonly<Record<Operation, string>> = { delete: 'd', update: 'u', insert: 'i' }
 
 /** Which rows of a batch were applied; the others had moved. */
@@ -70,12 +73,15 @@ export class BatchSql {
     const copy = connection.copyIn(`COPY ${STAGE} FROM STDIN`)
     const sent = (async () => {
       const done = finished(copy.stream)
+      let lines = ''
       for (const [seq, row] of rows.entries()) {
         const cells = row.row ?? columns.map((_, i) => row.key[i] ?? null)
-        const line = copyLine([String(seq), MARKS[row.op], row.expect === null ? null : String(row.expect), ...cells])
-        if (!copy.stream.write(line)) await Promise.race([once(copy.stream, 'drain'), done])
+        lines += copyLine([String(seq), MARKS[row.op], row.expect, ...cells])
+        if (lines.length < SEND_CHARACTERS) continue
+        if (!copy.stream.write(lines)) await Promise.race([once(copy.stream, 'drain'), done])
+        lines = ''
       }
-      copy.stream.end()
+      copy.stream.end(lines)
       await done
     })()
     await watch([connection], sent)

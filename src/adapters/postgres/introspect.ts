@@ -15,13 +15,6 @@ export interface PgTable {
   readonly binarySafe: ReadonlySet<string>
   /** How each column is compared with a parameter: the type to cast to, without modifier, and the schema of its `=`. */
   readonly comparison: ReadonlyMap<string, { readonly castType: string; readonly operatorSchema: string }>
-  /** May this login read, insert, update, delete? */
-  readonly rights: {
-    readonly select: boolean
-    readonly insert: boolean
-    readonly update: boolean
-    readonly delete: boolean
-  }
 }
 
 /** Schemas of the server, of poolers, and ours: never offered as user data. */
@@ -31,7 +24,8 @@ const RELATIONS = `
   SELECT c.oid, n.nspname, c.relname, c.relkind, c.relrowsecurity, c.reltuples::int8, pg_catalog.pg_table_size(c.oid),
          coalesce(has_table_privilege(c.oid, 'SELECT'), false), coalesce(has_table_privilege(c.oid, 'INSERT'), false),
          coalesce(has_table_privilege(c.oid, 'UPDATE'), false), coalesce(has_table_privilege(c.oid, 'DELETE'), false),
-         EXISTS (SELECT FROM pg_catalog.pg_constraint f WHERE f.contype = 'f' AND f.confrelid = c.oid)
+         EXISTS (SELECT FROM pg_catalog.pg_constraint f WHERE f.contype = 'f' AND f.confrelid = c.oid),
+         coalesce(has_schema_privilege(n.oid, 'USAGE'), false)
   FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
   WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't'
     AND n.nspname NOT IN ${HIDDEN} AND n.nspname NOT LIKE 'pg\\_temp\\_%' AND n.nspname NOT LIKE 'pg\\_toast\\_temp\\_%'
@@ -200,12 +194,6 @@ function toTable(relation: TextRow, parts: Parts): PgTable {
         : [],
     binarySafe,
     comparison,
-    rights: {
-      select: isTrue(relation[7]),
-      insert: isTrue(relation[8]),
-      update: isTrue(relation[9]),
-      delete: isTrue(relation[10]),
-    },
     schema: {
       ref,
       kind,
@@ -216,6 +204,13 @@ function toTable(relation: TextRow, parts: Parts): PgTable {
       referenced: isTrue(relation[11]),
       triggers: parts.triggers.map((row) => cell(row, 1)),
       rowSecurity: isTrue(relation[4]),
+      rights: {
+        select: isTrue(relation[7]),
+        insert: isTrue(relation[8]),
+        update: isTrue(relation[9]),
+        delete: isTrue(relation[10]),
+        use: isTrue(relation[12]),
+      },
       rowEstimate: estimate < 0 ? null : estimate,
       bytes: Number(relation[6]),
     },

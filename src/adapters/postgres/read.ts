@@ -194,7 +194,7 @@ function toKeyFingerprint(row: TextRow): KeyFingerprint {
   const [bucket, fingerprint, bytes, ...key] = row
   return {
     bucket: Number(bucket),
-    fingerprint: BigInt(must(fingerprint, 'fingerprint')),
+    fingerprint: must(fingerprint, 'fingerprint'),
     bytes: Number(bytes),
     key,
   }
@@ -272,14 +272,11 @@ export async function readOwned(
   return owned
 }
 
-/** Which of these mappings have been brought in step at least once. */
+/** Which of these mappings a run has claimed before. */
 export async function readKnownMappings(connection: Connection, ids: readonly string[]): Promise<ReadonlySet<string>> {
   const [exists] = await connection.query(`SELECT pg_catalog.to_regclass('syncline.state')`)
   if (!exists?.[0]) return new Set()
-  const rows = await connection.query(
-    'SELECT mapping_id FROM syncline.state WHERE mapping_id = ANY($1) AND position IS NOT NULL',
-    [ids],
-  )
+  const rows = await connection.query('SELECT mapping_id FROM syncline.state WHERE mapping_id = ANY($1)', [ids])
   return new Set(rows.map(([id]) => id ?? ''))
 }
 
