@@ -23,6 +23,8 @@ export interface Goal {
   readonly peer: string
   /** Our seconds by the peer's, at most. */
   readonly atMost: number
+  /** Compares whole runs, also where the contestants count a part. */
+  readonly whole?: boolean
 }
 
 export interface Run extends Cost {
@@ -62,8 +64,9 @@ export async function contest(
     runs,
     goals: goals.map((goal) => {
       const [ours, peer] = [runs[goal.ours] ?? [], runs[goal.peer] ?? []]
-      const ratio = median(ours.map((run) => run.seconds)) / median(peer.map((run) => run.seconds))
-      return { ...goal, ratio, ratios: ours.map((run, i) => run.seconds / (peer[i]?.seconds ?? NaN)) }
+      const [our, their] = [ours, peer].map((all) => all.map((run) => (goal.whole === true ? run.wallS : run.seconds)))
+      const ratio = median(our ?? []) / median(their ?? [])
+      return { ...goal, ratio, ratios: (our ?? []).map((seconds, i) => seconds / (their?.[i] ?? NaN)) }
     }),
   }
 }

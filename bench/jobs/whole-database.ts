@@ -32,15 +32,14 @@ export async function wholeDatabase({ servers, scale, rounds, only }: Bench): Pr
   const contestants: Contestant[] = [
     ours('syncline, no verification', ...BARE),
     ...(only('14') ? [ours('syncline, fingerprints and proof', ...PROVED)] : []),
-    ...(only('14') ? [ours('syncline, defaults')] : []),
-    ...(only('1') ? [{ ...common, name: 'pg_dump | pg_restore', commands: () => dumpAndRestore(source, target) }] : []),
+    ...(only('1') ? [{ ...common, name: 'pg_dump + pg_restore', commands: () => dumpAndRestore(source, target) }] : []),
     ...(only('2') ? [{ ...common, name: 'pgcopydb', commands: () => pgcopydb(source, target) }] : []),
   ]
   const title = 'whole database with indexes'
   return contest(
     contestants,
     [
-      { job: '1', title, ours: 'syncline, no verification', peer: 'pg_dump | pg_restore', atMost: 0.7 },
+      { job: '1', title, ours: 'syncline, no verification', peer: 'pg_dump + pg_restore', atMost: 0.7 },
       { job: '2', title, ours: 'syncline, no verification', peer: 'pgcopydb', atMost: 0.95 },
       {
         job: '14',
