@@ -20,16 +20,18 @@ export function report(results: readonly Result[]): string {
 
 function goals(results: readonly Result[]): string[] {
   const lines = results.flatMap(({ runs, goals: all }) =>
-    all.map(({ job, title, ours, peer, atMost, ratio, ratios }) => {
+    all.map(({ job, title, ours, peer, atMost, ratio, ratios, whole }) => {
+      const seconds = (run: Run): number => (whole === true ? run.wallS : run.seconds)
+      const best = Math.min(...(runs[ours] ?? []).map(seconds)) / Math.min(...(runs[peer] ?? []).map(seconds))
       const cpu = cpuOf(runs[ours] ?? []) / cpuOf(runs[peer] ?? [])
       const spread = ratios.map((each) => each.toFixed(2)).join(' ')
       const verdict = ratio <= atMost ? 'met' : '**missed**'
-      return `| ${job} | ${title} | ${peer} | ≤ ${atMost.toFixed(2)} | ${ratio.toFixed(2)} | ${verdict} | ${spread} | ${cpu.toFixed(2)} |`
+      return `| ${job} | ${title} | ${peer} | ≤ ${atMost.toFixed(2)} | ${ratio.toFixed(2)} | ${verdict} | ${spread} | ${best.toFixed(2)} | ${cpu.toFixed(2)} |`
     }),
   )
   return [
-    '| job | what | against | goal | ratio | | rounds | CPU ratio |',
-    '|---|---|---|---|---|---|---|---|',
+    '| job | what | against | goal | ratio | | rounds | of the fastest runs | CPU ratio |',
+    '|---|---|---|---|---|---|---|---|---|',
     ...lines.toSorted((a, b) => Number.parseInt(a.slice(2), 10) - Number.parseInt(b.slice(2), 10)),
   ]
 }

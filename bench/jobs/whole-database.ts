@@ -5,6 +5,7 @@ import { contest, type Contestant, type Result } from '#bench/contest.ts'
 import { makeShop } from '#bench/data.ts'
 import { BARE, PROVED, sync } from '#bench/ours.ts'
 import { assertEqual, checksum, connect, freshDatabase } from '#bench/servers.ts'
+import type { Command } from '#bench/measure.ts'
 import type { Bench } from '#bench/run.ts'
 
 /** Jobs 1, 2 and 14: a whole database with its indexes into an empty one. */
@@ -19,6 +20,8 @@ export async function wholeDatabase({ servers, scale, rounds, only }: Bench): Pr
     console.error(`whole database: ${rows[0]?.size}`)
   }
   const target = servers.target.url('shop')
+  const folder = mkdtempSync(join(tmpdir(), 'bench-'))
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
   const expected = await checksum(source)
   const common = {
     prepare: async () => void (await freshDatabase(servers.target, 'shop')),
@@ -32,8 +35,10 @@ export async function wholeDatabase({ servers, scale, rounds, only }: Bench): Pr
   const contestants: Contestant[] = [
     ours('syncline, no verification', ...BARE),
     ...(only('14') ? [ours('syncline, fingerprints and proof', ...PROVED)] : []),
-    ...(only('1') ? [{ ...common, name: 'pg_dump + pg_restore', commands: () => dumpAndRestore(source, target) }] : []),
-    ...(only('2') ? [{ ...common, name: 'pgcopydb', commands: () => pgcopydb(source, target) }] : []),
+    ...(only('1')
+      ? [{ ...common, name: 'pg_dump + pg_restore', commands: () => dumpAndRestore(source, target, folder) }]
+      : []),
+    ...(only('2') ? [{ ...common, name: 'pgcopydb', commands: () => pgcopydb(source, target, folder) }] : []),
   ]
   const title = 'whole database with indexes'
   return contest(
@@ -53,24 +58,16 @@ export async function wholeDatabase({ servers, scale, rounds, only }: Bench): Pr
   )
 }
 
-function dumpAndRestore(source: string, target: string): { argv: string[] }[] {
-  const folder = mkdtempSync(join(tmpdir(), 'bench-dump-'))
-  rmSync(folder, { recursive: true })
-  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+function dumpAndRestore(source: string, target: string, folder: string): Command[] {
+  const dump = join(folder, 'dump')
   return [
-    { argv: ['pg_dump', '-Fd', '-j2', '-f', folder, source] },
-    { argv: ['pg_restore', '-j2', '-d', target, folder] },
-    { argv: ['rm', '-r', folder] },
+    { argv: ['pg_dump', '-Fd', '-j2', '-f', dump, source] },
+    { argv: ['pg_restore', '-j2', '-d', target, dump] },
+    { argv: ['rm', '-r', dump] },
   ]
 }
 
-function pgcopydb(source: string, target: string): { argv: string[] }[] {
-  const folder = mkdtempSync(join(tmpdir(), 'bench-pgcopydb-'))
-  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
-  const jobs = ['--table-jobs', '2', '--index-jobs', '2']
-  return [
-    {
-      argv: ['pgcopydb', 'clone', '--source', source, '--target', target, '--dir', folder, '--restart', ...jobs],
-    },
-  ]
+function pgcopydb(source: string, target: string, folder: string): Command[] {
+  const to = ['--source', source, '--target', target, '--dir', join(folder, 'pgcopydb'), '--restart']
+  return [{ argv: ['pgcopydb', 'clone', ...to, '--table-jobs', '2', '--index-jobs', '2'] }]
 }
