@@ -79,6 +79,8 @@ export default defineConfig({
     'vitest/require-mock-type-parameters': 'off',
     'vitest/no-conditional-tests': 'off',
     'vitest/valid-title': 'off',
+    // A second argument says what was expected where the values alone do not.
+    'vitest/valid-expect': ['error', { maxArgs: 2 }],
   },
   overrides: [
     ...law,

@@ -118,7 +118,9 @@ export interface Watched {
    * `gone`: the server no longer knows the session.
    */
   probe(): Promise<'working' | 'waiting' | 'gone'>
-  /** Ends the wait: everything pending on the connection fails with this error. */
+  /** Calls back once when the connection is lost, at once if it is lost already. Returns how to take that back. */
+  onLost(callback: (error: AppError) => void): () => void
+  /** Gives the connection up: it is lost from now on, with this error. */
   destroy(error: AppError): void
 }
 
@@ -235,7 +237,15 @@ export interface BatchResult {
   readonly committed: CommittedCounts
   /** Rows that had moved and were left alone (invariant 9). */
   readonly moved: readonly BatchRow[]
+  /** Rows of a `together` batch that a row outside of it stands in the way of, left alone too. */
+  readonly blocked: readonly BatchRow[]
 }
+
+/**
+ * `patch`: completes rows that were counted before; the counters do not move. `together`: rows that stand in one another's
+ * way change places at once (hazard D4), where `apply` would carry them out one by one.
+ */
+export type BatchKind = 'apply' | 'patch' | 'together'
 
 /** How rows of one table are written, besides the scan of the target's side. */
 export interface WritePlan {
@@ -263,12 +273,7 @@ export interface Writer {
   claim(mappings: readonly MappingIdentity[], jobId: string): Promise<readonly Claim[]>
   /** Whether the role may silence triggers for its own session. */
   maySilenceTriggers(): Promise<boolean>
-  /** `patch`: completes rows that were counted before; the counters do not move. */
-  apply(
-    claim: Claim,
-    plan: WritePlan,
-    batch: { rows: readonly BatchRow[]; kind: 'apply' | 'patch' },
-  ): Promise<BatchResult>
+  apply(claim: Claim, plan: WritePlan, batch: { rows: readonly BatchRow[]; kind: BatchKind }): Promise<BatchResult>
   /** Formats in which rows can be loaded into these columns, best first. */
   copyFormats(plan: WritePlan): readonly CopyFormat[]
   /** Loads one piece straight into the table: rows, batch record and counters in one transaction. */

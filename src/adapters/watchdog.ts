@@ -9,7 +9,11 @@ export const STALL_MS = 8_000
  * wait of ours on a server goes through here (hazard A15). A pipe names both its ends: while one end works, the other
  * may rest.
  */
-export async function watch<T>(connections: readonly Watched[], work: Promise<T>, stallMs = STALL_MS): Promise<T> {
+export async function watch<T>(
+  connections: readonly Watched[],
+  work: Promise<T>,
+  { stallMs = STALL_MS }: { stallMs?: number } = {},
+): Promise<T> {
   let last = totalBytes(connections)
   let strikes = 0
   let probing = false
@@ -29,10 +33,15 @@ export async function watch<T>(connections: readonly Watched[], work: Promise<T>
     })
   }, stallMs)
   timer.unref()
+  // The driver does not end everything that waits on a connection when the connection ends (a COPY, for one).
+  const { promise: lost, reject } = Promise.withResolvers<never>()
+  const unsubscribe = connections.map((connection) => connection.onLost(reject))
+  work.catch(() => {})
   try {
-    return await work
+    return await Promise.race([work, lost])
   } finally {
     clearInterval(timer)
+    for (const off of unsubscribe) off()
   }
 }
 

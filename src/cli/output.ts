@@ -25,6 +25,8 @@ export interface OutputOptions {
   readonly json: boolean
   readonly quiet: boolean
   readonly debug: boolean
+  /** Inside another command that has the word: errors only. */
+  readonly muted?: boolean
 }
 
 const STYLES = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33, cyan: 36 } as const
@@ -51,16 +53,17 @@ export class Output {
   }
 
   get silent(): boolean {
-    return this.#options.quiet || this.#options.json
+    return this.#options.quiet || this.#options.json || (this.#options.muted ?? false)
   }
 
   get width(): number {
-    return process.stderr.columns ?? 80
+    // A terminal that does not know its width says 0.
+    return process.stderr.columns || 80
   }
 
   /** A line of the result, for people. */
   print(line: string): void {
-    if (!this.#options.json) process.stdout.write(`${line}\n`)
+    if (!this.#options.json && !this.#options.muted) process.stdout.write(`${line}\n`)
   }
 
   /** The result, for programs. */
@@ -114,7 +117,7 @@ export class Output {
     if (this.#options.debug) process.stderr.write(`${stackOf(thrown)}\n`)
   }
 
-  paint(text: string, style: Style): string {
+  readonly paint = (text: string, style: Style): string => {
     return wantsColour() ? `\u001B[${STYLES[style]}m${text}\u001B[0m` : text
   }
 }
@@ -140,13 +143,24 @@ function stackOf(thrown: unknown): string {
 }
 
 /** 64-bit numbers as text, bytes as hex as PostgreSQL writes them, maps as objects. */
-export function toJson(value: unknown): string {
-  return JSON.stringify(value, (_name, field: unknown) => {
-    if (typeof field === 'bigint') return field.toString()
-    if (field instanceof Map) return Object.fromEntries(field)
-    if (field instanceof AppError) return factsOf(field)
-    return field
+function toJson(value: unknown): string {
+  return JSON.stringify(value, function (this: Readonly<Record<string, unknown>>, name, field: unknown) {
+    // A Buffer has become an object of numbers by the time it comes as `field`.
+    const raw = this[name]
+    if (raw instanceof Uint8Array) return String.raw`\x${Buffer.from(raw).toString('hex')}`
+    if (raw instanceof Map) return Object.fromEntries(raw)
+    if (raw instanceof AppError) return factsOf(raw)
+    return typeof field === 'bigint' ? field.toString() : field
   })
+}
+
+/** A reader that goes away (`| head`) takes the rest of the output with it, and nothing else: the work goes on. */
+export function outliveReaders(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error
+    })
+  }
 }
 
 function wantsColour(): boolean {

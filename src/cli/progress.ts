@@ -1,7 +1,7 @@
 import type { Clock } from '#lib/clock.ts'
 import { tableId, tableName, type TableRef } from '#model/table.ts'
 import type { RunEvent } from '#service/one-line.ts'
-import { formatBytes, formatCount, formatDuration, plural } from './format.ts'
+import { formatBytes, formatCount, formatDuration, plural, printable } from './format.ts'
 import type { Output } from './output.ts'
 
 type Started = Extract<RunEvent, { type: 'phase' }>
@@ -113,7 +113,7 @@ export class Progress implements Disposable {
 
   #line(work: Work): string {
     const elapsedMs = this.#clock.elapsed() - work.startedMs
-    const name = tableName(work.table)
+    const name = printable(tableName(work.table))
     return `${DOING[work.phase].padEnd(9)} ${name}  ${progressText(work, elapsedMs)}`
   }
 

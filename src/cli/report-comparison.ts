@@ -25,13 +25,7 @@ export function diffLines(comparison: Comparison, notes: readonly string[]): str
 /** The proof of each table and both digests, which are equal where the rows are. */
 export function verifyLines(comparison: Comparison, notes: readonly string[]): string[] {
   const rows = comparison.tables.flatMap((table) => [
-    [
-      nameOfPair(table),
-      isEqual(table) ? 'equal' : 'DIFFERENT',
-      'source',
-      formatCount(table.sourceRows),
-      digest(table, 'source'),
-    ],
+    [nameOfPair(table), proofText(table), 'source', formatCount(table.sourceRows), digest(table, 'source')],
     ['', '', 'target', formatCount(table.targetRows), digest(table, 'target')],
   ])
   const different = comparison.tables.filter((table) => !isEqual(table))
@@ -48,17 +42,25 @@ export function verifyLines(comparison: Comparison, notes: readonly string[]): s
 }
 
 export function comparisonSummary({ equal, tables }: Comparison): string {
+  const inMotion = tables.reduce((sum, table) => sum + table.inMotion, 0)
+  const motion = inMotion > 0 ? `; ${plural(inMotion, 'row')} in motion` : ''
   if (equal) {
     const rows = tables.reduce((sum, table) => sum + table.sourceRows, 0)
-    return `equal: ${plural(rows, 'row')} in ${plural(tables.length, 'table')}`
+    return `equal: ${plural(rows, 'row')} in ${plural(tables.length, 'table')}${motion}`
   }
   const different = tables.filter((table) => !isEqual(table))
   const rows = different.reduce((sum, table) => sum + differences(table), 0)
-  return `different: ${plural(rows, 'row')} in ${formatCount(different.length)} of ${plural(tables.length, 'table')}`
+  return `different: ${plural(rows, 'row')} in ${formatCount(different.length)} of ${plural(tables.length, 'table')}${motion}`
 }
 
 export function exitOfComparison({ equal }: Comparison): ExitCode {
   return equal ? EXIT.done : EXIT.findings
+}
+
+/** Rows that somebody is changing make proofs differ, and are no difference. */
+function proofText(table: TableComparison): string {
+  if (!isEqual(table)) return 'DIFFERENT'
+  return table.inMotion > 0 ? 'in motion' : 'equal'
 }
 
 function isEqual(table: TableComparison): boolean {

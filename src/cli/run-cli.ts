@@ -1,21 +1,28 @@
 import { Command, CommanderError } from 'commander'
 import { AppError, EXIT, type ExitCode } from '#model/errors.ts'
-import { forgetForeignVariables } from '#service/config.ts'
 import { version } from '#service/version.ts'
 import type { CommonFlags, Context, Outcome, Runner } from './command.ts'
+import { addDemo } from './commands/demo.ts'
 import { addDiff } from './commands/diff.ts'
+import { addDoctor } from './commands/doctor.ts'
 import { addSync } from './commands/sync.ts'
 import { addVerify } from './commands/verify.ts'
-import { factsOf, Output, printHelp } from './output.ts'
+import { factsOf, outliveReaders, Output, printHelp } from './output.ts'
 
 const EXIT_CODES = `
 Exit codes: 0 done (diff and verify: equal), 1 failed, 2 wrong usage, 3 finished with findings (differences, rejected
 rows), 4 cannot connect, 5 refused by a guard, 130 interrupted. What each error means: docs/errors.md
 `
 
+/** A command line that runs inside another. */
+interface Within {
+  readonly muted: boolean
+  readonly signal: AbortSignal
+}
+
 /** Runs one command line. Never throws: whatever happens ends in an exit code. */
-export async function runCli(argv: readonly string[]): Promise<ExitCode> {
-  forgetForeignVariables()
+export async function runCli(argv: readonly string[], within: Within | null = null): Promise<ExitCode> {
+  if (within === null) outliveReaders()
   let exit: ExitCode = EXIT.done
   const program = new Command('syncline')
     .description('Keeps databases in step, and proves it.')
@@ -27,11 +34,13 @@ export async function runCli(argv: readonly string[]): Promise<ExitCode> {
     .configureOutput({ writeOut: printHelp, writeErr: () => {} })
     .addHelpText('after', EXIT_CODES)
   const run: Runner = async (command, work) => {
-    exit = await execute(command, work, argv)
+    exit = await execute(command, work, { argv, within })
   }
   addSync(program, run)
   addDiff(program, run)
   addVerify(program, run)
+  addDoctor(program, run)
+  addDemo(program, run, runCli)
   try {
     await program.parseAsync(argv, { from: 'user' })
     return exit
@@ -57,11 +66,11 @@ function refuseUsage(error: unknown, program: Command, argv: readonly string[]):
 async function execute(
   command: Command,
   work: (context: Context) => Promise<Outcome>,
-  argv: readonly string[],
+  { argv, within }: { argv: readonly string[]; within: Within | null },
 ): Promise<ExitCode> {
   const { json = false, quiet = false, debug = false } = command.opts<CommonFlags>()
-  const output = new Output({ json, quiet, debug })
-  const stop = new Interruption(output)
+  const output = new Output({ json, quiet, debug, muted: within?.muted ?? false })
+  const stop = new Interruption(output, within?.signal ?? null)
   try {
     const { exit, summary, result, lines } = await work({
       output,
@@ -84,9 +93,10 @@ async function execute(
   }
 }
 
-/** Whether the same command line, called again, can do better. */
+/** Whether the same command line, called again, goes on where this one stopped. */
 function mayRepeat(error: unknown): boolean {
-  return error instanceof AppError && error.retry === 'later'
+  if (!(error instanceof AppError) || error.retry !== 'later') return false
+  return error.exit === EXIT.failed || error.exit === EXIT.interrupted
 }
 
 function report(error: unknown, output: Output, command: string): void {
@@ -95,23 +105,32 @@ function report(error: unknown, output: Output, command: string): void {
   output.envelope({ command, ok: false, summary: facts.message, result: null, error: facts })
 }
 
+/** How long stopping in order may take. */
+const PATIENCE_MS = 15_000
+
 /** The first signal asks the work to stop where it can go on later; the second ends the process. */
 class Interruption {
   readonly #output: Output
   readonly #controller = new AbortController()
+  readonly signal: AbortSignal
   line: string | null = null
+  #patience: NodeJS.Timeout | undefined
 
-  constructor(output: Output) {
+  /** Inside another command, its signal stops this one too. */
+  constructor(output: Output, outer: AbortSignal | null) {
     this.#output = output
-    process.on('SIGINT', this.#stop).on('SIGTERM', this.#stop)
-  }
-
-  get signal(): AbortSignal {
-    return this.#controller.signal
+    this.signal = outer ?? this.#controller.signal
+    if (outer === null) process.on('SIGINT', this.#stop).on('SIGTERM', this.#stop).on('uncaughtException', this.#fail)
   }
 
   readonly onInterrupt = (line: string): void => {
     this.line = line
+  }
+
+  /** What nobody caught ends the process, told as every error is: its fields may hold what must not be seen. */
+  readonly #fail = (error: unknown): void => {
+    this.#output.error(error)
+    process.exit(EXIT.failed)
   }
 
   readonly #stop = (signal: NodeJS.Signals): void => {
@@ -119,11 +138,14 @@ class Interruption {
       this.#output.status([])
       process.exit(EXIT.interrupted)
     }
+    // What does not end by itself, such as a connection that nobody answers, is left behind.
+    this.#patience = setTimeout(() => process.exit(EXIT.interrupted), PATIENCE_MS).unref()
     this.#output.note('Stopping … (once more: stop at once)')
     this.#controller.abort(new AppError('interrupted', `Stopped by ${signal === 'SIGINT' ? 'Ctrl-C' : signal}.`))
   }
 
   forget(): void {
-    process.off('SIGINT', this.#stop).off('SIGTERM', this.#stop)
+    clearTimeout(this.#patience)
+    process.off('SIGINT', this.#stop).off('SIGTERM', this.#stop).off('uncaughtException', this.#fail)
   }
 }

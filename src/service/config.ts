@@ -54,5 +54,5 @@ export function forgetForeignVariables(): void {
 
 /** How the user calls the program: installed, or from a checkout. */
 export function calledAs(): string {
-  return process.env['npm_lifecycle_event'] === 'syncline' ? 'npm run -s syncline --' : 'syncline'
+  return process.env['npm_lifecycle_event'] ? 'npm run -s syncline --' : 'syncline'
 }

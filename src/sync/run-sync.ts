@@ -96,7 +96,7 @@ async function attemptSync(request: SyncRequest, tools: RunTools, progress: { co
   const { journal } = tools
   const stop = new AbortController()
   const signal = AbortSignal.any([tools.signal, stop.signal])
-  await using moment = await source.snapshot(config.parallel + 1, signal)
+  await using moment = await source.snapshot(2 * config.parallel, signal)
   const attempt: Attempt = {
     source: moment,
     target,
@@ -152,8 +152,10 @@ export async function detectAll(
   attempt: Attempt,
 ): Promise<{ tables: readonly TableSync[]; intents: readonly Intent[] }> {
   const { target, config, slots, signal, stop } = attempt
+  // A table under comparison may ask for its baseline while it reads its buckets.
+  const connections = 2 * config.parallel
   const tables = selection.plans.map((plan) => new TableSync(plan, attempt))
-  await using moment = await target.snapshot(config.parallel, signal)
+  await using moment = await target.snapshot(connections, signal)
   const exists = (table: TableSync): boolean => !selection.missing.some((ref) => sameTable(ref, table.plan.target.ref))
   await allEnded(
     tables.map((table) => slots.use(() => table.detect(moment, exists(table)))),
@@ -235,13 +237,30 @@ async function writeAll(
     const mine = own.filter((statement) => statement.tables.some((ref) => sameTable(ref, table.plan.target.ref)))
     if (mine.length > 0) await slots.use(() => carryOut(mine, table, { journal, writer }), table.weight)
   })
-  for (const table of tables) await table.settle()
+  await settleAll(tables)
   const [others, foreignKeys] = split(shared, (statement) => statement.stage === 'after data')
   for (const statement of others) await writer.tables.carryOut(statement)
   // A foreign key locks both its tables against every other.
   await runApart(foreignKeys, { holds: ({ tables: locked }) => locked.map(tableId), stop }, (statement) =>
     slots.use(() => writer.tables.carryOut(statement)),
   )
+}
+
+/** What one table lets go may be what a row of another waits for: all are tried as long as any of them gets on. */
+async function settleAll(tables: readonly TableSync[]): Promise<void> {
+  const waiting = (): number => tables.reduce((sum, table) => sum + table.waiting, 0)
+  const retry = async (): Promise<void> => {
+    for (let before = Infinity; waiting() > 0 && waiting() < before;) {
+      before = waiting()
+      for (const table of tables) await table.applyLater()
+    }
+  }
+  await retry()
+  if (waiting() > 0) {
+    for (const table of tables) await table.untie()
+    await retry()
+  }
+  for (const table of tables) await table.settle()
 }
 
 async function carryOut(

@@ -9,7 +9,16 @@ import type { SyncConfig } from '#model/sync-config.ts'
 import { tableName } from '#model/table.ts'
 import type { Journal, Phase } from './journal.ts'
 import type { TablePlan } from './plan.ts'
-import { applyLater, applyPatches, applyStaged, newOutcome, type ApplyContext, type Outcome } from './stages/apply.ts'
+import {
+  applyLater,
+  applyPatches,
+  applyStaged,
+  giveUp,
+  newOutcome,
+  untie,
+  type ApplyContext,
+  type Outcome,
+} from './stages/apply.ts'
 import { checkKey } from './stages/check-key.ts'
 import { detect, type Detection } from './stages/detect.ts'
 import { loadPiece, PIECE_BYTES } from './stages/load.ts'
@@ -143,9 +152,24 @@ export class TableSync {
     this.#leave(phase)
   }
 
-  /** Step 4: rows that another row was in the way of, and circular foreign keys. */
-  async settle(): Promise<void> {
+  /** How many rows wait for another row, of this table or of another one. */
+  get waiting(): number {
+    return this.outcome.later.length
+  }
+
+  /** Step 4a: rows that another row was in the way of. */
+  async applyLater(): Promise<void> {
     await applyLater(this.#applyContext('write'))
+  }
+
+  /** Step 4b: rows that hold on to one another. */
+  async untie(): Promise<void> {
+    await untie(this.#applyContext('delete'))
+  }
+
+  /** Step 4c: what cannot be helped, and circular foreign keys. */
+  async settle(): Promise<void> {
+    giveUp(this.#applyContext('write'))
     await applyPatches(this.#applyContext('write'))
   }
 
@@ -171,10 +195,7 @@ export class TableSync {
     if (mode === 'off') return { mode, rows: 0, sourceDigest: '', targetDigest: '', changedSince: 0 }
     this.#enter('verify', mode === 'full' ? this.plan.source.rowEstimate : this.#touched, mode === 'full')
     const request = this.verifyRequest(moment)
-    const verified =
-      mode === 'full'
-        ? await verifyFull(request)
-        : await verifyKeys(request, this.#keys(['insert', 'update', 'delete']))
+    const verified = mode === 'full' ? await verifyFull(request) : await verifyKeys(request, this.#keysTouched())
     const changedSince = verified.equal ? 0 : await this.#explain(moment, verified)
     this.#leave('verify')
     return {
@@ -251,9 +272,20 @@ export class TableSync {
   /** Keys of rows that the run left apart: kept, set aside or contested. */
   *keysApart(): Iterable<readonly Key[]> {
     yield* this.#keys(['keep'])
+    if (this.#refused.length > 0) yield this.#refused
+  }
+
+  get #refused(): readonly Key[] {
     const { rejections, conflicts, incomplete } = this.outcome
-    const apart = [...rejections.map(({ key }) => key), ...incomplete.map(({ key }) => key), ...conflicts]
-    if (apart.length > 0) yield apart
+    return [...rejections.map(({ key }) => key), ...incomplete.map(({ key }) => key), ...conflicts]
+  }
+
+  /** Keys of the rows that the run brought in step: what it set out to do, without what it had to leave apart. */
+  *#keysTouched(): Iterable<readonly Key[]> {
+    const apart = new Set(this.#refused.map((key) => JSON.stringify(key)))
+    for (const keys of this.#keys(['insert', 'update', 'delete'])) {
+      yield keys.filter((key) => !apart.has(JSON.stringify(key)))
+    }
   }
 
   *#keys(ops: readonly StagedOperation[]): Iterable<readonly Key[]> {

@@ -1,12 +1,14 @@
 import { randomInt } from 'node:crypto'
 import type { Adapter, Piece, Scan, ServerInfo, Snapshot, Writer } from '#adapters/adapter.ts'
 import { wallMs } from '#lib/clock.ts'
+import type { Check } from '#model/check.ts'
 import { AppError } from '#model/errors.ts'
 import { tableName, type Right, type TableRef, type TableSchema } from '#model/table.ts'
 import { Connection } from './connection.ts'
 import { readTableDdl } from './ddl.ts'
 import { describeEndpoint, isLocalHost, type Endpoint } from './endpoint.ts'
 import { toAppError } from './errors.ts'
+import { examinePostgres } from './examine.ts'
 import { KnownTables } from './known-tables.ts'
 import { readProof } from './proof.ts'
 import {
@@ -22,7 +24,7 @@ import {
   readSequences,
 } from './read.ts'
 import { SharedSnapshot } from './snapshot.ts'
-import { quote, quoteTable } from './sql.ts'
+import { grantSql, quoteTable } from './sql.ts'
 import { cutPieces, formatsOf, openCopyOut } from './stream.ts'
 import { TableSql } from './table-sql.ts'
 import { PostgresWriter } from './write.ts'
@@ -42,6 +44,11 @@ export async function openPostgres(
   const known = new KnownTables(endpoint)
   const writer = options.write ? new PostgresWriter(endpoint, server, known, options) : null
   return new PostgresAdapter({ endpoint, server, known, writer, signal: options.signal })
+}
+
+/** Examines a PostgreSQL database without opening it for anything: see `examinePostgres`. */
+export function examine(endpoint: Endpoint, signal: AbortSignal): AsyncIterable<Check> {
+  return examinePostgres(endpoint, { signal, readServer: (connection) => readServer(connection, endpoint) })
 }
 
 class PostgresAdapter implements Adapter {
@@ -72,13 +79,7 @@ class PostgresAdapter implements Adapter {
   }
 
   grant(table: TableRef, rights: readonly Right[]): string {
-    const to = `TO ${quote(this.#endpoint.user)};`
-    const onTable = rights.filter((right) => right !== 'use').map((right) => right.toUpperCase())
-    const statements = [
-      ...(rights.includes('use') ? [`GRANT USAGE ON SCHEMA ${quote(table.schema)} ${to}`] : []),
-      ...(onTable.length > 0 ? [`GRANT ${onTable.join(', ')} ON ${quoteTable(table)} ${to}`] : []),
-    ]
-    return statements.join(' ')
+    return grantSql(table, rights, this.#endpoint.user)
   }
 
   async snapshot(connections: number, signal: AbortSignal): Promise<Snapshot> {

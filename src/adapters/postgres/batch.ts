@@ -1,28 +1,28 @@
 import { once } from 'node:events'
 import { finished } from 'node:stream/promises'
-import type { BatchRow, Claim, WritePlan } from '#adapters/adapter.ts'
+import type { BatchKind, BatchRow, Claim, WritePlan } from '#adapters/adapter.ts'
 import { failpoint } from '#lib/failpoint.ts'
 import { assert } from '#lib/assert.ts'
 import type { Operation } from '#model/change.ts'
 import { tableName } from '#model/table.ts'
+import { changePlaces, dropBlocked } from './change-places.ts'
 import type { Connection } from './connection.ts'
 import { copyLine } from './copy-text.ts'
 import type { PgTable } from './introspect.ts'
 import { fingerprintSql, inForm, quote, quoteTable } from './sql.ts'
 import { baselineTable } from './state.ts'
-import { TableSql } from './table-sql.ts'
+import { STAGE, TableSql } from './table-sql.ts'
 import { watch } from '#adapters/watchdog.ts'
-
-const STAGE = 'pg_temp.syncline_stage'
 
 /** Lines are sent together: a message for each would cost more than the line. */
 const SEND_CHARACTERS = 64 * 1024
 
 const MARKS: Readonly<Record<Operation, string>> = { delete: 'd', update: 'u', insert: 'i' }
 
-/** Which rows of a batch were applied; the others had moved. */
+/** Which rows of a batch were applied; the others had moved, or are blocked by rows outside of a `together` batch. */
 export interface Applied {
   readonly moved: ReadonlySet<number>
+  readonly blocked: ReadonlySet<number>
   readonly inserted: number
   readonly updated: number
   readonly deleted: number
@@ -45,7 +45,11 @@ export class BatchSql {
     this.#sql = new TableSql(plan.scan, table)
   }
 
-  async apply(connection: Connection, claim: Claim, rows: readonly BatchRow[]): Promise<Applied> {
+  async apply(
+    connection: Connection,
+    claim: Claim,
+    { rows, kind }: { rows: readonly BatchRow[]; kind: BatchKind },
+  ): Promise<Applied> {
     await this.#stage(connection, rows)
     failpoint('batch.staged')
     if (!this.#plan.keyIsUnique) {
@@ -54,12 +58,22 @@ export class BatchSql {
     const hits = new Set<number>()
     const has = (op: Operation): boolean => rows.some((row) => row.op === op)
     const deleted = has('delete') ? await this.#run(connection, this.#deleteSql(), hits) : 0
-    const updated = has('update') ? await this.#run(connection, this.#updateSql(), hits) : 0
+    const places = { plan: this.#plan, table: this.#table, sql: this.#sql }
+    const blocked = kind === 'together' ? await dropBlocked(connection, places) : new Set<number>()
+    const updated = has('update') ? await this.#update(connection, kind, hits) : 0
     const inserted = has('insert') ? await this.#insert(connection, rows, hits) : 0
     failpoint('batch.written')
-    const moved = new Set(rows.keys().filter((index) => !hits.has(index)))
-    if (this.#plan.baseline) await this.#updateBaseline(connection, claim, moved)
-    return { moved, inserted, updated, deleted }
+    const missed = new Set(rows.keys().filter((index) => !hits.has(index)))
+    if (this.#plan.baseline) await this.#updateBaseline(connection, claim, missed)
+    const moved = new Set([...missed].filter((index) => !blocked.has(index)))
+    return { moved, blocked, inserted, updated, deleted }
+  }
+
+  async #update(connection: Connection, kind: BatchKind, hits: Set<number>): Promise<number> {
+    if (kind !== 'together') return this.#run(connection, this.#updateSql(), hits)
+    const seqs = await changePlaces(connection, { plan: this.#plan, table: this.#table, sql: this.#sql })
+    for (const seq of seqs) hits.add(seq)
+    return seqs.length
   }
 
   async #stage(connection: Connection, rows: readonly BatchRow[]): Promise<void> {
@@ -110,11 +124,7 @@ export class BatchSql {
 
   #updateSql(): string {
     const { scan, written } = this.#plan
-    const sets = scan.columns.flatMap((column, i) =>
-      i >= scan.keyLength && written.includes(column.name) && !this.#isAlways(column.name)
-        ? [`${quote(column.name)} = s.c${i}`]
-        : [],
-    )
+    const sets = this.#sql.assignments(written)
     // A table that is all key has nothing to set; the row is in step by its key alone.
     const set = sets.length > 0 ? sets.join(', ') : `${quote(scan.columns[0]?.name ?? '')} = s.c0`
     return `UPDATE ${this.#sql.from} t SET ${set} FROM ${STAGE} s
@@ -135,10 +145,6 @@ export class BatchSql {
       SELECT ${columns.map((column) => `s.c${column.i}`).join(', ')} FROM ${STAGE} s WHERE s.op = 'i' ${guard} ORDER BY s.seq
       ${keyIsUnique ? `ON CONFLICT (${key.join(', ')}) DO NOTHING` : ''}
       RETURNING ${this.#sql.keyExpressions.join(', ')}`
-  }
-
-  #isAlways(name: string): boolean {
-    return this.#table.schema.columns.some((column) => column.name === name && column.identity === 'always')
   }
 
   /** What was applied is in step now: both fingerprints are those of the row that was staged. */

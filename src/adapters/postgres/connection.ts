@@ -1,5 +1,5 @@
 import { Socket } from 'node:net'
-import { checkServerIdentity, type ConnectionOptions } from 'node:tls'
+import { checkServerIdentity, TLSSocket, type ConnectionOptions } from 'node:tls'
 import type { Readable, Writable } from 'node:stream'
 import pg from 'pg'
 import { from as copyFrom, to as copyTo } from 'pg-copy-streams'
@@ -35,6 +35,7 @@ const FETCH_ROWS = 2_000
 export class Connection implements AsyncDisposable, Watched {
   readonly endpoint: Endpoint
   readonly #client: pg.Client
+  readonly #listeners = new Set<(error: AppError) => void>()
   #broken: AppError | null = null
   #major = 0
   /** The backend's process id by its own word; through a pooler it differs from the one given at start-up. */
@@ -43,12 +44,8 @@ export class Connection implements AsyncDisposable, Watched {
   private constructor(endpoint: Endpoint, client: pg.Client) {
     this.endpoint = endpoint
     this.#client = client
-    client.on('error', (error) => {
-      this.#broken ??= toAppError(error, 'the connection was idle')
-    })
-    client.on('end', () => {
-      this.#broken ??= new AppError('connection_lost', 'The server closed the connection.')
-    })
+    client.on('error', (error) => this.#lose(toAppError(error, 'a connection was open')))
+    client.on('end', () => this.#lose(new AppError('connection_lost', 'The server closed the connection.')))
   }
 
   /** @throws AppError with the cause in plain words: host, port, TLS, password, database. */
@@ -80,7 +77,7 @@ export class Connection implements AsyncDisposable, Watched {
     })
     const connection = new Connection(endpoint, client)
     try {
-      await client.connect()
+      await connection.#connect()
       const [row] = await connection.query(`SELECT pg_backend_pid(), current_setting('server_version_num')`)
       connection.pid = Number(row?.[0])
       connection.#major = Math.floor(Number(row?.[1]) / 10_000)
@@ -88,6 +85,21 @@ export class Connection implements AsyncDisposable, Watched {
     } catch (error) {
       client.end().catch(() => {})
       throw toAppError(error, `connecting to ${describeEndpoint(endpoint)}`)
+    }
+  }
+
+  /** The driver's own promise stays open where the peer hangs up in the middle of the start, and so does its timer. */
+  async #connect(): Promise<void> {
+    const { promise: lost, reject } = Promise.withResolvers<never>()
+    this.onLost(reject)
+    const timer = setTimeout(() => {
+      this.destroy(new AppError('connection_timeout', 'The server did not answer in time.'))
+    }, this.endpoint.connectTimeoutMs)
+    try {
+      await Promise.race([this.#client.connect(), lost])
+    } finally {
+      clearTimeout(timer)
+      this.#listeners.delete(reject)
     }
   }
 
@@ -99,6 +111,12 @@ export class Connection implements AsyncDisposable, Watched {
   get startupPid(): number {
     const client: unknown = this.#client
     return isStarted(client) ? (client.processID ?? 0) : 0
+  }
+
+  /** Protocol and cipher of the way from here to whoever answers; null where it is in the clear. */
+  get encryption(): string | null {
+    const { stream } = this.#client.connection
+    return stream instanceof TLSSocket ? `${stream.getProtocol()}, ${stream.getCipher().name}` : null
   }
 
   get broken(): boolean {
@@ -139,14 +157,19 @@ export class Connection implements AsyncDisposable, Watched {
   async *stream(text: string, parameters: readonly unknown[] = []): AsyncGenerator<TextRow> {
     this.#assertUsable()
     const cursor = this.#client.query(new Cursor<TextRow>(text, [...parameters], { rowMode: 'array', types: AS_TEXT }))
+    let ended = false
     try {
       for (;;) {
-        const rows = await this.#watched(cursor.read(FETCH_ROWS))
+        const rows = await this.#watched(cursor.read(FETCH_ROWS)).catch((error: unknown) => {
+          ended = true
+          throw error
+        })
+        ended = rows.length < FETCH_ROWS
         yield* rows
-        if (rows.length < FETCH_ROWS) return
+        if (ended) return
       }
     } finally {
-      if (!this.broken) await cursor.close()
+      if (!ended && !this.broken) await this.#watched(cursor.close())
     }
   }
 
@@ -234,9 +257,22 @@ export class Connection implements AsyncDisposable, Watched {
     return (await this.#client.query<TextRow>({ text, values, rowMode: 'array' })).rows
   }
 
+  onLost(callback: (error: AppError) => void): () => void {
+    if (this.#broken) callback(this.#broken)
+    else this.#listeners.add(callback)
+    return () => this.#listeners.delete(callback)
+  }
+
   destroy(error: AppError): void {
-    this.#broken ??= error
+    this.#lose(error)
     this.#client.connection.stream.destroy(error)
+  }
+
+  #lose(error: AppError): void {
+    if (this.#broken) return
+    this.#broken = error
+    for (const listener of this.#listeners) listener(error)
+    this.#listeners.clear()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -253,8 +289,9 @@ export class Connection implements AsyncDisposable, Watched {
       return await watch([this], work)
     } catch (error) {
       if (error instanceof pg.DatabaseError && this.#broken === null && !isFatal(error)) throw error
-      this.#broken ??= toAppError(error, 'talking to the server')
-      throw error instanceof pg.DatabaseError ? error : this.#broken
+      const failure = toAppError(error, 'talking to the server')
+      this.#lose(failure)
+      throw error instanceof pg.DatabaseError ? error : (this.#broken ?? failure)
     }
   }
 

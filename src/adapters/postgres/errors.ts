@@ -98,6 +98,12 @@ export function toAppError(thrown: unknown, doing: string): AppError {
   if (/terminated|closed|not queryable|ended/i.test(error.message)) {
     return new AppError('connection_lost', message, { cause: error })
   }
+  if (/error establishing an SSL connection/i.test(error.message)) {
+    return new AppError('server_not_supported', `What answers there is no PostgreSQL server (while ${doing})`, {
+      hint: 'Check host and port: another program listens there, or something in between answers for it.',
+      cause: error,
+    })
+  }
   if (/client password must be/i.test(error.message)) {
     return new AppError(
       'authentication_failed',

@@ -2,10 +2,11 @@ import type { DdlStatement, PendingDdl, TableDdl, TableMaker } from '#adapters/a
 import { failpoint } from '#lib/failpoint.ts'
 import { AppError } from '#model/errors.ts'
 import type { TableRef } from '#model/table.ts'
-import type { Connection } from './connection.ts'
-import { sqlStateOf } from './errors.ts'
+import { CommitUnknown, type Connection } from './connection.ts'
+import { sqlStateOf, toAppError } from './errors.ts'
 import { ensureStateSchema } from './state.ts'
 
+/** Runs a body with a connection; `again` repeats it where its COMMIT was not answered, `once` throws CommitUnknown. */
 type Use = <T>(body: (connection: Connection) => Promise<T>, doing: string) => Promise<T>
 
 /** Bodies are not checked, because what they use may come later or not at all. */
@@ -15,14 +16,14 @@ const SETTINGS = `SET LOCAL check_function_bodies = off; SET LOCAL default_table
 const INDEX_MEMORY = '256MB'
 
 export class PostgresTableMaker implements TableMaker {
-  readonly #use: Use
+  readonly #use: { readonly again: Use; readonly once: Use }
 
-  constructor(use: Use) {
+  constructor(use: { again: Use; once: Use }) {
     this.#use = use
   }
 
   async create(ddl: TableDdl): Promise<void> {
-    await this.#use(async (connection) => {
+    await this.#createOnce(async (connection) => {
       await ensureStateSchema(connection)
       await connection.transaction('write', async () => {
         await connection.script(SETTINGS)
@@ -34,8 +35,17 @@ export class PostgresTableMaker implements TableMaker {
     }, 'creating the tables')
   }
 
+  /** Done twice it would keep what is pending twice: a run that begins anew sees what became of the tables. */
+  async #createOnce(body: (connection: Connection) => Promise<void>, doing: string): Promise<void> {
+    try {
+      await this.#use.once(body, doing)
+    } catch (error) {
+      throw error instanceof CommitUnknown ? toAppError(error.cause, doing) : error
+    }
+  }
+
   async pending(): Promise<PendingDdl[]> {
-    return this.#use(async (connection) => {
+    return this.#use.again(async (connection) => {
       const [found] = await connection.query(`SELECT pg_catalog.to_regclass('syncline.pending_ddl')`)
       if (!found?.[0]) return []
       const rows = await connection.query(
@@ -52,7 +62,7 @@ export class PostgresTableMaker implements TableMaker {
   }
 
   async carryOut(pending: PendingDdl): Promise<void> {
-    await this.#use(
+    await this.#use.again(
       (connection) =>
         connection.transaction('write', async () => {
           await connection.script(`${SETTINGS}; SET LOCAL maintenance_work_mem = '${INDEX_MEMORY}'`)

@@ -6,8 +6,9 @@ import type { Endpoint } from './endpoint.ts'
 import { toAppError } from './errors.ts'
 
 /**
- * One moment of a database, seen over several connections. The first connection exports its snapshot and is held until
- * the end; the others import it. All of them are in READ ONLY transactions, on a direct connection in a read-only
+ * One moment of a database, seen over several connections. The first connection exports its snapshot, and does nothing
+ * else where there are several: it is held until the end, so that a reader that is lost can be replaced by another. The
+ * others import it. All of them are in READ ONLY transactions, on a direct connection in a read-only
  * session as well.
  */
 export class SharedSnapshot implements AsyncDisposable {
@@ -35,10 +36,11 @@ export class SharedSnapshot implements AsyncDisposable {
     this.#endpoint = options.endpoint
     this.#signal = options.signal
     // Where a snapshot cannot be exported, the one connection does all the reading.
-    this.#limit = facts.id === null ? 1 : Math.max(1, options.connections)
+    const alone = facts.id === null || options.connections <= 1
+    this.#limit = alone ? 1 : options.connections + 1
     this.#pooled = options.pooled
     this.#all = [first]
-    this.#idle = [first]
+    this.#idle = alone ? [first] : []
     this.#onAbort = () => {
       const reason = toAppError(abortReason(options.signal), 'reading')
       for (const connection of this.#all) connection.destroy(reason)
@@ -87,19 +89,37 @@ export class SharedSnapshot implements AsyncDisposable {
   }
 
   release(connection: Connection): void {
-    // A broken connection would fail every later reader: they are told at once instead.
+    if (connection.broken && this.#limit > 1) {
+      this.#all.splice(this.#all.indexOf(connection), 1)
+      const next = this.#waiting.shift()
+      if (next) void this.#replace(next)
+      return
+    }
     const next = this.#waiting.shift()
     if (next) next(connection)
     else this.#idle.push(connection)
+  }
+
+  async #replace(give: (connection: Connection | Error) => void): Promise<void> {
+    try {
+      give(await this.#import())
+    } catch (error) {
+      give(toAppError(error, 'replacing a lost reader'))
+    }
   }
 
   async #import(): Promise<Connection> {
     this.#opening += 1
     try {
       const connection = await openReading(this.#endpoint, this.#pooled, this.#signal)
+      try {
+        await connection.begin('read snapshot')
+        await connection.script(`SET TRANSACTION SNAPSHOT '${this.id}'`)
+      } catch (error) {
+        await connection[Symbol.asyncDispose]()
+        throw toAppError(error, 'sharing a snapshot')
+      }
       this.#all.push(connection)
-      await connection.begin('read snapshot')
-      await connection.script(`SET TRANSACTION SNAPSHOT '${this.id}'`)
       return connection
     } finally {
       this.#opening -= 1

@@ -1,6 +1,6 @@
 import type { Form } from '#model/column-type.ts'
 import type { FingerprintAlgorithm } from '#model/fingerprint.ts'
-import type { TableRef } from '#model/table.ts'
+import type { TableRef, Right } from '#model/table.ts'
 
 /**
  * SQL text. Names come from the catalogue and pass through `quote`; values never enter SQL text. Functions and casts
@@ -80,4 +80,15 @@ export function xorSql(column: string, major: number): string {
   if (major >= 14) return `bit_xor(${column})`
   const bits = Array.from({ length: 64 }, (_, i) => `((sum(((${column} >> ${i}) & 1)::int4) & 1) << ${i})`)
   return `(${bits.join(' | ')})`
+}
+
+/** The statements that give a role these rights on a table; `use` is the right to look into its schema. */
+export function grantSql(table: TableRef, rights: readonly Right[], role: string): string {
+  const to = `TO ${quote(role)};`
+  const onTable = rights.filter((right) => right !== 'use').map((right) => right.toUpperCase())
+  const statements = [
+    ...(rights.includes('use') ? [`GRANT USAGE ON SCHEMA ${quote(table.schema)} ${to}`] : []),
+    ...(onTable.length > 0 ? [`GRANT ${onTable.join(', ')} ON ${quoteTable(table)} ${to}`] : []),
+  ]
+  return statements.join(' ')
 }

@@ -11,7 +11,7 @@ import { quote } from './sql.ts'
  * per committed batch of that job; `baseline_…` has a row per row in step. Everything a kill could tear apart is in one
  * transaction with the rows (invariants 1, 2 and 8).
  */
-const VERSION = 1
+export const STATE_VERSION = 1
 
 /** Held while the schema is made, so that two first runs do not collide. */
 const SCHEMA_LOCK = 7_359_204_881
@@ -34,7 +34,7 @@ const SCHEMA = [
   `CREATE TABLE IF NOT EXISTS syncline.pending_ddl (
      id int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY, stage text NOT NULL, kind text NOT NULL, tables text NOT NULL,
      statement text NOT NULL)`,
-  `INSERT INTO syncline.meta SELECT ${VERSION} WHERE NOT EXISTS (SELECT FROM syncline.meta)`,
+  `INSERT INTO syncline.meta SELECT ${STATE_VERSION} WHERE NOT EXISTS (SELECT FROM syncline.meta)`,
 ]
 
 export function baselineTable(mappingId: string): string {
@@ -63,10 +63,10 @@ export async function ensureStateSchema(connection: Connection): Promise<void> {
       for (const statement of SCHEMA) await connection.query(statement)
     }
     const [version] = await connection.query('SELECT max(version) FROM syncline.meta')
-    if (Number(version?.[0]) > VERSION) {
+    if (Number(version?.[0]) > STATE_VERSION) {
       throw new AppError(
         'state_too_new',
-        `The schema syncline in the target has version ${version?.[0]}; this program knows ${VERSION}.`,
+        `The schema syncline in the target has version ${version?.[0]}; this program knows ${STATE_VERSION}.`,
       )
     }
   })

@@ -3,6 +3,9 @@ import type { Bucketing, Scan } from '#adapters/adapter.ts'
 import { fingerprintOf, hashedText, inForm, keyHashBucketSql, only, quote } from './sql.ts'
 import type { PgTable } from './introspect.ts'
 
+/** The temporary table that holds the rows of a batch: `seq`, `op`, `expect`, and the scan's columns as `c0`, `c1`, … */
+export const STAGE = 'pg_temp.syncline_stage'
+
 /** A scan as SQL: the expressions that read, hash, bucket and find rows of one table, always under the alias `t`. */
 export class TableSql {
   readonly scan: Scan
@@ -37,13 +40,14 @@ export class TableSql {
     return `greatest(0, least(${count - 1}, (${this.keyExpressions[0]}::int8 - ${start}) / ${width}))`
   }
 
-  /** `unnest` of one text array parameter per key column, from `$first` on, under the alias `k`. */
+  /** One text array parameter per key column, from `$first` on, as rows under the alias `k` with their place in `n`. */
   keysFrom(first: number): string {
-    const arrays = this.#keyColumns().map((name, i) => `$${first + i}::text[]::${this.#castType(name)}[]`)
-    return `ROWS FROM (${arrays.map((array) => `unnest(${array})`).join(', ')}) WITH ORDINALITY AS k(${arrays
-      .map((_, i) => `k${i}`)
-      .concat('n')
-      .join(', ')})`
+    const names = this.#keyColumns()
+    const arrays = names.map((_, i) => `unnest($${first + i}::text[])`)
+    // Each text is cast by itself: an array of arrays would be unnested to its elements.
+    const typed = names.map((name, i) => `r.k${i}::${this.#castType(name)} AS k${i}`)
+    const texts = [...names.map((_, i) => `k${i}`), 'n'].join(', ')
+    return `(SELECT ${typed.join(', ')}, r.n FROM ROWS FROM (${arrays.join(', ')}) WITH ORDINALITY AS r(${texts})) k`
   }
 
   /** The key of row `t` equals columns `prefix0`, `prefix1`, … */
@@ -58,6 +62,21 @@ export class TableSql {
     return this.#keyColumns()
       .map((name, i) => `${left}${i} ${this.#equals(name)} ${right}${i}`)
       .join(' AND ')
+  }
+
+  /** A column of row `t` equals a value of its type. */
+  sameColumn(name: string, value: string): string {
+    return `t.${quote(name)} ${this.#equals(name)} ${value}`
+  }
+
+  /** What UPDATE sets from the stage: what is written, but for the key and for what only the server gives out. */
+  assignments(written: readonly string[]): string[] {
+    const { columns, keyLength } = this.scan
+    const isAlways = (name: string): boolean =>
+      this.table.schema.columns.some((column) => column.name === name && column.identity === 'always')
+    return columns.flatMap(({ name }, i) =>
+      i >= keyLength && written.includes(name) && !isAlways(name) ? [`${quote(name)} = s.c${i}`] : [],
+    )
   }
 
   #keyColumns(): string[] {

@@ -1,6 +1,7 @@
 import { pipeline } from 'node:stream/promises'
 import { RowsRefused } from '#adapters/adapter.ts'
 import type {
+  BatchKind,
   BatchResult,
   BatchRow,
   Claim,
@@ -43,6 +44,9 @@ import { formatOption, formatsOf } from './stream.ts'
 import { keyParameters, TableSql } from './table-sql.ts'
 import { watch } from '#adapters/watchdog.ts'
 
+/** How often something is done again whose COMMIT was not answered. */
+const COMMIT_ATTEMPTS = 3
+
 /** How long a new run waits for the sessions of one that was killed to be noticed by the server. */
 const TAKEOVER_MS = 15_000
 
@@ -62,7 +66,10 @@ export class PostgresWriter implements Writer, AsyncDisposable {
   #guard: Connection | null = null
 
   get tables(): TableMaker {
-    return new PostgresTableMaker((body, doing) => this.#use(body, doing))
+    return new PostgresTableMaker({
+      again: (body, doing) => this.#use(body, doing),
+      once: (body, doing) => this.#useOnce(body, doing),
+    })
   }
 
   constructor(endpoint: Endpoint, server: ServerInfo, known: KnownTables, options: Options) {
@@ -146,22 +153,25 @@ export class PostgresWriter implements Writer, AsyncDisposable {
   async apply(
     claim: Claim,
     plan: WritePlan,
-    { rows, kind }: { rows: readonly BatchRow[]; kind: 'apply' | 'patch' },
+    { rows, kind }: { rows: readonly BatchRow[]; kind: BatchKind },
   ): Promise<BatchResult> {
     const { scan } = plan
     const batch = new BatchSql(plan, this.#known.get(scan.table))
     const moved: BatchRow[] = []
+    const blocked: BatchRow[] = []
     const counts = await this.#commitBatch(claim, plan, `writing ${rows.length} rows to ${tableName(scan.table)}`, {
       record: async (connection) => {
         moved.length = 0
-        const applied = await batch.apply(connection, claim, rows)
+        blocked.length = 0
+        const applied = await batch.apply(connection, claim, { rows, kind })
         for (const index of applied.moved) moved.push(must(rows[index], 'a row of the batch'))
+        for (const index of applied.blocked) blocked.push(must(rows[index], 'a row of the batch'))
         // A patch completes rows that were counted when they were inserted.
         const { inserted, updated, deleted } = kind === 'patch' ? NOTHING : applied
-        return { kind, label: `${rows.length} rows`, inserted, updated, deleted }
+        return { kind: kind === 'patch' ? kind : 'apply', label: `${rows.length} rows`, inserted, updated, deleted }
       },
     })
-    return { committed: counts, moved }
+    return { committed: counts, moved, blocked }
   }
 
   copyFormats(plan: WritePlan): string[] {
@@ -178,7 +188,13 @@ export class PostgresWriter implements Writer, AsyncDisposable {
     return this.#commitBatch(claim, plan, `loading ${tableName(table)}`, {
       record: async (connection) => {
         const copy = connection.copyIn(`COPY ${quoteTable(table)} (${names}) FROM STDIN ${formatOption(source.format)}`)
-        await watch([connection, source.rows.connection], pipeline(source.rows.stream, copy.stream))
+        const given = new AbortController()
+        const piped = pipeline(source.rows.stream, copy.stream, { signal: given.signal })
+        try {
+          await watch([connection, source.rows.connection], piped)
+        } finally {
+          given.abort()
+        }
         failpoint('load.copied')
         const inserted = copy.rows()
         if (inserted !== source.rows.rows()) {
@@ -214,7 +230,7 @@ export class PostgresWriter implements Writer, AsyncDisposable {
       return { ...pick(done.record), batches: 1 }
     }
     try {
-      return await this.#use(commit, doing)
+      return await this.#useOnce(commit, doing)
     } catch (error) {
       if (!(error instanceof CommitUnknown)) throw error
       if (!(await this.#use((connection) => isCommitted(connection, claim, done.batch), 'asking what a COMMIT did'))) {
@@ -309,9 +325,24 @@ export class PostgresWriter implements Writer, AsyncDisposable {
     )
   }
 
-  /** Runs `body` with a connection to itself; a broken one is not given out again. */
+  /**
+   * Runs `body` with a connection to itself. Everything that goes this way may be done twice: where a COMMIT was not
+   * answered, it is done again over another connection.
+   */
   async #use<T>(body: (connection: Connection) => Promise<T>, doing: string): Promise<T> {
-    const connection = this.#idle.pop() ?? (await this.#connect())
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#useOnce(body, doing)
+      } catch (error) {
+        if (!(error instanceof CommitUnknown)) throw error
+        if (attempt >= COMMIT_ATTEMPTS) throw toAppError(error.cause, doing)
+      }
+    }
+  }
+
+  /** @throws CommitUnknown where the caller has to find out what became of the transaction */
+  async #useOnce<T>(body: (connection: Connection) => Promise<T>, doing: string): Promise<T> {
+    const connection = this.#takeIdle() ?? (await this.#connect())
     try {
       return await body(connection)
     } catch (error) {
@@ -321,6 +352,14 @@ export class PostgresWriter implements Writer, AsyncDisposable {
       if (connection.broken) this.#open.delete(connection)
       else this.#idle.push(connection)
     }
+  }
+
+  #takeIdle(): Connection | undefined {
+    for (let idle = this.#idle.pop(); idle !== undefined; idle = this.#idle.pop()) {
+      if (!idle.broken) return idle
+      this.#open.delete(idle)
+    }
+    return undefined
   }
 
   async #connect(): Promise<Connection> {

@@ -1,6 +1,8 @@
 import {
   RowsRefused,
   type Adapter,
+  type BatchKind,
+  type BatchResult,
   type BatchRow,
   type Claim,
   type KeyFingerprint,
@@ -32,7 +34,14 @@ export interface Outcome {
   /** Inserted with their circular foreign keys NULL, to be filled in. */
   readonly toPatch: Key[]
   /** Refused because another row was in the way or missing: tried again when all else is done. */
-  readonly later: StagedChange[]
+  readonly later: Waiting[]
+}
+
+/** A row that waits for another one, and what the server said of it. */
+export interface Waiting {
+  readonly key: Key
+  readonly op: StagedOperation
+  readonly refusal: RowsRefused
 }
 
 export function newOutcome(): Outcome {
@@ -102,26 +111,94 @@ function readAhead(
 }
 
 /**
- * Tries once more what was refused because of another row, as long as that brings anything in. What is left then is a
- * rejection: no order of the rows would help.
+ * Tries again what was refused because of another row, as long as that brings anything in: all of it at once, so that
+ * rows can change places (hazard D4), then row by row.
  */
 export async function applyLater(context: ApplyContext): Promise<void> {
   const { outcome } = context
   for (let before = Infinity; outcome.later.length > 0 && outcome.later.length < before;) {
     before = outcome.later.length
+    const waiting = outcome.later.splice(0)
     const { changes, inStep } = await decideAgain(
       context,
-      outcome.later.splice(0).map((change) => change.key),
+      waiting.map(({ key }) => key),
     )
     outcome.unchanged += inStep
-    await applyChanges(context, changes, 'apply')
+    await applyChanges(context, await changePlaces(context, changes, waiting), 'apply')
   }
-  for (const change of outcome.later.splice(0)) {
-    reject(
+}
+
+/** What waits still when nothing gets on any more is a rejection: no order of the rows would help. */
+export function giveUp(context: ApplyContext): void {
+  for (const { op, key, refusal } of context.outcome.later.splice(0)) reject(context, { op, key }, refusal)
+}
+
+/** Deletes that wait for one another in a ring: their circular foreign keys are made NULL, so that they can go. */
+export async function untie(context: ApplyContext): Promise<void> {
+  const { plan, outcome, target, claim, signal, bounds } = context
+  const keys = outcome.later.filter(({ op }) => op === 'delete').map(({ key }) => key)
+  if (plan.patch.length === 0) return
+  for (let start = 0; start < keys.length; start += bounds.rows) {
+    const some = keys.slice(start, start + bounds.rows)
+    await using now = await target.snapshot(1, signal)
+    const found = byKey(await now.fingerprints(plan.write.scan, some))
+    const rows = (await now.rows(plan.write.scan, some)).map((row): BatchRow => {
+      const key = row.slice(0, plan.write.scan.keyLength)
+      const expect = found.get(JSON.stringify(key))?.fingerprint ?? null
+      return { op: 'update', key, expect, row: withoutPatchColumns(plan, row) }
+    })
+    await must(target.writer, 'a writer').apply(claim, plan.write, { rows, kind: 'patch' })
+  }
+}
+
+/** Rows that may change places in one batch: a ring of more cannot be turned. */
+const TOGETHER_ROWS = 10_000
+
+/**
+ * Carries out rows in one another's way at once, those that wait for a unique value apart from those that wait for a
+ * foreign key if need be. Gives back what it could not, to be tried row by row.
+ */
+async function changePlaces(
+  context: ApplyContext,
+  changes: readonly StagedChange[],
+  waiting: readonly Waiting[],
+): Promise<readonly StagedChange[]> {
+  if (changes.length < 2 || changes.length > TOGETHER_ROWS) return changes
+  if (changes.reduce((sum, change) => sum + change.bytes, 0) > context.bounds.bytes) return changes
+  const forValue = new Set(
+    waiting.filter(({ refusal }) => refusal.code !== '23503').map(({ key }) => JSON.stringify(key)),
+  )
+  const isForValue = ({ key }: StagedChange): boolean => forValue.has(JSON.stringify(key))
+  const left = await tryTogether(context, changes, waiting)
+  if (left !== null) return left
+  const values = changes.filter(isForValue)
+  const rest = changes.filter((change) => !isForValue(change))
+  if (values.length < 2 || rest.length === 0) return changes
+  return [...rest, ...((await tryTogether(context, values, waiting)) ?? values)]
+}
+
+/** Returns what moved meanwhile and is to be looked at again; null where the server refuses the batch. */
+async function tryTogether(
+  context: ApplyContext,
+  changes: readonly StagedChange[],
+  waiting: readonly Waiting[],
+): Promise<readonly StagedChange[] | null> {
+  const { outcome } = context
+  const patched = outcome.toPatch.length
+  try {
+    const { moved, blocked } = await applyOnce(context, await toBatchRows(context, changes, 'apply'), 'together')
+    const ids = new Set(blocked.map(({ key }) => JSON.stringify(key)))
+    outcome.later.push(...waiting.filter(({ key }) => ids.has(JSON.stringify(key))))
+    const again = await decideAgain(
       context,
-      change,
-      new RowsRefused('23000', 'another row stands in the way', { orderMatters: true, cause: null }),
+      moved.map(({ key }) => key),
     )
+    outcome.unchanged += again.inStep
+    return again.changes
+  } catch (error) {
+    if (!(error instanceof RowsRefused)) throw error
+    outcome.toPatch.length = patched
+    return null
   }
 }
 
@@ -198,7 +275,7 @@ async function applyHalving(
 ): Promise<readonly BatchRow[]> {
   if (rows.length === 0) return []
   try {
-    return await applyOnce(context, rows, kind)
+    return (await applyOnce(context, rows, kind)).moved
   } catch (error) {
     if (!(error instanceof RowsRefused)) throw error
     const [only] = rows
@@ -215,18 +292,18 @@ async function applyHalving(
 async function applyOnce(
   { plan, claim, target, outcome, signal }: ApplyContext,
   rows: readonly BatchRow[],
-  kind: 'apply' | 'patch',
-): Promise<readonly BatchRow[]> {
+  kind: BatchKind,
+): Promise<Pick<BatchResult, 'moved' | 'blocked'>> {
   const writer = must(target.writer, 'a writer')
   for (let attempt = 1; ; attempt++) {
     signal.throwIfAborted()
     try {
-      const { committed, moved } = await writer.apply(claim, plan.write, { rows, kind })
+      const { committed, moved, blocked } = await writer.apply(claim, plan.write, { rows, kind })
       outcome.inserted += committed.inserted
       outcome.updated += committed.updated
       outcome.deleted += committed.deleted
       outcome.batches += committed.batches
-      return moved
+      return { moved, blocked }
     } catch (error) {
       if (!(error instanceof AppError) || error.retry !== 'later' || attempt >= BATCH_ATTEMPTS) throw error
       await delay(backoffMs(BACKOFF, attempt, Math.random()), signal)
@@ -244,14 +321,17 @@ function refuse(
     context.outcome.incomplete.push({ op: row.op, key: row.key, code: refusal.code, reason: refusal.message })
     return
   }
-  const change: StagedChange = { op: row.op, key: row.key, expect: row.expect, bytes: 0 }
   const patched = context.outcome.toPatch.lastIndexOf(row.key)
   if (patched >= 0) context.outcome.toPatch.splice(patched, 1)
-  if (refusal.orderMatters) context.outcome.later.push(change)
-  else reject(context, change, refusal)
+  if (refusal.orderMatters) context.outcome.later.push({ op: row.op, key: row.key, refusal })
+  else reject(context, row, refusal)
 }
 
-function reject({ outcome, maxRejections, plan }: ApplyContext, change: StagedChange, refusal: RowsRefused): void {
+function reject(
+  { outcome, maxRejections, plan }: ApplyContext,
+  change: Pick<StagedChange, 'op' | 'key'>,
+  refusal: RowsRefused,
+): void {
   assert(change.op !== 'keep', 'a kept row is not applied')
   outcome.rejections.push({ op: change.op, key: change.key, code: refusal.code, reason: refusal.message })
   if (outcome.rejections.length > maxRejections) {

@@ -1,0 +1,242 @@
+import { lookup } from 'node:dns/promises'
+import { createConnection } from 'node:net'
+import { systemClock } from '#lib/clock.ts'
+import { once } from 'node:events'
+import type { Check } from '#model/check.ts'
+import { AppError } from '#model/errors.ts'
+import { tableName, type Right } from '#model/table.ts'
+import type { ServerInfo } from '#adapters/adapter.ts'
+import { Connection, type TextRow } from './connection.ts'
+import { describeEndpoint, isLocalHost, type Endpoint } from './endpoint.ts'
+import { toAppError } from './errors.ts'
+import { introspect } from './introspect.ts'
+import { grantSql, quote } from './sql.ts'
+import { STATE_VERSION } from './state.ts'
+
+/** A clock that is further off is worth a word. */
+const SKEW_MS = 5_000
+/** Tables that are named where a right is missing. */
+const NAMED = 5
+
+type Finding = Pick<Check, 'state' | 'found' | 'next'>
+
+/**
+ * Looks at a database step by step, as a sync would meet it: the way there, the login, the server, the rights, and what
+ * earlier runs have left. Each step is told as soon as it is known; the first that fails on the way there is the last.
+ * Nothing is written; the one right that only a trial shows (silencing triggers) is tried in a transaction that is rolled back.
+ */
+export async function* examinePostgres(
+  endpoint: Endpoint,
+  { signal, readServer }: { signal: AbortSignal; readServer: (connection: Connection) => Promise<ServerInfo> },
+): AsyncGenerator<Check> {
+  const timed = timer()
+  const way = { 'host name': resolveName, port: connectPort }
+  for (const [step, reach] of endpoint.host.startsWith('/') ? [] : Object.entries(way)) {
+    const check = timed(step, await caught(() => reach(endpoint)))
+    yield check
+    if (check.state === 'fail') return
+  }
+  let connection: Connection
+  try {
+    connection = await Connection.open(endpoint, signal)
+  } catch (error) {
+    yield timed('login', failed(error))
+    return
+  }
+  await using _closed = connection
+  yield timed('login', pass(describeEndpoint(endpoint)))
+  yield timed('encryption', lookAtEncryption(connection, endpoint))
+  let server: ServerInfo
+  try {
+    server = await readServer(connection)
+  } catch (error) {
+    yield timed('server', failed(error))
+    return
+  }
+  for (const [step, finding] of lookAtServer(server)) yield timed(step, finding)
+  for (const { step, look } of STEPS) yield timed(step, await caught(() => look(connection)))
+}
+
+const STEPS: readonly { readonly step: string; readonly look: (connection: Connection) => Promise<Finding> }[] = [
+  { step: 'read tables', look: (connection) => lookAtTables(connection, ['use', 'select']) },
+  {
+    step: 'write tables',
+    look: (connection) => lookAtTables(connection, ['use', 'select', 'insert', 'update', 'delete']),
+  },
+  { step: 'state schema', look: lookAtState },
+  { step: 'temporary tables', look: lookAtTemporary },
+  { step: 'triggers', look: lookAtTriggers },
+  { step: 'unfinished jobs', look: lookAtJobs },
+  { step: 'pending statements', look: lookAtPending },
+]
+
+function timer(): (step: string, finding: Finding) => Check {
+  let before = systemClock.elapsed()
+  return (step, finding) => {
+    const now = systemClock.elapsed()
+    const check = { step, ...finding, ms: Math.round(now - before) }
+    before = now
+    return check
+  }
+}
+
+function pass(found: string): Finding {
+  return { state: 'pass', found, next: null }
+}
+
+function warn(found: string, next: string): Finding {
+  return { state: 'warn', found, next }
+}
+
+function failed(thrown: unknown): Finding {
+  const { message, hint } = toAppError(thrown, 'examining the database')
+  return { state: 'fail', found: message, next: hint }
+}
+
+async function caught(look: () => Promise<Finding>): Promise<Finding> {
+  try {
+    return await look()
+  } catch (error) {
+    return failed(error)
+  }
+}
+
+async function resolveName({ host }: Endpoint): Promise<Finding> {
+  const found = await lookup(host, { all: true })
+  return pass(`${host} is ${found.map(({ address }) => address).join(', ')}`)
+}
+
+async function connectPort({ host, port, connectTimeoutMs }: Endpoint): Promise<Finding> {
+  const socket = createConnection({ host, port })
+  try {
+    const timeout = new AppError('connection_timeout', `${host}:${port} does not answer.`)
+    socket.setTimeout(connectTimeoutMs, () => socket.destroy(timeout))
+    await once(socket, 'connect')
+    return pass(`${host}:${port} accepts connections`)
+  } finally {
+    socket.destroy()
+  }
+}
+
+function lookAtEncryption({ encryption }: Connection, { host }: Endpoint): Finding {
+  if (encryption !== null) return pass(encryption)
+  if (isLocalHost(host)) return pass('none, on this machine')
+  return warn('not encrypted', 'Switch TLS on in the server, and use sslmode=verify-full.')
+}
+
+function lookAtServer(server: ServerInfo): [step: string, Finding][] {
+  const seconds = (Math.abs(server.clockSkewMs) / 1000).toFixed(1)
+  const skew = `${seconds} s ${server.clockSkewMs < 0 ? 'behind' : 'ahead of'} this machine`
+  return [
+    ['server', pass(server.product)],
+    [
+      'pooler',
+      server.pooled
+        ? warn('a connection pooler stands between', 'Use the direct connection string where tables are to be created.')
+        : pass('none: a direct connection'),
+    ],
+    [
+      'role of the server',
+      server.readOnly === null
+        ? pass('primary, can be written')
+        : warn(`read only: ${server.readOnly}`, 'It serves as a source; as a target, name the primary.'),
+    ],
+    [
+      'clock',
+      Math.abs(server.clockSkewMs) > SKEW_MS ? warn(skew, 'Set the clocks of both machines by NTP.') : pass(skew),
+    ],
+  ]
+}
+
+async function lookAtTables(connection: Connection, wanted: readonly Right[]): Promise<Finding> {
+  const all = await connection.transaction('read', () => introspect(connection, 'all'))
+  const tables = all.map(({ schema }) => schema).filter(({ kind }) => kind === 'table' || kind === 'partitioned')
+  const lacking = tables
+    .map(({ ref, rights }) => ({ ref, missing: wanted.filter((right) => !rights[right]) }))
+    .filter(({ missing }) => missing.length > 0)
+  if (lacking.length === 0) return pass(`all ${tables.length}`)
+  const named = lacking.slice(0, NAMED)
+  const more = lacking.length > named.length ? ` and ${lacking.length - named.length} more` : ''
+  const grants = named.map(({ ref, missing }) => grantSql(ref, missing, connection.endpoint.user))
+  return warn(
+    `${tables.length - lacking.length} of ${tables.length}; not ${named.map(({ ref }) => tableName(ref)).join(', ')}${more}`,
+    `${wanted.includes('insert') ? 'Only for a target' : 'To read them'}: ${grants.join(' ')}`,
+  )
+}
+
+async function lookAtState(connection: Connection): Promise<Finding> {
+  const [row] = await ask(
+    connection,
+    `SELECT pg_catalog.to_regclass('syncline.meta'), has_database_privilege(current_database(), 'CREATE'),
+            current_database(), current_user`,
+  )
+  if (row?.[0]) {
+    const [meta] = await ask(connection, 'SELECT max(version) FROM syncline.meta')
+    const version = Number(meta?.[0])
+    return version > STATE_VERSION
+      ? { state: 'fail', found: `version ${version}, newer than this program knows`, next: 'Use a newer version.' }
+      : pass(`there, version ${version}`)
+  }
+  if (row?.[1] === 't') return pass('not there yet; may be created')
+  return warn(
+    'not there, and this login may not create it',
+    `Only for a target: GRANT CREATE ON DATABASE ${quote(row?.[2] ?? '')} TO ${quote(row?.[3] ?? '')};`,
+  )
+}
+
+async function lookAtTemporary(connection: Connection): Promise<Finding> {
+  const [row] = await ask(
+    connection,
+    `SELECT has_database_privilege(current_database(), 'TEMP'), current_database(), current_user`,
+  )
+  if (row?.[0] === 't') return pass('may be created')
+  return warn(
+    'may not be created by this login',
+    `Only for a target: GRANT TEMPORARY ON DATABASE ${quote(row?.[1] ?? '')} TO ${quote(row?.[2] ?? '')};`,
+  )
+}
+
+async function lookAtTriggers(connection: Connection): Promise<Finding> {
+  await connection.script('BEGIN')
+  try {
+    await connection.query('SET LOCAL session_replication_role = replica')
+    return pass('can be silenced for the rows of a run')
+  } catch {
+    return warn(
+      'this login may not silence them: they fire for what a run writes',
+      'Only for a target with triggers: a superuser, or from version 15 GRANT SET ON PARAMETER session_replication_role.',
+    )
+  } finally {
+    await connection.script('ROLLBACK')
+  }
+}
+
+async function lookAtJobs(connection: Connection): Promise<Finding> {
+  if (!(await exists(connection, 'syncline.state'))) return pass('none')
+  const rows = await ask(
+    connection,
+    `SELECT job_id, count(*), max(updated_at)::timestamptz(0) FROM syncline.state WHERE phase <> 'done' GROUP BY 1 ORDER BY 1`,
+  )
+  if (rows.length === 0) return pass('none')
+  const jobs = rows.map(([job, tables, when]) => `${job} (${tables} tables, ${when})`)
+  return warn(jobs.join(', '), 'Under way, or interrupted: calling the same line again goes on with it.')
+}
+
+async function lookAtPending(connection: Connection): Promise<Finding> {
+  if (!(await exists(connection, 'syncline.pending_ddl'))) return pass('none')
+  const rows = await ask(connection, 'SELECT kind, count(*) FROM syncline.pending_ddl GROUP BY 1 ORDER BY 1')
+  if (rows.length === 0) return pass('none')
+  return warn(
+    rows.map(([kind, n]) => `${n} × ${kind}`).join(', '),
+    'Indexes or foreign keys of tables that were created are missing still: call the same sync again, with --create.',
+  )
+}
+
+async function exists(connection: Connection, table: string): Promise<boolean> {
+  const [row] = await ask(connection, 'SELECT pg_catalog.to_regclass($1)', [table])
+  return Boolean(row?.[0])
+}
+
+function ask(connection: Connection, sql: string, values: unknown[] = []): Promise<TextRow[]> {
+  return connection.transaction('read', () => connection.query(sql, values))
+}
