@@ -101,15 +101,22 @@ function statOf(pid: number): string[] {
 
 /** CPU of the postmasters, of the backends that have ended, and of those that live. */
 function serversCpuS({ source, target }: Servers): number {
-  let ticks = 0
-  for (const { pid = 0 } of [source, target]) {
-    const own = statOf(pid)
-    ticks += [11, 12, 13, 14].reduce((sum, field) => sum + Number(own[field] ?? 0), 0)
-    for (const child of descendants(pid)) {
-      if (child !== pid) ticks += [11, 12].reduce((sum, field) => sum + Number(statOf(child)[field] ?? 0), 0)
-    }
+  return (ticksOf(source.pid ?? 0) + ticksOf(target.pid ?? 0)) / TICKS_PER_S
+}
+
+/** A backend that ends meanwhile moves from the living to the ended: then both are read again. */
+function ticksOf(postmaster: number): number {
+  for (;;) {
+    const own = statOf(postmaster)
+    const living = descendants(postmaster).filter((pid) => pid !== postmaster)
+    const backends = living.reduce((sum, pid) => sum + sumOf(statOf(pid), [11, 12]), 0)
+    const ended = [13, 14]
+    if (sumOf(own, ended) === sumOf(statOf(postmaster), ended)) return sumOf(own, [11, 12, ...ended]) + backends
   }
-  return ticks / TICKS_PER_S
+}
+
+function sumOf(fields: readonly string[], which: readonly number[]): number {
+  return which.reduce((sum, field) => sum + Number(fields[field] ?? 0), 0)
 }
 
 /** CPU seconds of the whole machine: all but idle and waiting for disks. */
