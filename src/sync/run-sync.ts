@@ -50,7 +50,9 @@ export async function runSync(request: SyncRequest, tools: RunTools): Promise<Re
     try {
       return await attemptSync(request, tools, progress)
     } catch (error) {
-      if (progress.committed) fruitless = 1
+      // A table that never proves equal is written anew each time, and gets nowhere by that.
+      const proved = !(error instanceof AppError && error.code === 'verification_failed')
+      if (progress.committed && proved) fruitless = 1
       const worthwhile = error instanceof AppError && error.retry === 'later' && error.code !== 'already_running'
       if (signal.aborted || !worthwhile || fruitless >= ATTEMPTS) throw error
       const afterMs = backoffMs(BACKOFF, fruitless, Math.random())
@@ -230,7 +232,10 @@ async function writeAll(
     tables.filter((other) => isParent(table, other) && order(other) > order(table))
   await runInOrder(tables, { after: children, stop }, (table) => slots.use(() => table.delete()))
   const pending = ofTables(await writer.tables.pending(), tables)
-  const [own, shared] = split(pending, (statement) => statement.stage === 'after data' && statement.tables.length === 1)
+  const isOwn = ({ stage, tables: [ref, ...more] }: PendingDdl): boolean =>
+    stage === 'after data' && more.length === 0 && tables.some(({ plan }) => ref && sameTable(plan.target.ref, ref))
+  // What concerns several tables, or a partition that is no table of the run, comes when all rows are there.
+  const [own, shared] = split(pending, isOwn)
   await runInOrder(tables, { after: parents, stop }, async (table) => {
     await table.load()
     await slots.use(() => table.write(), table.weight)

@@ -70,10 +70,19 @@ export class BatchSql {
   }
 
   async #update(connection: Connection, kind: BatchKind, hits: Set<number>): Promise<number> {
-    if (kind !== 'together') return this.#run(connection, this.#updateSql(), hits)
+    if (kind !== 'together' && !this.#setsIdentity()) return this.#run(connection, this.#updateSql(), hits)
     const seqs = await changePlaces(connection, { plan: this.#plan, table: this.#table, sql: this.#sql })
     for (const seq of seqs) hits.add(seq)
     return seqs.length
+  }
+
+  /** UPDATE cannot give a value to an identity column that is always generated; INSERT can. */
+  #setsIdentity(): boolean {
+    const { scan, written } = this.#plan
+    const carried = scan.columns.slice(scan.keyLength).map(({ name }) => name)
+    return this.#table.schema.columns.some(
+      ({ name, identity }) => identity === 'always' && carried.includes(name) && written.includes(name),
+    )
   }
 
   async #stage(connection: Connection, rows: readonly BatchRow[]): Promise<void> {

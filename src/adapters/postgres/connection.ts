@@ -177,6 +177,7 @@ export class Connection implements AsyncDisposable, Watched {
   copyOut(sql: string): { stream: Readable; rows: () => number } {
     this.#assertUsable()
     const stream = this.#client.query(copyTo(sql))
+    stream.on('error', toldElsewhere)
     return { stream, rows: () => stream.rowCount }
   }
 
@@ -184,6 +185,7 @@ export class Connection implements AsyncDisposable, Watched {
   copyIn(sql: string): { stream: Writable; rows: () => number } {
     this.#assertUsable()
     const stream = this.#client.query(copyFrom(sql))
+    stream.on('error', toldElsewhere)
     return { stream, rows: () => stream.rowCount }
   }
 
@@ -299,6 +301,12 @@ export class Connection implements AsyncDisposable, Watched {
     if (this.#broken) throw this.#broken
   }
 }
+
+/**
+ * A COPY fails by its stream, its pipe and its connection, in any order; whoever pipes it learns it from the pipe or the
+ * watchdog. Without a listener of its own the stream would end the process where it fails last.
+ */
+function toldElsewhere(): void {}
 
 /** A session that does not say goodbye within this is cut. */
 const GRACE_MS = 2_000

@@ -32,7 +32,8 @@ export function inForm(column: string, form: Form): string {
     case 'float64':
       return `${column}::float8`
     case 'timestamp':
-      return `${column}::timestamp`
+      // A date may lie beyond every timestamp: its own text is then refused where it is written, and not where it is read.
+      return `CASE WHEN pg_catalog.isfinite(${column}) AND ${column}::date > '294276-12-31' THEN ${column}::text ELSE ${column}::timestamp::text END`
   }
 }
 

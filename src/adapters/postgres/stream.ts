@@ -1,5 +1,5 @@
 import type { Piece, RowStream, Scan } from '#adapters/adapter.ts'
-import { assert } from '#lib/assert.ts'
+import { assert, must } from '#lib/assert.ts'
 import { AppError } from '#model/errors.ts'
 import type { TableRef } from '#model/table.ts'
 import type { Connection } from './connection.ts'
@@ -10,9 +10,9 @@ import type { SharedSnapshot } from './snapshot.ts'
 
 export const TEXT_FORMAT = 'postgres-text'
 
-/** Binary COPY is the same bytes within one major version only. */
-export function binaryFormat(major: number): string {
-  return `postgres-binary-${major}`
+/** Binary COPY is the same bytes only within one major version, and between the very same types. */
+function binaryFormat(major: number, types: readonly string[]): string {
+  return `postgres-binary-${major} ${JSON.stringify(types)}`
 }
 
 /** Blocks of one heap, `[first, end)`; no end where the piece reaches to the end of the heap. */
@@ -25,7 +25,8 @@ interface Blocks {
 /** Formats in which these columns can be copied to or from a table, best first. */
 export function formatsOf(scan: Scan, table: PgTable, major: number): string[] {
   const binary = scan.columns.every((column) => column.form === 'own' && table.binarySafe.has(column.name))
-  return binary ? [binaryFormat(major), TEXT_FORMAT] : [TEXT_FORMAT]
+  const types = scan.columns.map(({ name }) => must(table.comparison.get(name), `the type of column ${name}`).castType)
+  return binary ? [binaryFormat(major, types), TEXT_FORMAT] : [TEXT_FORMAT]
 }
 
 /** Cuts a table into block ranges of about `bytes` bytes, its TOAST counted in. One piece a heap before 14. */

@@ -175,7 +175,8 @@ export class PostgresWriter implements Writer, AsyncDisposable {
   }
 
   copyFormats(plan: WritePlan): string[] {
-    return formatsOf(plan.scan, this.#known.get(plan.scan.table), this.#server.major)
+    const columns = plan.scan.columns.filter(({ name }) => plan.written.includes(name))
+    return formatsOf({ ...plan.scan, columns }, this.#known.get(plan.scan.table), this.#server.major)
   }
 
   async load(
@@ -183,8 +184,8 @@ export class PostgresWriter implements Writer, AsyncDisposable {
     plan: WritePlan,
     source: { rows: RowStream; format: string; label: string },
   ): Promise<CommittedCounts> {
-    const { table, columns } = plan.scan
-    const names = columns.map((column) => quote(column.name)).join(', ')
+    const { table } = plan.scan
+    const names = plan.written.map(quote).join(', ')
     return this.#commitBatch(claim, plan, `loading ${tableName(table)}`, {
       record: async (connection) => {
         const copy = connection.copyIn(`COPY ${quoteTable(table)} (${names}) FROM STDIN ${formatOption(source.format)}`)

@@ -1,4 +1,4 @@
-import type { Adapter, Claim, CommittedCounts, Piece, Snapshot } from '#adapters/adapter.ts'
+import type { Adapter, Claim, CommittedCounts, Piece, Scan, Snapshot } from '#adapters/adapter.ts'
 import { must } from '#lib/assert.ts'
 import { backoffMs } from '#lib/backoff.ts'
 import { delay } from '#lib/clock.ts'
@@ -20,10 +20,16 @@ export interface LoadContext {
   readonly signal: AbortSignal
 }
 
+/** What travels: what the target generates by itself stays behind, even where it is the key. */
+function sentScan({ sourceScan, write }: TablePlan): Scan {
+  const columns = sourceScan.columns.filter((_, i) => write.written.includes(write.scan.columns[i]?.name ?? ''))
+  return { ...sourceScan, columns }
+}
+
 /** The best format that both sides speak for this table. */
 function chooseFormat({ plan, source, target }: LoadContext): string {
   const accepted = must(target.writer, 'a writer').copyFormats(plan.write)
-  const format = source.copyFormats(plan.sourceScan).find((candidate) => accepted.includes(candidate))
+  const format = source.copyFormats(sentScan(plan)).find((candidate) => accepted.includes(candidate))
   return must(format, `a COPY format for ${tableName(plan.source.ref)}`)
 }
 
@@ -39,7 +45,7 @@ export async function loadPiece(context: LoadContext, piece: Piece): Promise<Com
   for (let attempt = 1; ; attempt++) {
     signal.throwIfAborted()
     try {
-      await using rows = await source.copyOut(plan.sourceScan, piece, format)
+      await using rows = await source.copyOut(sentScan(plan), piece, format)
       return await writer.load(claim, plan.write, { rows, format, label: piece.label })
     } catch (error) {
       if (!(error instanceof AppError) || error.retry !== 'later' || attempt >= PIECE_ATTEMPTS) throw error
