@@ -20,13 +20,14 @@ export function report(results: readonly Result[]): string {
 
 function goals(results: readonly Result[]): string[] {
   const lines = results.flatMap(({ runs, goals: all }) =>
-    all.map(({ job, title, ours, peer, atMost, ratio, ratios, whole }) => {
-      const seconds = (run: Run): number => (whole === true ? run.wallS : run.seconds)
+    all.map(({ job, title, ours, peer, atMost, ratio, ratios, whole: wholeRuns }) => {
+      const seconds = (run: Run): number => (wholeRuns === true ? run.wallS : run.seconds)
       const best = Math.min(...(runs[ours] ?? []).map(seconds)) / Math.min(...(runs[peer] ?? []).map(seconds))
-      const cpu = cpuOf(runs[ours] ?? []) / cpuOf(runs[peer] ?? [])
+      const whole = wholeRuns === true || (runs[ours] ?? []).every((run) => run.seconds === run.wallS)
+      const cpu = whole ? (cpuOf(runs[ours] ?? []) / cpuOf(runs[peer] ?? [])).toFixed(2) : '–'
       const spread = ratios.map((each) => each.toFixed(2)).join(' ')
       const verdict = ratio <= atMost ? 'met' : '**missed**'
-      return `| ${job} | ${title} | ${peer} | ≤ ${atMost.toFixed(2)} | ${ratio.toFixed(2)} | ${verdict} | ${spread} | ${best.toFixed(2)} | ${cpu.toFixed(2)} |`
+      return `| ${job} | ${title} | ${peer} | ≤ ${atMost.toFixed(2)} | ${ratio.toFixed(2)} | ${verdict} | ${spread} | ${best.toFixed(2)} | ${cpu} |`
     }),
   )
   return [

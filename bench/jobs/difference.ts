@@ -2,7 +2,7 @@ import type { Command } from '#bench/measure.ts'
 import { contest, type Contestant, type Result } from '#bench/contest.ts'
 import { makeWide, wideCount, wideRows } from '#bench/data.ts'
 import { measure } from '#bench/measure.ts'
-import { child, lastLine, numberAt, sync } from '#bench/ours.ts'
+import { child, sync } from '#bench/ours.ts'
 import { assertEqual, checksum, connect, freshDatabase, run } from '#bench/servers.ts'
 import type { Bench } from '#bench/run.ts'
 import { tapWire } from '#bench/wire.ts'
@@ -38,10 +38,7 @@ export async function difference({ servers, scale, rounds }: Bench): Promise<Res
     prepare: change,
     commands: () => [command(source, target)],
     check: async () => assertEqual(await checksum(source), target),
-    figures: async (stdout) => ({
-      changes: numberAt(lastLine(stdout), 'changes'),
-      'wire %': await wireOf(command),
-    }),
+    figures: async () => ({ 'wire %': await wireOf(command) }),
   })
   const bisect = (from: string, to: string): Command => ({
     argv: [process.execPath, child('bisect-child.ts'), from, to, 'wide'],
