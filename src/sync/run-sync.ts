@@ -2,7 +2,7 @@ import type { Adapter, CommittedCounts, PendingDdl, Writer } from '#adapters/ada
 import { must } from '#lib/assert.ts'
 import { backoffMs } from '#lib/backoff.ts'
 import { delay, type Clock } from '#lib/clock.ts'
-import { allEnded, runInOrder, Slots } from '#lib/slots.ts'
+import { allEnded, runApart, runInOrder, Slots } from '#lib/slots.ts'
 import { addCounts, NO_COUNTS } from '#model/counts.ts'
 import { AppError } from '#model/errors.ts'
 import type { Receipt, TableReceipt, Verification } from '#model/receipt.ts'
@@ -238,16 +238,16 @@ async function writeAll(
   const [own, shared] = split(pending, isOwn)
   await runInOrder(tables, { after: parents, stop }, async (table) => {
     await table.load()
-    await slots.use(() => table.write())
+    await slots.use(() => table.write(), table.weight)
     const mine = own.filter((statement) => statement.tables.some((ref) => sameTable(ref, table.plan.target.ref)))
-    if (mine.length > 0) await slots.use(() => carryOut(mine, table, { journal, writer }))
+    if (mine.length > 0) await slots.use(() => carryOut(mine, table, { journal, writer }), table.weight)
   })
   await settleAll(tables)
   const [others, foreignKeys] = split(shared, (statement) => statement.stage === 'after data')
   for (const statement of others) await writer.tables.carryOut(statement)
-  await allEnded(
-    foreignKeys.map((statement) => slots.use(() => writer.tables.carryOut(statement))),
-    stop,
+  // A foreign key locks both its tables against every other.
+  await runApart(foreignKeys, { holds: ({ tables: locked }) => locked.map(tableId), stop }, (statement) =>
+    slots.use(() => writer.tables.carryOut(statement)),
   )
 }
 

@@ -69,6 +69,12 @@ export class TableSync {
     return must(this.#claim, 'a claim')
   }
 
+  /** Cells, as far as statistics tell. The heaviest table goes first, or it would end alone when all others are done. */
+  get weight(): number {
+    const { rowEstimate, columns } = this.plan.source
+    return (rowEstimate ?? 0) * columns.length
+  }
+
   set claim(claim: Claim) {
     this.#claim = claim
   }
@@ -101,7 +107,8 @@ export class TableSync {
     if (!this.bulk) return
     const { source, target, slots, signal } = this.#attempt
     const { plan, claim } = this
-    await must(target.writer, 'a writer').startPhase(claim, 'loading')
+    // In a slot, as all else: a connection each for a thousand tables at once would be refused.
+    await slots.use(() => must(target.writer, 'a writer').startPhase(claim, 'loading'), Infinity)
     failpoint('table.loading')
     this.#enter('load', plan.source.rowEstimate, true)
     const pieces = await source.pieces(plan.source.ref, PIECE_BYTES)
@@ -112,7 +119,7 @@ export class TableSync {
       this.#progress('load', inserted, piece.bytes)
     }
     try {
-      await allEnded(pieces.map((piece) => slots.use(() => load(piece))))
+      await allEnded(pieces.map((piece) => slots.use(() => load(piece), this.weight)))
     } catch (error) {
       if (!(error instanceof RowsRefused)) throw error
       await this.#compareAfterAll()

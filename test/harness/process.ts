@@ -25,7 +25,7 @@ export interface ProgramOptions {
 
 /** Starts `syncline` with arguments. */
 export function startProgram(args: readonly string[], options: ProgramOptions = {}): Program {
-  return startNode(['--max-semi-space-size=4', 'src/main.ts', ...args], options)
+  return startNode(['--max-semi-space-size=2', '--max-old-space-size=400', 'src/main.ts', ...args], options)
 }
 
 /** Runs `syncline` with arguments to its end. */

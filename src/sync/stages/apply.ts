@@ -77,15 +77,37 @@ const MAX_REOPENINGS = 3
 const BATCH_ATTEMPTS = 6
 const BACKOFF = { firstMs: 100, ceilingMs: 5_000 }
 
-/** Applies the staged changes of some kinds, batch by batch. */
+/** Applies the staged changes of some kinds, batch by batch; the values of the next are read while one is written. */
 export async function applyStaged(context: ApplyContext, ops: readonly StagedOperation[]): Promise<void> {
-  for (const changes of context.staging.read(context.plan.mappingId, ops, context.bounds)) {
-    await applyChanges(context, changes, 'apply')
-    context.onRows(
-      changes.length,
-      changes.reduce((sum, change) => sum + change.bytes, 0),
-    )
+  const batches = context.staging.read(context.plan.mappingId, ops, context.bounds)[Symbol.iterator]()
+  let next = readAhead(context, batches)
+  try {
+    while (next !== null) {
+      const { changes, reading } = next
+      const rows = await reading
+      next = readAhead(context, batches)
+      await applyChanges(context, changes, 'apply', rows)
+      context.onRows(
+        changes.length,
+        changes.reduce((sum, change) => sum + change.bytes, 0),
+      )
+    }
+  } finally {
+    await Promise.allSettled([next?.reading])
   }
+}
+
+/** Begins to read the values of the next batch: they come from a snapshot, so that it does not matter when. */
+function readAhead(
+  context: ApplyContext,
+  batches: Iterator<readonly StagedChange[]>,
+): { readonly changes: readonly StagedChange[]; readonly reading: Promise<readonly BatchRow[]> } | null {
+  const { value, done } = batches.next()
+  if (done === true) return null
+  const reading = toBatchRows(context, value, 'apply')
+  // Whoever awaits it hears of a failure; until then it is not an unhandled one.
+  reading.catch(() => {})
+  return { changes: value, reading }
 }
 
 /**
@@ -193,10 +215,12 @@ async function applyChanges(
   context: ApplyContext,
   changes: readonly StagedChange[],
   kind: 'apply' | 'patch',
+  read?: readonly BatchRow[],
 ): Promise<void> {
   let pending = changes
   for (let opening = 0; pending.length > 0; opening++) {
-    const moved = await applyHalving(context, await toBatchRows(context, pending, kind), kind)
+    const rows = opening === 0 && read !== undefined ? read : await toBatchRows(context, pending, kind)
+    const moved = await applyHalving(context, rows, kind)
     if (moved.length === 0) return
     if (opening >= MAX_REOPENINGS) {
       if (kind === 'apply') context.outcome.conflicts.push(...moved.map((row) => row.key))

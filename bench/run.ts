@@ -1,0 +1,58 @@
+/**
+ * Our engine beside its peers, on this machine, in one call: `npm run bench -- [job…] [--runs 5] [--scale 1] [--json FILE]`.
+ * Jobs and goals are those of docs/performance.md.
+ */
+import { writeFileSync } from 'node:fs'
+import { cpus, totalmem } from 'node:os'
+import { parseArgs } from 'node:util'
+import type { Result } from './contest.ts'
+import { apply } from './jobs/apply.ts'
+import { difference } from './jobs/difference.ts'
+import { oneTable } from './jobs/one-table.ts'
+import { parallel } from './jobs/parallel.ts'
+import { wholeDatabase } from './jobs/whole-database.ts'
+import { report, type BenchRecord } from './report.ts'
+import { SETTINGS, startServers, type Servers } from './servers.ts'
+
+export interface Bench {
+  readonly servers: Servers
+  readonly scale: number
+  readonly rounds: number
+  /** Whether a job was asked for. */
+  readonly only: (job: string) => boolean
+}
+
+const CONTESTS = [
+  { jobs: ['1', '2', '14'], run: wholeDatabase },
+  { jobs: ['3'], run: oneTable },
+  { jobs: ['8'], run: difference },
+  { jobs: ['9', '14'], run: apply },
+  { jobs: ['13'], run: parallel },
+] as const
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    runs: { type: 'string', default: '5' },
+    scale: { type: 'string', default: '1' },
+    json: { type: 'string', default: 'bench-result.json' },
+  },
+})
+const only = (job: string): boolean => positionals.length === 0 || positionals.includes(job)
+await using servers = await startServers()
+const results: Result[] = []
+for (const { jobs, run } of CONTESTS) {
+  if (!jobs.some(only)) continue
+  results.push(await run({ servers, scale: Number(values.scale), rounds: Number(values.runs), only }))
+}
+const machine = { cpus: `${cpus().length} × ${cpus()[0]?.model}`, memoryGib: Math.round(totalmem() / 2 ** 30) }
+const record: BenchRecord = {
+  machine,
+  node: process.version,
+  postgres: servers.version,
+  settings: SETTINGS,
+  ...values,
+  results,
+}
+writeFileSync(values.json, `${JSON.stringify(record, null, 2)}\n`)
+console.log(report(results))

@@ -1,0 +1,42 @@
+/**
+ * A sync as a program of its own that tells how long each phase took: `sync-child.ts SOURCE TARGET POLICIES`, the last as
+ * JSON. It is the very engine; only the journal is another than the command line's.
+ */
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { randomUUID } from 'node:crypto'
+import { openDatabase } from '#adapters/registry.ts'
+import { EmbeddedStaging } from '#control/embedded-staging.ts'
+import { systemClock } from '#lib/clock.ts'
+import { DEFAULT_POLICIES, type Policies } from '#model/sync-config.ts'
+import type { Journal } from '#sync/journal.ts'
+import { runSync } from '#sync/run-sync.ts'
+
+const [sourceUrl = '', targetUrl = '', policies = '{}'] = process.argv.slice(2)
+const signal = new AbortController().signal
+await using source = await openDatabase(sourceUrl, { write: false, signal })
+await using target = await openDatabase(targetUrl, { write: true, signal })
+const started = new Map<string, number>()
+const phases: Record<string, number> = {}
+
+/** Seconds of each phase, summed over tables. */
+function record(event: Parameters<Journal['record']>[0]): void {
+  if (event.type === 'retry') console.error(event)
+  if (event.type === 'phase') started.set(event.phase + event.table.name, performance.now())
+  if (event.type === 'phase done') {
+    const began = started.get(event.phase + event.table.name) ?? NaN
+    phases[event.phase] = (phases[event.phase] ?? 0) + (performance.now() - began) / 1000
+  }
+}
+
+const receipt = await runSync(
+  { source, target, config: { ...DEFAULT_POLICIES, ...(JSON.parse(policies) as Partial<Policies>), tables: null } },
+  {
+    openStaging: () => new EmbeddedStaging(join(tmpdir(), `bench-${process.pid}-${randomUUID()}.sqlite`)),
+    journal: { record },
+    clock: systemClock,
+    newJobId: () => `job_${randomUUID()}`,
+    signal,
+  },
+)
+console.log(JSON.stringify({ counts: receipt.counts, phases, peakMib: process.resourceUsage().maxRSS / 1024 }))
