@@ -28,8 +28,6 @@ export interface PlannedChange {
   readonly bytes: number
 }
 
-export type Reason = 'target only' | 'not owned'
-
 /** A row that cannot be carried, set aside with the server's reason. */
 export interface Rejection {
   readonly op: Operation

@@ -49,13 +49,3 @@ export interface Digest {
   /** Sum of the signed hashes, modulo 2^64, as a signed integer. */
   readonly sum: bigint
 }
-
-export const EMPTY_DIGEST: Digest = { count: 0, xor: 0n, sum: 0n }
-
-export function addDigests(a: Digest, b: Digest): Digest {
-  return { count: a.count + b.count, xor: a.xor ^ b.xor, sum: BigInt.asIntN(64, a.sum + b.sum) }
-}
-
-export function sameDigest(a: Digest, b: Digest): boolean {
-  return a.count === b.count && a.xor === b.xor && a.sum === b.sum
-}

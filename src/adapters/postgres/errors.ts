@@ -54,12 +54,6 @@ export function sqlStateOf(error: unknown): string | null {
   return error instanceof pg.DatabaseError ? (error.code ?? null) : null
 }
 
-export function isTransient(error: unknown): boolean {
-  if (error instanceof AppError) return error.retry === 'later'
-  const state = sqlStateOf(error)
-  return state !== null && (TRANSIENT.has(state) || state.startsWith('08'))
-}
-
 /** Whether the server refused rows for their contents, so that halving the batch helps. */
 export function asRowsRefused(error: unknown): RowsRefused | null {
   if (!(error instanceof pg.DatabaseError) || error.code === undefined) return null
