@@ -12,9 +12,9 @@ import { expect, test } from 'vitest'
 
 import { createDatabase, Database } from '#test/harness/database.ts'
 import { sharedServers, startPrivateServer } from '#test/harness/postgres.ts'
-import { expectNoProgramSurvives, type Exit } from '#test/harness/process.ts'
+import { expectNoProgramSurvives } from '#test/harness/process.ts'
 
-import { Books, expectWhole, finishSync, startSync, type SyncOptions } from './runs.ts'
+import { Books, codeOf, expectWhole, finishSync, startSync, type SyncOptions } from './runs.ts'
 import { createShop, fillShop, keepLedger, readLedger } from './shop.ts'
 
 const run = promisify(execFile)
@@ -23,7 +23,7 @@ expectNoProgramSurvives()
 
 test('the disk of the target is full during a first load and during changes (F6)', async () => {
   await using server = await startPrivateServer()
-  await using disk = await mountDisk(20)
+  await using disk = await mountDisk(100)
   const { uid, gid } = await stat(server.folder)
   await chown(disk.path, uid, gid)
   await using source = await createDatabase(sharedServers().source)
@@ -37,6 +37,7 @@ test('the disk of the target is full during a first load and during changes (F6)
   await fillShop(source, 3000)
   await enlargeRows(source, 'first')
 
+  await disk.resizeToFit(4)
   await expectDiskFull(source, target)
   await expectLedgerAgrees(target)
   await disk.resize(200)
@@ -77,11 +78,6 @@ async function expectDiskFull(source: Database, target: Database, options: SyncO
   await using program = startSync(source.url, target.url, options)
   const exit = await program.exit
   expect([exit.code, codeOf(exit)], exit.stderr).toEqual([1, 'disk_full'])
-}
-
-function codeOf(exit: Exit): string {
-  const envelope = JSON.parse(exit.stdout) as { error: { code: string } | null }
-  return envelope.error?.code ?? 'none'
 }
 
 /** What the unfinished job says it has committed is what the triggers saw. */

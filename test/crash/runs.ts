@@ -80,6 +80,12 @@ export function countsOf(exit: Exit): Written {
   return envelope.result.counts
 }
 
+/** The code of the error that a run ended with. */
+export function codeOf(exit: Exit): string {
+  const envelope = JSON.parse(exit.stdout) as { error: { code: string } | null }
+  return envelope.error?.code ?? 'none'
+}
+
 /** The end of every crash suite: a last run, equality by the second reader, counters by the ledger, then rest. */
 export async function expectWhole(
   source: Database,

@@ -196,6 +196,8 @@ export class Connection implements AsyncDisposable, Watched {
   copyOut(sql: string): { stream: Readable; rows: () => number } {
     this.#assertUsable()
     const stream = this.#client.query(copyTo(sql))
+    // The connection may break before anybody reads; whoever waits learns of that by `onLost`.
+    stream.on('error', () => {})
     return { stream, rows: () => stream.rowCount }
   }
 
