@@ -20,13 +20,15 @@ export class EmbeddedStaging implements Staging {
   constructor(file: string) {
     this.#file = file
     this.#db = new DatabaseSync(file)
-    this.#db.exec(`
+    guardDisk(() =>
+      this.#db.exec(`
       PRAGMA journal_mode = OFF;
       PRAGMA synchronous = OFF;
       PRAGMA cache_size = -8192;
       CREATE TABLE change (seq INTEGER PRIMARY KEY, tab TEXT NOT NULL, op TEXT NOT NULL, key TEXT NOT NULL,
                            expect TEXT, bytes INTEGER NOT NULL) STRICT;
-      CREATE INDEX change_by_table ON change (tab, op, seq);`)
+      CREATE INDEX change_by_table ON change (tab, op, seq);`),
+    )
     this.#insert = this.#db.prepare('INSERT INTO change (tab, op, key, expect, bytes) VALUES (?, ?, ?, ?, ?)')
     this.#count = this.#db.prepare('SELECT count(*) AS n FROM change WHERE tab = ? AND op = ?')
   }

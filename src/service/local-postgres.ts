@@ -18,6 +18,8 @@ import { promisify } from 'node:util'
 
 import { AppError } from '#model/errors.ts'
 
+import { markedLives, markOf } from './process-mark.ts'
+
 const run = promisify(execFile)
 // Unlike `import.meta.resolve`, the same under every loader.
 const require = createRequire(import.meta.url)
@@ -388,15 +390,14 @@ export async function removeAbandonedServers(): Promise<void> {
 
 /** The name of a folder tells its owner from its first moment: process id and start. */
 async function makeFolder(user: ServerUser | undefined): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), `${FOLDER_PREFIX}${process.pid}-${startOf(process.pid)}-`))
+  const folder = await mkdtemp(join(tmpdir(), `${FOLDER_PREFIX}${markOf(process.pid)}-`))
   await chmod(folder, 0o755)
   if (user) await chown(folder, user.uid, user.gid)
   return folder
 }
 
 function ownerLives(name: string): boolean {
-  const [pid, started] = name.slice(FOLDER_PREFIX.length).split('-')
-  return isAlive(Number(pid)) && startOf(Number(pid)) === started
+  return markedLives(name.slice(FOLDER_PREFIX.length))
 }
 
 async function stopAbandoned(folder: string): Promise<void> {
@@ -414,26 +415,6 @@ async function stopAbandoned(folder: string): Promise<void> {
 
 function firstLine(text: string): string {
   return text.slice(0, text.indexOf('\n'))
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0)
-  } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM'
-  }
-}
-
-/** When a process started, in ticks since the boot: tells it from a later one of the same id. 0 if unknown or ended. */
-function startOf(pid: number): string {
-  try {
-    const text = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    // The second field is a name in parentheses that may hold anything; the start is field 22.
-    const [state, ...rest] = text.slice(text.lastIndexOf(')') + 2).split(' ')
-    return (state === 'Z' ? undefined : rest[18]) ?? '0'
-  } catch {
-    return '0'
-  }
 }
 
 function commandOf(pid: number): string {

@@ -4,7 +4,7 @@ import { backoffMs } from '#lib/backoff.ts'
 import { delay, type Clock } from '#lib/clock.ts'
 import { allEnded, runApart, runInOrder, Slots } from '#lib/slots.ts'
 import { addCounts, NO_COUNTS } from '#model/counts.ts'
-import { AppError } from '#model/errors.ts'
+import { AppError, EXIT, type ErrorCode } from '#model/errors.ts'
 import type { Receipt, TableReceipt, Verification } from '#model/receipt.ts'
 import { needsBaseline, type SyncConfig } from '#model/sync-config.ts'
 import { sameTable, tableId, tableName, type TableSchema } from '#model/table.ts'
@@ -35,7 +35,16 @@ export interface RunTools {
 
 /** A failed run is tried again so often without having got anywhere; then it fails. */
 const ATTEMPTS = 3
-const BACKOFF = { firstMs: 500, ceilingMs: 10_000 }
+const BACKOFF = { firstMs: 500, ceilingMs: 5_000 }
+
+/** A server that cannot be reached is waited for this long, so that it may restart under a run. */
+const RESTART_MS = 60_000
+const UNREACHABLE: readonly ErrorCode[] = [
+  'connection_lost',
+  'connection_refused',
+  'connection_timeout',
+  'server_unavailable',
+]
 
 /**
  * Brings the target in step with the source, once. Interrupted at any instant, it can be called again: it goes on from
@@ -43,23 +52,37 @@ const BACKOFF = { firstMs: 500, ceilingMs: 10_000 }
  * @throws AppError; nothing of the batch in hand was committed then
  */
 export async function runSync(request: SyncRequest, tools: RunTools): Promise<Receipt> {
-  const { journal, signal } = tools
-  await prepare(request, tools)
-  for (let attempt = 1, fruitless = 1; ; attempt++, fruitless++) {
+  const { journal, clock, signal } = tools
+  let prepared = false
+  for (let attempt = 1, fruitless = 1, failingSince: number | null = null; ; attempt++, fruitless++) {
     const progress = { committed: false }
     try {
+      if (!prepared) await prepare(request, tools)
+      prepared = true
       return await attemptSync(request, tools, progress)
     } catch (error) {
       // A table that never proves equal is written anew each time, and gets nowhere by that.
       const proved = !(error instanceof AppError && error.code === 'verification_failed')
-      if (progress.committed && proved) fruitless = 1
+      if (progress.committed && proved) {
+        fruitless = 1
+        failingSince = null
+      }
+      failingSince ??= clock.elapsed()
       const worthwhile = error instanceof AppError && error.retry === 'later' && error.code !== 'already_running'
-      if (signal.aborted || !worthwhile || fruitless >= ATTEMPTS) throw error
+      if (signal.aborted || !worthwhile) throw error
+      const restarting = UNREACHABLE.includes(error.code) && clock.elapsed() - failingSince < RESTART_MS
+      if (fruitless >= ATTEMPTS && !restarting) throw asLost(error)
       const afterMs = backoffMs(BACKOFF, fruitless, Math.random())
       journal.record({ type: 'retry', attempt, afterMs, reason: error.message })
       await delay(afterMs, signal)
     }
   }
+}
+
+/** Both ends were reached when the run began: what cannot be connected any more has been lost. */
+function asLost(error: AppError): AppError {
+  if (error.exit !== EXIT.cannotConnect) return error
+  return new AppError('connection_lost', error.message, { hint: error.hint, cause: error })
 }
 
 /** Refuses what must not run at all. */

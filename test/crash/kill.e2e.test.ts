@@ -50,13 +50,13 @@ test(`${KILLS} kills while tables are created, loaded and indexed end whole (F2,
     await using target = await createDatabase(sharedServers().target)
     const books = new Books()
     for (let kills = 1 + Math.floor(random() * 3); kills > 0; kills--) {
-      await using program = startSync(source.url, target.url, ['--create'])
+      await using program = startSync(source.url, target.url, { flags: ['--create'] })
       await program.signalAfter(200 + random() * 700, 'SIGKILL')
       books.enter(await program.exit)
     }
     killed += Math.max(1, books.killed)
     expect(books.failures).toEqual([])
-    await using last = startSync(source.url, target.url, ['--create'])
+    await using last = startSync(source.url, target.url, { flags: ['--create'] })
     const exit = await last.exit
     expect(exit, exit.stderr).toMatchObject({ code: 0 })
     const shapes = `SELECT conrelid::regclass, conname, pg_get_constraintdef(oid) FROM pg_constraint

@@ -1,4 +1,11 @@
 /** Runs of the real program that are killed or cut off, and what is kept of those that came to their end. */
+import { execFile } from 'node:child_process'
+import { mkdtempSync } from 'node:fs'
+import { readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+
 import { expect } from 'vitest'
 
 import type { Database } from '#test/harness/database.ts'
@@ -31,8 +38,19 @@ const MIRROR = [
   '50',
 ]
 
-export function startSync(source: string, target: string, more: readonly string[] = []): Program {
-  return startProgram(['sync', source, target, ...MIRROR, ...more])
+export interface SyncOptions {
+  /** Further flags; they win over those of the mirror. */
+  readonly flags?: readonly string[]
+  readonly env?: Readonly<Record<string, string>>
+}
+
+export function startSync(source: string, target: string, { flags = [], env = {} }: SyncOptions = {}): Program {
+  return startProgram(['sync', source, target, ...MIRROR, ...flags], { env })
+}
+
+/** A run that must come to its end by itself, and well. */
+export async function finishSync(source: string, target: string, options: SyncOptions = {}): Promise<Exit> {
+  return await end(startSync(source, target, options))
 }
 
 type Written = Record<'inserted' | 'updated' | 'deleted', number>
@@ -62,15 +80,26 @@ export function countsOf(exit: Exit): Written {
   return envelope.result.counts
 }
 
+/** The code of the error that a run ended with. */
+export function codeOf(exit: Exit): string {
+  const envelope = JSON.parse(exit.stdout) as { error: { code: string } | null }
+  return envelope.error?.code ?? 'none'
+}
+
 /** The end of every crash suite: a last run, equality by the second reader, counters by the ledger, then rest. */
-export async function expectWhole(source: Database, target: Database, books: Books): Promise<void> {
-  books.enter(await end(startSync(source.url, target.url)))
+export async function expectWhole(
+  source: Database,
+  target: Database,
+  books: Books,
+  options: SyncOptions = {},
+): Promise<void> {
+  books.enter(await finishSync(source.url, target.url, options))
   for (const table of SHOP_TABLES) await expectSameTable(source, target, table)
   expect(books.written, 'rows that the finished jobs say they wrote, against the triggers of the target').toEqual(
     await readLedger(target),
   )
   await expectBatchesAddUp(target)
-  const again = await end(startSync(source.url, target.url))
+  const again = await finishSync(source.url, target.url, options)
   expect(countsOf(again)).toMatchObject({ inserted: 0, updated: 0, deleted: 0 })
 }
 
@@ -79,6 +108,51 @@ async function end(program: Program): Promise<Exit> {
   const exit = await running.exit
   expect(exit, exit.stderr).toMatchObject({ code: 0 })
   return exit
+}
+
+const execute = promisify(execFile)
+
+/** Waits until a program that stops itself at a failpoint has done so. @throws if it ends before */
+export async function untilStopped(program: Program): Promise<void> {
+  const state = async (): Promise<string> => {
+    const { stdout } = await execute('ps', ['-o', 'state=', '-p', String(program.pid)]).catch(() => ({
+      stdout: 'gone',
+    }))
+    return stdout.trim()
+  }
+  const seen = (): Promise<string> => Promise.race([state(), program.exit.then(() => 'gone')])
+  await expect.poll(seen, { timeout: 60_000, interval: 20, message: 'T: stopped' }).toMatch(/^T|gone/)
+  expect(await seen(), `the run ended before its failpoint: ${program.stdout}${program.stderr}`).toMatch(/^T/)
+}
+
+/** What of a run must not outlive it, on either server and in the folder of its temporary files. */
+export async function expectNothingLeft(source: Database, target: Database, temporary: string): Promise<void> {
+  const sessions = `SELECT pid, state, query FROM pg_stat_activity
+    WHERE application_name = 'syncline' AND datname = current_database()`
+  // A server notices that a killed client is gone when it next reads from it or writes to it.
+  await expect.poll(() => source.sql(sessions), { timeout: 15_000 }).toEqual([])
+  await expect.poll(() => target.sql(sessions), { timeout: 15_000 }).toEqual([])
+  for (const db of [source, target]) {
+    const left = await db.sql(`
+      SELECT 'advisory lock', pid::text FROM pg_locks WHERE locktype = 'advisory'
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+      UNION ALL SELECT 'temporary table', relname FROM pg_class WHERE relpersistence = 't' AND relkind = 'r'
+      UNION ALL SELECT 'prepared transaction', gid FROM pg_prepared_xacts WHERE database = current_database()
+      UNION ALL SELECT 'replication slot', slot_name FROM pg_replication_slots WHERE database = current_database()`)
+    expect(left).toEqual([])
+  }
+  expect(await target.sql('SELECT * FROM syncline.pending_ddl')).toEqual([])
+  expect(await readdir(temporary)).toEqual([])
+}
+
+/** A folder of its own for the temporary files of runs, and the environment that names it. */
+export class TemporaryFolder implements AsyncDisposable {
+  readonly path = mkdtempSync(join(tmpdir(), 'syncline-test-'))
+  readonly env = { SYNCLINE_TEMP_DIR: this.path }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await rm(this.path, { recursive: true, force: true })
+  }
 }
 
 /** The counters of a job are the sum of its batches, table by table, and every job is closed. */

@@ -26,23 +26,50 @@ const LEDGER = `
   CREATE TABLE ledger.entry (tab text NOT NULL, op text NOT NULL);
   CREATE FUNCTION ledger.count() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN INSERT INTO ledger.entry VALUES (TG_TABLE_NAME, TG_OP); RETURN NULL; END $$;
-  ${SHOP_TABLES.map(
-    (
-      table,
-    ) => `CREATE TRIGGER count AFTER INSERT OR UPDATE OR DELETE ON ${table} FOR EACH ROW EXECUTE FUNCTION ledger.count();
-                ALTER TABLE ${table} ENABLE ALWAYS TRIGGER count;`,
-  ).join('\n')}`
+  CREATE FUNCTION ledger.watch(tab regclass) RETURNS void LANGUAGE plpgsql AS $$ BEGIN
+    EXECUTE format('CREATE TRIGGER count AFTER INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW EXECUTE FUNCTION ledger.count()', tab);
+    EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER count', tab); END $$;`
+
+/** Tables that are made later are watched from their first moment, in the transaction that makes them. */
+const LEDGER_OF_NEW_TABLES = `
+  CREATE FUNCTION ledger.watch_new() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
+    PERFORM ledger.watch(objid::regclass) FROM pg_event_trigger_ddl_commands()
+      WHERE object_type = 'table' AND schema_name = 'public'; END $$;
+  CREATE EVENT TRIGGER watch_new ON ddl_command_end WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION ledger.watch_new();`
 
 export async function createShop(db: Database): Promise<void> {
   await db.sql(SCHEMA)
 }
 
 /**
- * Keeps the ledger. The self-reference goes, because rows of a ring are written twice, NULL first and then filled in:
+ * Keeps the ledger of a shop. The self-reference goes, because rows of a ring are written twice, NULL first and then filled in:
  * then the ledger would count what the counters, by design, do not.
  */
 export async function keepLedger(db: Database): Promise<void> {
-  await db.sql(`${LEDGER}; ALTER TABLE customer DROP CONSTRAINT customer_referred_by_fkey`)
+  await dropRing(db)
+  await db.sql(`${LEDGER} SELECT ${SHOP_TABLES.map((table) => `ledger.watch('${table}')`).join(', ')}`)
+}
+
+/** Keeps the ledger of a database in which the shop is still to be made, from a source without the self-reference. */
+export async function keepLedgerOfNewTables(db: Database): Promise<void> {
+  await db.sql(`${LEDGER} ${LEDGER_OF_NEW_TABLES}`)
+}
+
+export async function dropRing(db: Database): Promise<void> {
+  await db.sql('ALTER TABLE customer DROP CONSTRAINT customer_referred_by_fkey')
+}
+
+/** Changes of all kinds in all tables, enough for several batches each; different in every round. */
+export async function changeShop(db: Database, round: number): Promise<void> {
+  await db.sql(`UPDATE product SET price = price + 1;
+    UPDATE purchase SET total = ${round} WHERE id % 3 = ${round % 3};
+    UPDATE customer SET profile = '{"round": ${round}}' WHERE id % 5 = ${round % 5};
+    INSERT INTO customer (name) SELECT 'round ${round}' FROM generate_series(1, 120);
+    INSERT INTO purchase (customer_id, total)
+      SELECT id, ${round} FROM (SELECT id FROM customer ORDER BY id DESC LIMIT 120) c;
+    INSERT INTO purchase_line SELECT id, 1, (SELECT min(sku) FROM product), ${round}
+      FROM (SELECT id FROM purchase ORDER BY id DESC LIMIT 110) p;
+    DELETE FROM purchase WHERE id IN (SELECT id FROM purchase ORDER BY id LIMIT 60)`)
 }
 
 /** Row operations that the target has seen, by its own triggers. */

@@ -41,7 +41,7 @@ export async function openPostgres(
 ): Promise<Adapter> {
   await using connection = await Connection.open(endpoint, options.signal)
   const server = await readServer(connection, endpoint)
-  const known = new KnownTables(endpoint)
+  const known = new KnownTables(endpoint, options.signal)
   const writer = options.write ? new PostgresWriter(endpoint, server, known, options) : null
   return new PostgresAdapter({ endpoint, server, known, writer, signal: options.signal })
 }
@@ -88,7 +88,7 @@ class PostgresAdapter implements Adapter {
   }
 
   async plantMark(): Promise<AsyncDisposable & { id: string }> {
-    const connection = await Connection.open(this.#endpoint)
+    const connection = await Connection.open(this.#endpoint, this.#signal)
     const id = String(randomInt(1, 2 ** 47))
     await connection.begin('read')
     await connection.query('SELECT pg_catalog.pg_advisory_xact_lock($1)', [id])
@@ -97,7 +97,7 @@ class PostgresAdapter implements Adapter {
 
   /** Locks of another database of the cluster are visible too, so the database is compared as well. */
   async seesMark(id: string): Promise<boolean> {
-    await using connection = await Connection.open(this.#endpoint)
+    await using connection = await Connection.open(this.#endpoint, this.#signal)
     const rows = await connection.query(
       `SELECT 1 FROM pg_catalog.pg_locks
        WHERE locktype = 'advisory' AND objsubid = 1 AND (classid::int8 << 32) + objid::int8 = $1::int8
@@ -109,7 +109,7 @@ class PostgresAdapter implements Adapter {
 
   readonly ddl: NonNullable<Adapter['ddl']> = async (tables, snapshot, target) =>
     readTableDdl({
-      connect: async () => (await Connection.open(this.#endpoint)).client,
+      connect: async () => (await Connection.open(this.#endpoint, this.#signal)).client,
       tables,
       ...(snapshot.id === null ? {} : { snapshot: snapshot.id }),
       targetMajor: target.major,

@@ -38,6 +38,7 @@ export class Connection implements AsyncDisposable, Watched {
   readonly #listeners = new Set<(error: AppError) => void>()
   #broken: AppError | null = null
   #major = 0
+  #forgetSignal = (): void => {}
   /** The backend's process id by its own word; through a pooler it differs from the one given at start-up. */
   pid = 0
 
@@ -48,19 +49,26 @@ export class Connection implements AsyncDisposable, Watched {
     client.on('end', () => this.#lose(new AppError('connection_lost', 'The server closed the connection.')))
   }
 
-  /** @throws AppError with the cause in plain words: host, port, TLS, password, database. */
+  /**
+   * The signal ends the attempt to connect and, later, the session with whatever it waits for.
+   * @throws AppError with the cause in plain words: host, port, TLS, password, database
+   */
   static async open(endpoint: Endpoint, signal?: AbortSignal): Promise<Connection> {
     if (signal?.aborted) throw abortReason(signal)
-    if (endpoint.ssl !== 'prefer') return Connection.#open(endpoint, tlsOptions(endpoint))
+    if (endpoint.ssl !== 'prefer') return Connection.#open(endpoint, tlsOptions(endpoint), signal)
     try {
-      return await Connection.#open(endpoint, tlsOptions(endpoint))
+      return await Connection.#open(endpoint, tlsOptions(endpoint), signal)
     } catch (error) {
       if (!(error instanceof AppError) || error.code !== 'tls_failed') throw error
-      return Connection.#open(endpoint, false)
+      return Connection.#open(endpoint, false, signal)
     }
   }
 
-  static async #open(endpoint: Endpoint, ssl: ConnectionOptions | false): Promise<Connection> {
+  static async #open(
+    endpoint: Endpoint,
+    ssl: ConnectionOptions | false,
+    signal: AbortSignal | undefined,
+  ): Promise<Connection> {
     const client = new pg.Client({
       host: endpoint.host,
       port: endpoint.port,
@@ -76,6 +84,7 @@ export class Connection implements AsyncDisposable, Watched {
       types: AS_TEXT,
     })
     const connection = new Connection(endpoint, client)
+    const stop = connection.#endWith(signal)
     try {
       await connection.#connect()
       const [row] = await connection.query(`SELECT pg_backend_pid(), current_setting('server_version_num')`)
@@ -83,6 +92,7 @@ export class Connection implements AsyncDisposable, Watched {
       connection.#major = Math.floor(Number(row?.[1]) / 10_000)
       return connection
     } catch (error) {
+      stop()
       client.end().catch(() => {})
       throw toAppError(error, `connecting to ${describeEndpoint(endpoint)}`)
     }
@@ -101,6 +111,15 @@ export class Connection implements AsyncDisposable, Watched {
       clearTimeout(timer)
       this.#listeners.delete(reject)
     }
+  }
+
+  /** Returns how to take that back; a connection that is lost or closed takes it back by itself. */
+  #endWith(signal: AbortSignal | undefined): () => void {
+    if (signal === undefined) return () => {}
+    const end = (): void => this.destroy(toAppError(abortReason(signal), 'talking to the server'))
+    this.#forgetSignal = () => signal.removeEventListener('abort', end)
+    signal.addEventListener('abort', end, { once: true })
+    return this.#forgetSignal
   }
 
   get major(): number {
@@ -273,6 +292,7 @@ export class Connection implements AsyncDisposable, Watched {
   #lose(error: AppError): void {
     if (this.#broken) return
     this.#broken = error
+    this.#forgetSignal()
     for (const listener of this.#listeners) listener(error)
     this.#listeners.clear()
   }
@@ -283,6 +303,7 @@ export class Connection implements AsyncDisposable, Watched {
       return
     }
     this.#broken = new AppError('internal', 'The connection was used after it was closed.')
+    this.#forgetSignal()
     await Promise.race([this.#client.end().catch(() => {}), afterGrace(this.#client)])
   }
 

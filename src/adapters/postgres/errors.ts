@@ -45,6 +45,7 @@ const BY_SYSTEM_CODE: Readonly<Record<string, ErrorCode>> = {
   ETIMEDOUT: 'connection_timeout',
   ECONNRESET: 'connection_lost',
   EPIPE: 'connection_lost',
+  ERR_STREAM_PREMATURE_CLOSE: 'connection_lost',
 }
 
 const TLS_CODES = /^(CERT_|ERR_TLS|ERR_SSL|UNABLE_TO|SELF_SIGNED|DEPTH_ZERO|EPROTO|HOSTNAME_MISMATCH)/

@@ -8,14 +8,16 @@ import { introspect, type PgTable } from './introspect.ts'
 /** What has been read of the catalogue, by table. */
 export class KnownTables {
   readonly #endpoint: Endpoint
+  readonly #signal: AbortSignal
   readonly #tables = new Map<string, PgTable>()
 
-  constructor(endpoint: Endpoint) {
+  constructor(endpoint: Endpoint, signal: AbortSignal) {
     this.#endpoint = endpoint
+    this.#signal = signal
   }
 
   async describe(wanted: readonly TableRef[] | 'all'): Promise<readonly TableSchema[]> {
-    await using connection = await Connection.open(this.#endpoint)
+    await using connection = await Connection.open(this.#endpoint, this.#signal)
     try {
       const tables = await connection.transaction('read', () => introspect(connection, wanted))
       for (const table of tables) this.#tables.set(tableId(table.schema.ref), table)

@@ -3,7 +3,7 @@ import { AppError } from '#model/errors.ts'
 import type { Position } from '#model/position.ts'
 import { Connection } from './connection.ts'
 import type { Endpoint } from './endpoint.ts'
-import { toAppError } from './errors.ts'
+import { sqlStateOf, toAppError } from './errors.ts'
 
 /**
  * One moment of a database, seen over several connections. The first connection exports its snapshot, and does nothing
@@ -114,7 +114,7 @@ export class SharedSnapshot implements AsyncDisposable {
       const connection = await openReading(this.#endpoint, this.#pooled, this.#signal)
       try {
         await connection.begin('read snapshot')
-        await connection.script(`SET TRANSACTION SNAPSHOT '${this.id}'`)
+        await importSnapshot(connection, this.id)
       } catch (error) {
         await connection[Symbol.asyncDispose]()
         throw toAppError(error, 'sharing a snapshot')
@@ -155,6 +155,18 @@ async function exportSnapshot(connection: Connection): Promise<string | null> {
     await connection.script('ROLLBACK')
     await connection.begin('read snapshot')
     return null
+  }
+}
+
+/** Makes the open transaction see the snapshot of that name. @throws AppError `connection_lost` where it is gone */
+export async function importSnapshot(connection: Connection, id: string | null): Promise<void> {
+  try {
+    await connection.script(`SET TRANSACTION SNAPSHOT '${id}'`)
+  } catch (error) {
+    const state = sqlStateOf(error)
+    // The one up to PostgreSQL 16, the other since.
+    if (state !== '22023' && state !== '42704') throw error
+    throw new AppError('connection_lost', 'The session that held the snapshot has ended.', { cause: error })
   }
 }
 

@@ -183,9 +183,14 @@ export async function recordBatch(connection: Connection, claim: Claim, record: 
 
 /**
  * Whether a batch whose COMMIT was never answered is in the target (hazard B3). Locking the state row waits for the
- * lost transaction, which holds that lock until it has ended one way or the other.
+ * lost transaction, which holds that lock until it has ended one way or the other. Its number alone would not do: after
+ * a crash of the server another piece of the same load may have got it.
  */
-export async function isCommitted(connection: Connection, claim: Claim, batch: number): Promise<boolean> {
+export async function isCommitted(
+  connection: Connection,
+  claim: Claim,
+  { batch, record }: { batch: number; record: BatchRecord },
+): Promise<boolean> {
   return connection.transaction('write', async () => {
     const state = await connection.query(
       'SELECT 1 FROM syncline.state WHERE mapping_id = $1 AND epoch = $2 FOR UPDATE',
@@ -193,8 +198,8 @@ export async function isCommitted(connection: Connection, claim: Claim, batch: n
     )
     if (state.length === 0) throw staleEpoch(claim)
     const found = await connection.query(
-      'SELECT 1 FROM syncline.batch WHERE mapping_id = $1 AND job_id = $2 AND batch = $3 AND epoch = $4',
-      [claim.mappingId, claim.jobId, batch, claim.epoch],
+      'SELECT 1 FROM syncline.batch WHERE mapping_id = $1 AND job_id = $2 AND batch = $3 AND epoch = $4 AND label = $5',
+      [claim.mappingId, claim.jobId, batch, claim.epoch, record.label],
     )
     return found.length > 0
   })

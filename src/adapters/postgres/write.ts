@@ -29,6 +29,7 @@ import type { Endpoint } from './endpoint.ts'
 import { asRowsRefused, toAppError } from './errors.ts'
 import { PostgresTableMaker } from './make-tables.ts'
 import { advanceSequences } from './sequences.ts'
+import { importSnapshot } from './snapshot.ts'
 import { quote, quoteTable } from './sql.ts'
 import {
   baselineTable,
@@ -62,6 +63,8 @@ export class PostgresWriter implements Writer, AsyncDisposable {
   readonly #options: Options
   readonly #idle: Connection[] = []
   readonly #open = new Set<Connection>()
+  /** The highest number of a batch whose COMMIT was answered. */
+  readonly #answered = new WeakMap<Claim, number>()
   /** Holds the session locks of the claimed mappings, where sessions are ours. */
   #guard: Connection | null = null
 
@@ -225,8 +228,10 @@ export class PostgresWriter implements Writer, AsyncDisposable {
         )
         done.record = await body.record(connection)
         done.batch = await recordBatch(connection, claim, done.record)
+        this.#refuseLoss(claim, done.batch - 1)
         failpoint('batch.commit')
       })
+      this.#answered.set(claim, Math.max(done.batch, this.#answered.get(claim) ?? 0))
       failpoint('batch.committed')
       return { ...pick(done.record), batches: 1 }
     }
@@ -234,13 +239,22 @@ export class PostgresWriter implements Writer, AsyncDisposable {
       return await this.#useOnce(commit, doing)
     } catch (error) {
       if (!(error instanceof CommitUnknown)) throw error
-      if (!(await this.#use((connection) => isCommitted(connection, claim, done.batch), 'asking what a COMMIT did'))) {
+      if (!(await this.#use((connection) => isCommitted(connection, claim, done), 'asking what a COMMIT did'))) {
         throw new AppError('connection_lost', `The connection broke while ${doing}; the batch was not committed.`, {
           cause: error,
         })
       }
       return { ...pick(done.record), batches: 1 }
     }
+  }
+
+  /**
+   * A server that crashes forgets the last commits of `synchronous_commit = off`, though it had answered them. All that
+   * this attempt believes to be done is doubtful then, and the run has to look again.
+   */
+  #refuseLoss(claim: Claim, batches: number): void {
+    if (batches >= (this.#answered.get(claim) ?? 0)) return
+    throw new AppError('connection_lost', 'The target has restarted and lost what was committed last.')
   }
 
   async adopt(
@@ -254,9 +268,8 @@ export class PostgresWriter implements Writer, AsyncDisposable {
     return this.#use(async (connection) => {
       let adopted = 0
       await connection.transaction('write', async () => {
-        await connection.script(
-          `SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SET TRANSACTION SNAPSHOT '${moment.id}'`,
-        )
+        await connection.script('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ')
+        await importSnapshot(connection, moment.id)
         await connection.query(`DELETE FROM ${baseline}`)
         adopted = await connection.execute(
           `INSERT INTO ${baseline} (${keys.join(', ')}, source_fingerprint, target_fingerprint)
@@ -302,8 +315,15 @@ export class PostgresWriter implements Writer, AsyncDisposable {
     return this.#use(async (connection) => {
       const counts: CommittedCounts[] = []
       await connection.transaction('write', async () => {
+        // Durable, whatever the server's default is: a run that says it is done has nothing to lose any more.
+        await connection.query(
+          `SELECT pg_catalog.set_config('synchronous_commit', 'on', true)
+           WHERE pg_catalog.current_setting('synchronous_commit') = 'off'`,
+        )
         for (const claim of claims) {
-          counts.push(await readCommitted(connection, claim))
+          const committed = await readCommitted(connection, claim)
+          this.#refuseLoss(claim, committed.batches)
+          counts.push(committed)
           const moved = await connection.execute(
             `UPDATE syncline.state SET phase = 'done', position = $3, updated_at = pg_catalog.now(),
                verified_at = CASE WHEN $4::bool THEN pg_catalog.now() ELSE verified_at END

@@ -1,0 +1,105 @@
+/** Every boundary operation, met by a kill and by an exception, once and at a later pass (RELIABILITY F1, B1, B2). */
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+import { expect, test } from 'vitest'
+
+import { createDatabase, type Database } from '#test/harness/database.ts'
+import { sharedServers } from '#test/harness/postgres.ts'
+import { expectNoProgramSurvives } from '#test/harness/process.ts'
+
+import { Books, expectNothingLeft, expectWhole, finishSync, startSync, TemporaryFolder } from './runs.ts'
+import { changeShop, createShop, dropRing, fillShop, keepLedger, keepLedgerOfNewTables } from './shop.ts'
+
+const SOURCE = fileURLToPath(new URL('../../src', import.meta.url))
+
+/** In this order: where a name is not passed in a situation at all, the rest is left out. */
+const MEETINGS = [
+  { pass: 1, action: 'kill' },
+  { pass: 1, action: 'throw' },
+  { pass: 3, action: 'kill' },
+] as const
+
+expectNoProgramSurvives()
+
+const names = await namedFailpoints()
+const reached = new Set<string>()
+
+test('each failpoint during a first load that creates the tables (F1)', async () => {
+  await using temporary = new TemporaryFolder()
+  await using source = await createDatabase(sharedServers().source)
+  await createShop(source)
+  await dropRing(source)
+  await fillShop(source, 60)
+  for (const name of names) {
+    for (const meeting of MEETINGS) {
+      await using target = await createDatabase(sharedServers().target)
+      await keepLedgerOfNewTables(target)
+      const options = { flags: ['--create'], env: temporary.env }
+      if (!(await meet({ name, ...meeting }, { source, target, options }))) break
+      await expectWhole(source, target, new Books(), options)
+      await expectNothingLeft(source, target, temporary.path)
+    }
+  }
+})
+
+test('each failpoint while changes and deletes of owned rows are applied (F1)', async () => {
+  await using temporary = new TemporaryFolder()
+  await using source = await createDatabase(sharedServers().source)
+  await using target = await createDatabase(sharedServers().target)
+  await createShop(source)
+  await createShop(target)
+  await keepLedger(target)
+  await fillShop(source, 150)
+  const options = { flags: ['--delete-scope', 'owned'], env: temporary.env }
+  const books = new Books()
+  books.enter(await finishSync(source.url, target.url, options))
+  let round = 0
+  for (const name of names) {
+    for (const meeting of MEETINGS) {
+      await changeShop(source, (round += 1))
+      if (!(await meet({ name, ...meeting }, { source, target, options, books }))) break
+      await expectWhole(source, target, books, options)
+      await expectNothingLeft(source, target, temporary.path)
+    }
+  }
+  expect(books.written.deleted).toBeGreaterThan(0)
+})
+
+test('no failpoint of the source was left out', () => {
+  expect(names.length).toBeGreaterThan(5)
+  expect(names.filter((name) => !reached.has(name))).toEqual([])
+})
+
+interface Meeting {
+  readonly source: Database
+  readonly target: Database
+  readonly options: { readonly flags: readonly string[]; readonly env: Readonly<Record<string, string>> }
+  readonly books?: Books
+}
+
+/** A run with an armed failpoint: whether it got that far. What ends well without is entered into the books. */
+async function meet(
+  { name, pass, action }: { name: string; pass: number; action: 'kill' | 'throw' },
+  { source, target, options: { flags, env }, books }: Meeting,
+): Promise<boolean> {
+  const failpoint = `${name}:${pass}:${action}`
+  await using program = startSync(source.url, target.url, { flags, env: { ...env, FAILPOINT: failpoint } })
+  const exit = await program.exit
+  if (exit.code === 0) {
+    books?.enter(exit)
+    return false
+  }
+  const how = exit.signal ?? `exit ${exit.code}: ${/failpoint [\w.]+/.exec(exit.stdout)?.[0]}`
+  expect(how, failpoint + exit.stderr).toBe(action === 'kill' ? 'SIGKILL' : `exit 1: failpoint ${name}`)
+  reached.add(name)
+  return true
+}
+
+async function namedFailpoints(): Promise<string[]> {
+  const files = (await readdir(SOURCE, { recursive: true })).filter((file) => /(?<!\.test)\.ts$/.test(file))
+  const texts = await Promise.all(files.map((file) => readFile(join(SOURCE, file), 'utf8')))
+  const found = texts.flatMap((text) => [...text.matchAll(/\bfailpoint\('([^']+)'\)/g)].map((match) => match[1] ?? ''))
+  return [...new Set(found)].toSorted()
+}
