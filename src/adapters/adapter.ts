@@ -269,6 +269,12 @@ export interface WritePlan {
  */
 export interface Writer {
   readonly tables: TableMaker
+  /**
+   * Keeps every other run of these mappings out until this writer is closed or its process ends. Where sessions are not
+   * ours (a pooler) this does nothing, and the epoch alone keeps a second run from committing.
+   * @throws AppError `already_running` where one stays alive
+   */
+  keepOthersOut(mappingIds: readonly string[]): Promise<void>
   /** Creates the state schema where it is missing and takes over the mappings: from now on only this run commits. */
   claim(mappings: readonly MappingIdentity[], jobId: string): Promise<readonly Claim[]>
   /** Whether the role may silence triggers for its own session. */

@@ -57,6 +57,8 @@ export interface TableSchema {
   readonly rowSecurity: boolean
   /** What this login may do with it; `use` is the right to look into its schema. */
   readonly rights: Readonly<Record<Right, boolean>>
+  /** The partitions of a partitioned table, of every level. */
+  readonly partitions: readonly TableRef[]
   /** Rows by the server's statistics; null where it has none yet. */
   readonly rowEstimate: number | null
   /** Bytes on disk by the server's own count. */

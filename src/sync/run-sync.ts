@@ -116,7 +116,9 @@ async function attemptSync(request: SyncRequest, tools: RunTools, progress: { co
   const startedAt = tools.clock.now()
   const writer = must(target.writer, 'a target that is opened for writing')
   using staging = tools.openStaging()
-  await completeIndexes(writer, await selectTables(request, config))
+  const before = await selectTables(request, config)
+  await writer.keepOthersOut(before.plans.map((plan) => plan.mappingId))
+  await completeIndexes(writer, before)
   const selection = await decideTriggers(writer, await selectTables(request, config))
   const { journal } = tools
   const stop = new AbortController()
@@ -321,7 +323,7 @@ function ofTables(pending: readonly PendingDdl[], tables: readonly TableSync[]):
 
 function concerns(statement: PendingDdl, targets: readonly TableSchema[]): boolean {
   return statement.tables.every((ref) =>
-    targets.some((table) => sameTable(table.ref, ref) || table.kind === 'partitioned'),
+    targets.some((table) => [table.ref, ...table.partitions].some((own) => sameTable(own, ref))),
   )
 }
 

@@ -108,7 +108,12 @@ export class TableSync {
     const { source, target, slots, signal } = this.#attempt
     const { plan, claim } = this
     // In a slot, as all else: a connection each for a thousand tables at once would be refused.
-    await slots.use(() => must(target.writer, 'a writer').startPhase(claim, 'loading'), Infinity)
+    const empty = await slots.use(async () => {
+      if (!(await this.#isStillEmpty())) return false
+      await must(target.writer, 'a writer').startPhase(claim, 'loading')
+      return true
+    }, Infinity)
+    if (!empty) return this.#compareAfterAll()
     failpoint('table.loading')
     this.#enter('load', plan.source.rowEstimate, true)
     const pieces = await source.pieces(plan.source.ref, PIECE_BYTES)
@@ -125,6 +130,13 @@ export class TableSync {
       await this.#compareAfterAll()
     }
     this.#leave('load')
+  }
+
+  /** Somebody may have filled it since it was looked at; since the claim, nobody who holds an older epoch can. */
+  async #isStillEmpty(): Promise<boolean> {
+    const { target, signal } = this.#attempt
+    await using moment = await target.snapshot(1, signal)
+    return moment.isEmpty(this.plan.target.ref)
   }
 
   /** A row that the target refuses cannot be told in a COPY: what did not arrive goes row by row. */

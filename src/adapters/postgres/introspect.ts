@@ -86,13 +86,16 @@ const TRIGGERS = `
   WHERE rulename <> '_RETURN' AND ev_enabled IN ('O', 'A') AND ev_class = ANY($1::oid[])
   ORDER BY 1, 2`
 
+/** The table itself and all its partitions, with the pages of those that hold rows. */
 const HEAPS = `
   SELECT p.oid, n.nspname, c.relname, greatest(c.relpages,
-         CASE WHEN c.relkind IN ('r', 'm') THEN pg_catalog.pg_relation_size(c.oid) / current_setting('block_size')::int8 ELSE 0 END)
+         CASE WHEN c.relkind IN ('r', 'm') THEN pg_catalog.pg_relation_size(c.oid) / current_setting('block_size')::int8 ELSE 0 END),
+         c.relkind <> 'p', c.oid <> p.oid
   FROM unnest($1::oid[]) p(oid) CROSS JOIN LATERAL (
-    SELECT p.oid AS leaf WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class t WHERE t.oid = p.oid AND t.relkind = 'p')
-    UNION ALL SELECT relid FROM pg_catalog.pg_partition_tree(p.oid::regclass) WHERE isleaf) l
-  JOIN pg_catalog.pg_class c ON c.oid = l.leaf JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    SELECT p.oid AS member WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class t WHERE t.oid = p.oid AND t.relkind = 'p')
+    UNION ALL SELECT relid FROM pg_catalog.pg_partition_tree(p.oid::regclass)
+      WHERE EXISTS (SELECT FROM pg_catalog.pg_class t WHERE t.oid = p.oid AND t.relkind = 'p')) l
+  JOIN pg_catalog.pg_class c ON c.oid = l.member JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
   ORDER BY p.oid, n.nspname COLLATE "C", c.relname COLLATE "C"`
 
 const TYPES = (major: number): string => `
@@ -190,7 +193,9 @@ function toTable(relation: TextRow, parts: Parts): PgTable {
     partitioned: kind === 'partitioned',
     heaps:
       kind === 'table' || kind === 'partitioned' || kind === 'materialized view'
-        ? parts.heaps.map((row) => ({ ref: { schema: cell(row, 1), name: cell(row, 2) }, pages: Number(row[3]) }))
+        ? parts.heaps
+            .filter((row) => isTrue(row[4]))
+            .map((row) => ({ ref: { schema: cell(row, 1), name: cell(row, 2) }, pages: Number(row[3]) }))
         : [],
     binarySafe,
     comparison,
@@ -211,6 +216,9 @@ function toTable(relation: TextRow, parts: Parts): PgTable {
         delete: isTrue(relation[10]),
         use: isTrue(relation[12]),
       },
+      partitions: parts.heaps
+        .filter((row) => isTrue(row[5]))
+        .map((row) => ({ schema: cell(row, 1), name: cell(row, 2) })),
       rowEstimate: estimate < 0 ? null : estimate,
       bytes: Number(relation[6]),
     },

@@ -66,7 +66,7 @@ export class PostgresWriter implements Writer, AsyncDisposable {
   /** The highest number of a batch whose COMMIT was answered. */
   readonly #answered = new WeakMap<Claim, number>()
   /** Holds the session locks of the claimed mappings, where sessions are ours. */
-  #guard: Connection | null = null
+  #guard: { readonly connection: Connection; readonly held: Set<string> } | null = null
 
   get tables(): TableMaker {
     return new PostgresTableMaker({
@@ -90,7 +90,6 @@ export class PostgresWriter implements Writer, AsyncDisposable {
   async claim(mappings: readonly MappingIdentity[], jobId: string): Promise<Claim[]> {
     return this.#use(async (connection) => {
       await ensureStateSchema(connection)
-      await this.#lockOut(mappings)
       const claims = await claimMappings(connection, mappings, jobId)
       for (const mapping of mappings) {
         if (mapping.baseline) await this.#createBaseline(connection, mapping)
@@ -99,25 +98,23 @@ export class PostgresWriter implements Writer, AsyncDisposable {
     }, 'claiming the mappings')
   }
 
-  /**
-   * One run at a time, by session locks that end with the process. The epoch would keep a second run from writing
-   * anyway; the lock spares both the surprise. Through a pooler a session is not ours, and the epoch stands alone.
-   */
-  async #lockOut(mappings: readonly MappingIdentity[]): Promise<void> {
-    if (this.#server.pooled || (this.#guard !== null && !this.#guard.broken)) return
-    const guard = await Connection.open(this.#endpoint, this.#options.signal)
-    this.#open.add(guard)
-    this.#guard = guard
+  async keepOthersOut(mappingIds: readonly string[]): Promise<void> {
+    if (this.#server.pooled) return
+    if (this.#guard === null || this.#guard.connection.broken) {
+      this.#guard = { connection: await this.#connect(), held: new Set() }
+    }
+    const { connection, held } = this.#guard
     try {
-      await guard.script(`SET lock_timeout = ${TAKEOVER_MS}`)
-      for (const mapping of mappings.toSorted((a, b) => (a.mappingId < b.mappingId ? -1 : 1))) {
-        await guard.query(`SELECT pg_catalog.pg_advisory_lock(pg_catalog.hashtextextended($1, 0))`, [
-          `syncline ${mapping.mappingId}`,
+      await connection.script(`SET lock_timeout = ${TAKEOVER_MS}`)
+      for (const id of mappingIds.filter((each) => !held.has(each)).toSorted()) {
+        await connection.query(`SELECT pg_catalog.pg_advisory_lock(pg_catalog.hashtextextended($1, 0))`, [
+          `syncline ${id}`,
         ])
+        held.add(id)
       }
     } catch (error) {
       const failure = toAppError(error, 'waiting for another run')
-      guard.destroy(failure)
+      connection.destroy(failure)
       if (failure.retry === 'later' && failure.code !== 'connection_lost') {
         throw new AppError('already_running', 'Another run of the same sync is under way.', { cause: error })
       }
