@@ -87,7 +87,11 @@ test('commits that the target had answered and then lost in a crash are noticed 
   const books = new Books()
   books.enter(await finishSync(source.url, target.url))
   await changeShop(source, 1)
-  await using paused = startSync(source.url, target.url, { env: { FAILPOINT: 'batch.committed:6:stop' } })
+  await using paused = startSync(source.url, target.url, {
+    // In the midst of one table: what comes next is another batch of it, which a new connection would take.
+    flags: ['--parallel', '1'],
+    env: { FAILPOINT: 'batch.committed:3:stop' },
+  })
   await untilStopped(paused)
 
   await crash(targetServer)
@@ -96,7 +100,7 @@ test('commits that the target had answered and then lost in a crash are noticed 
   const [[kept] = []] = await again.sql(
     'SELECT count(*) FROM syncline.batch b JOIN syncline.state s USING (mapping_id, job_id)',
   )
-  expect(Number(kept), 'batches that survived: the test shows nothing if all did').toBeLessThan(6)
+  expect(Number(kept), 'batches that survived: the test shows nothing if all did').toBeLessThan(3)
   paused.resume()
   books.enter(await paused.exit)
   expect(books.failures).toEqual([])

@@ -225,7 +225,13 @@ export class Connection implements AsyncDisposable, Watched {
       await this.#rollback()
       throw error
     }
-    await this.commit()
+    try {
+      await this.commit()
+    } catch (error) {
+      // Nothing was written whose fate could be unknown.
+      if (error instanceof CommitUnknown && mode !== 'write') throw toAppError(error.cause, 'ending a transaction')
+      throw error
+    }
     return result
   }
 
