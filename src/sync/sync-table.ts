@@ -136,7 +136,7 @@ export class TableSync {
   async #isStillEmpty(): Promise<boolean> {
     const { target, signal } = this.#attempt
     await using moment = await target.snapshot(1, signal)
-    return moment.isEmpty(this.plan.target.ref)
+    return await moment.isEmpty(this.plan.target.ref)
   }
 
   /** A row that the target refuses cannot be told in a COPY: what did not arrive goes row by row. */
