@@ -46,6 +46,7 @@ test(`${CUTS} cuts at random bytes of either connection, with writers, end equal
       const started = performance.now()
       await Promise.all([program.exit, onceCut(proxy, program.exit)])
       books.enter(await program.exit)
+      await books.enterClosed(target)
       expect(performance.now() - started).toBeLessThan(LONGEST_MS)
       await proxy.faults.clear()
     }
@@ -68,6 +69,7 @@ test(`${CUTS} lost answers to COMMIT apply nothing twice (B3)`, async () => {
     await toTarget.faults.set({ dropCommitReply: 1 + Math.floor(random() * 12) })
     await using program = startSync(source.url, toTarget.url(target.url))
     books.enter(await program.exit)
+    await books.enterClosed(target)
     await toTarget.faults.clear()
   }
   expect(toTarget.counts.commitRepliesDropped).toBeGreaterThan(0)

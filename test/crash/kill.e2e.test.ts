@@ -33,6 +33,7 @@ test(`${KILLS} kills at random instants, with writers on the source, end equal a
       const spared = books.killed === KILLS >> 1 && books.finished === 0
       if (!spared) await program.signalAfter(200 + random() * 1_200, 'SIGKILL')
       books.enter(await program.exit)
+      await books.enterClosed(target)
     }
     expect(writers.writes()).toBeGreaterThan(0)
   }

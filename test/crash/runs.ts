@@ -55,13 +55,15 @@ export async function finishSync(source: string, target: string, options: SyncOp
 
 type Written = Record<'inserted' | 'updated' | 'deleted', number>
 
-/** The books of a suite: what all finished jobs say they wrote. */
+const OPERATIONS = ['inserted', 'updated', 'deleted'] as const
+
+/** The books of a suite: what all closed jobs wrote, by their own counters. */
 export class Books {
-  readonly written: Written = { inserted: 0, updated: 0, deleted: 0 }
   finished = 0
   killed = 0
   /** What runs that neither finished nor were killed had to say. */
   readonly failures: string[] = []
+  readonly #jobs = new Map<string, Written>()
 
   /** Takes in how a run ended. */
   enter(exit: Exit): void {
@@ -69,15 +71,39 @@ export class Books {
     else if (exit.code !== 0) this.failures.push(exit.stderr || exit.stdout)
     else {
       this.finished += 1
-      const counts = countsOf(exit)
-      for (const op of ['inserted', 'updated', 'deleted'] as const) this.written[op] += counts[op]
+      const { jobId, counts } = receiptOf(exit)
+      this.#jobs.set(jobId, counts)
     }
+  }
+
+  /** Takes in a job that a run closed just before it ended otherwise: only the target knows of it. */
+  async enterClosed(target: Database): Promise<void> {
+    const sessions = `SELECT pid FROM pg_stat_activity WHERE application_name = 'syncline' AND datname = current_database()`
+    await expect.poll(() => target.sql(sessions), { timeout: 15_000 }).toEqual([])
+    const [[there]] = (await target.sql(`SELECT to_regclass('syncline.state')`)) as [[string | null]]
+    if (there === null) return
+    const jobs = await target.sql(`SELECT job_id, sum(inserted), sum(updated), sum(deleted) FROM syncline.state
+      GROUP BY job_id HAVING bool_and(phase = 'done')`)
+    for (const [job, ...counts] of jobs) {
+      const [inserted = 0, updated = 0, deleted = 0] = counts.map(Number)
+      this.#jobs.set(job ?? '', { inserted, updated, deleted })
+    }
+  }
+
+  get written(): Written {
+    const sum: Written = { inserted: 0, updated: 0, deleted: 0 }
+    for (const counts of this.#jobs.values()) for (const op of OPERATIONS) sum[op] += counts[op]
+    return sum
   }
 }
 
+function receiptOf(exit: Exit): { jobId: string; counts: Written } {
+  const envelope = JSON.parse(exit.stdout) as { result: { jobId: string; counts: Written } }
+  return envelope.result
+}
+
 export function countsOf(exit: Exit): Written {
-  const envelope = JSON.parse(exit.stdout) as { result: { counts: Written } }
-  return envelope.result.counts
+  return receiptOf(exit).counts
 }
 
 /** The code of the error that a run ended with. */
