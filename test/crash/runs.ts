@@ -78,8 +78,7 @@ export class Books {
 
   /** Takes in a job that a run closed just before it ended otherwise: only the target knows of it. */
   async enterClosed(target: Database): Promise<void> {
-    const sessions = `SELECT pid FROM pg_stat_activity WHERE application_name = 'syncline' AND datname = current_database()`
-    await expect.poll(() => target.sql(sessions), { timeout: 15_000 }).toEqual([])
+    await untilNoSession(target)
     const [[there]] = (await target.sql(`SELECT to_regclass('syncline.state')`)) as [[string | null]]
     if (there === null) return
     const jobs = await target.sql(`SELECT job_id, sum(inserted), sum(updated), sum(deleted) FROM syncline.state
@@ -95,6 +94,12 @@ export class Books {
     for (const counts of this.#jobs.values()) for (const op of OPERATIONS) sum[op] += counts[op]
     return sum
   }
+}
+
+/** A COMMIT that was under way when its process was killed may still happen. */
+async function untilNoSession(target: Database): Promise<void> {
+  const sessions = `SELECT pid FROM pg_stat_activity WHERE application_name = 'syncline' AND datname = current_database()`
+  await expect.poll(() => target.sql(sessions), { timeout: 15_000 }).toEqual([])
 }
 
 function receiptOf(exit: Exit): { jobId: string; counts: Written } {
