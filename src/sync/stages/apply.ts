@@ -11,7 +11,6 @@ import {
 import { assert, must } from '#lib/assert.ts'
 import { backoffMs } from '#lib/backoff.ts'
 import { delay } from '#lib/clock.ts'
-import { allEnded } from '#lib/slots.ts'
 import type { Key, Rejection } from '#model/change.ts'
 import { AppError } from '#model/errors.ts'
 import { tableName } from '#model/table.ts'
@@ -78,29 +77,37 @@ const MAX_REOPENINGS = 3
 const BATCH_ATTEMPTS = 6
 const BACKOFF = { firstMs: 100, ceilingMs: 5_000 }
 
-/** Batches of one table under way at once: while one is read from the source or committed, another is written. */
-const LANES = 2
-
-/** Applies the staged changes of some kinds. Batches touch different keys, so that their order does not matter. */
+/** Applies the staged changes of some kinds, batch by batch; the values of the next are read while one is written. */
 export async function applyStaged(context: ApplyContext, ops: readonly StagedOperation[]): Promise<void> {
   const batches = context.staging.read(context.plan.mappingId, ops, context.bounds)[Symbol.iterator]()
-  let failed = false
-  const lane = async (): Promise<void> => {
-    try {
-      for (let next = batches.next(); !failed && next.done !== true; next = batches.next()) {
-        const changes = next.value
-        await applyChanges(context, changes, 'apply')
-        context.onRows(
-          changes.length,
-          changes.reduce((sum, change) => sum + change.bytes, 0),
-        )
-      }
-    } catch (error) {
-      failed = true
-      throw error
+  let next = readAhead(context, batches)
+  try {
+    while (next !== null) {
+      const { changes, reading } = next
+      const rows = await reading
+      next = readAhead(context, batches)
+      await applyChanges(context, changes, 'apply', rows)
+      context.onRows(
+        changes.length,
+        changes.reduce((sum, change) => sum + change.bytes, 0),
+      )
     }
+  } finally {
+    await Promise.allSettled([next?.reading])
   }
-  await allEnded(Array.from({ length: LANES }, lane))
+}
+
+/** Begins to read the values of the next batch: they come from a snapshot, so that it does not matter when. */
+function readAhead(
+  context: ApplyContext,
+  batches: Iterator<readonly StagedChange[]>,
+): { readonly changes: readonly StagedChange[]; readonly reading: Promise<readonly BatchRow[]> } | null {
+  const { value, done } = batches.next()
+  if (done === true) return null
+  const reading = toBatchRows(context, value, 'apply')
+  // Whoever awaits it hears of a failure; until then it is not an unhandled one.
+  reading.catch(() => {})
+  return { changes: value, reading }
 }
 
 /**
@@ -208,10 +215,12 @@ async function applyChanges(
   context: ApplyContext,
   changes: readonly StagedChange[],
   kind: 'apply' | 'patch',
+  read?: readonly BatchRow[],
 ): Promise<void> {
   let pending = changes
   for (let opening = 0; pending.length > 0; opening++) {
-    const moved = await applyHalving(context, await toBatchRows(context, pending, kind), kind)
+    const rows = opening === 0 && read !== undefined ? read : await toBatchRows(context, pending, kind)
+    const moved = await applyHalving(context, rows, kind)
     if (moved.length === 0) return
     if (opening >= MAX_REOPENINGS) {
       if (kind === 'apply') context.outcome.conflicts.push(...moved.map((row) => row.key))
