@@ -72,6 +72,32 @@ export async function ensureStateSchema(connection: Connection): Promise<void> {
   })
 }
 
+/** The key of the lock that every batch of a mapping shares for as long as its transaction is open. */
+function writerKey(mappingId: string): string {
+  return `pg_catalog.hashtextextended('syncline writer ${mappingId}', 0)`
+}
+
+/** Marks a transaction as one that writes for a mapping, so that whoever takes over can find it. */
+export function markWriterSql(mappingId: string): string {
+  return `SELECT pg_catalog.pg_advisory_xact_lock_shared(${writerKey(mappingId)})`
+}
+
+/**
+ * Ends the transactions that a run which has been overtaken left open: it may be paused or cut off, and would hold its
+ * locks for as long as its sessions live. Its epoch is over either way.
+ */
+async function endStaleWriters(connection: Connection, mappings: readonly MappingIdentity[]): Promise<void> {
+  for (const { mappingId } of mappings) {
+    await connection.query(
+      `SELECT pg_catalog.pg_terminate_backend(l.pid)
+       FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
+       WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.pid <> pg_catalog.pg_backend_pid()
+         AND ((l.classid::int8 << 32) | l.objid::int8) = ${writerKey(mappingId)}
+         AND a.datname = current_database() AND a.usename = current_user`,
+    )
+  }
+}
+
 const STATE_COLUMNS = `mapping_id, job_id, epoch, phase, inserted, updated, deleted, batches, baseline_complete,
   extract(epoch FROM pg_catalog.now() - verified_at)::int8`
 
@@ -85,6 +111,7 @@ export async function claimMappings(
   jobId: string,
 ): Promise<Claim[]> {
   return connection.transaction('write', async () => {
+    await endStaleWriters(connection, mappings)
     const ids = [mappings.map((mapping) => mapping.mappingId)]
     const before = await connection.query(
       `SELECT ${STATE_COLUMNS} FROM syncline.state WHERE mapping_id = ANY($1) ORDER BY mapping_id FOR UPDATE`,

@@ -36,6 +36,7 @@ import {
   claimMappings,
   ensureStateSchema,
   isCommitted,
+  markWriterSql,
   readCommitted,
   recordBatch,
   staleEpoch,
@@ -221,7 +222,7 @@ export class PostgresWriter implements Writer, AsyncDisposable {
       await connection.transaction('write', async () => {
         // Lost together or kept together: the next synchronous COMMIT makes all of them durable.
         await connection.script(
-          `SET LOCAL synchronous_commit = off${plan.silenceTriggers ? '; SET LOCAL session_replication_role = replica' : ''}`,
+          `${markWriterSql(claim.mappingId)}; SET LOCAL synchronous_commit = off${plan.silenceTriggers ? '; SET LOCAL session_replication_role = replica' : ''}`,
         )
         done.record = await body.record(connection)
         done.batch = await recordBatch(connection, claim, done.record)
