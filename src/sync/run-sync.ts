@@ -276,7 +276,7 @@ async function writeAll(
   )
 }
 
-/** What one table lets go may be what a row of another waits for: all are tried as long as any of them gets on. */
+/** What one table lets go may be what a row of another waits for: all are tried while one of them gets on. */
 async function settleAll(tables: readonly TableSync[]): Promise<void> {
   const waiting = (): number => tables.reduce((sum, table) => sum + table.waiting, 0)
   const retry = async (): Promise<void> => {
