@@ -35,3 +35,14 @@ export function abortReason(signal: AbortSignal): Error {
 export function wallMs(): number {
   return Date.now()
 }
+
+/** The moment `ms` milliseconds after an ISO 8601 time, in the same form. */
+export function addMs(at: string, ms: number): string {
+  return new Date(Date.parse(at) + ms).toISOString()
+}
+
+/** The moment of an HTTP date in milliseconds since 1970; null where it is none. */
+export function httpDateMs(text: string): number | null {
+  const ms = Date.parse(text)
+  return Number.isNaN(ms) ? null : ms
+}

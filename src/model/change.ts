@@ -28,11 +28,22 @@ export interface PlannedChange {
   readonly bytes: number
 }
 
-/** A row that cannot be carried, set aside with the server's reason. */
-export interface Rejection {
-  readonly op: Operation
-  readonly key: Key
-  /** A PostgreSQL SQLSTATE or its like. */
+/** Why a row cannot be carried as mapped. The value is for the quarantine alone: it never reaches logs or errors. */
+export interface RowFault {
+  /** A code of the server (a SQLSTATE), or the name of the rule or step that failed. */
   readonly code: string
   readonly reason: string
+  /** The field of the target that it is about; null where it is about the whole row. */
+  readonly column: string | null
+  /** The value that was refused, as it came into the field; null where there is none, or it is NULL. */
+  readonly value: string | null
+  /** Whose key the row is known by: the source's where that of the target could not be computed. */
+  readonly keyIn: 'source' | 'target'
+}
+
+/** A row that cannot be carried, set aside with the reason. */
+export interface Rejection extends RowFault {
+  readonly op: Operation
+  /** By `keyIn`. */
+  readonly key: Key
 }

@@ -1,3 +1,5 @@
+import type { ColumnHash } from './fingerprint.ts'
+
 /**
  * A column's type in words that every engine shares. What only one engine has is `other` under its own signature.
  * `signature` says all that decides whether two types carry the very same values: two columns whose signatures are
@@ -5,7 +7,13 @@
  */
 export type ColumnType =
   | { readonly kind: 'integer'; readonly bits: 16 | 32 | 64 }
-  | { readonly kind: 'decimal'; readonly precision: number | null; readonly scale: number | null }
+  | {
+      readonly kind: 'decimal'
+      readonly precision: number | null
+      readonly scale: number | null
+      /** It may have a precision that the source does not tell. */
+      readonly untold?: true
+    }
   | { readonly kind: 'float'; readonly bits: 32 | 64 }
   | { readonly kind: 'text'; readonly maxLength: number | null }
   | { readonly kind: 'padded text'; readonly length: number }
@@ -29,6 +37,8 @@ export type Form =
   | 'text'
   /** a plain decimal number without trailing zeros after the point */
   | 'decimal'
+  /** the same of a source that tells no precision: its reader refuses a value that numeric(precision,scale) would round */
+  | `decimal(${number},${number})`
   /** an IEEE double, shortest text that reads back the same */
   | 'float64'
   /** `YYYY-MM-DD HH:MM:SS[.ffffff]` without a zone */
@@ -36,6 +46,44 @@ export type Form =
 
 /** Whether one type can be carried into another without losing or inventing anything, and in which form. */
 export type Carriage = { readonly ok: true; readonly form: Form } | { readonly ok: false; readonly reason: string }
+
+/** How the fast fingerprint takes a column of a pair: one way for both sides, or else by output. */
+export function columnHash({
+  source,
+  target,
+  form,
+}: {
+  source: ColumnType
+  target: ColumnType
+  form: Form
+}): ColumnHash {
+  // Every other form is made by an expression of ours, whose type has no cast of its own.
+  if (form !== 'own') return 'text'
+  const [from, to] = [typeHash(source), typeHash(target)]
+  return from === to ? from : 'output'
+}
+
+function typeHash(type: ColumnType): ColumnHash {
+  switch (type.kind) {
+    case 'integer':
+    case 'boolean':
+    case 'uuid':
+      return type.kind
+    case 'array':
+      // Only the arrays of the server's own types: whoever owns a type may give its arrays a cast.
+      return isCatalogType(type.of) ? 'text' : 'output'
+    case 'padded text':
+    case 'other':
+      return 'output'
+    default:
+      return 'text'
+  }
+}
+
+function isCatalogType(type: ColumnType): boolean {
+  if (type.kind === 'array') return isCatalogType(type.of)
+  return type.kind !== 'enum' && type.kind !== 'other'
+}
 
 const own: Carriage = { ok: true, form: 'own' }
 const as = (form: Form): Carriage => ({ ok: true, form })
@@ -93,7 +141,9 @@ function judgeInteger(source: { readonly bits: number }, target: ColumnType): Ca
   }
   if (target.kind === 'decimal') {
     if (target.precision === null) return as('decimal')
-    const whole = target.precision - (target.scale ?? 0)
+    const scale = target.scale ?? 0
+    if (scale < 0) return no(`${describeType(target)} rounds whole numbers`)
+    const whole = target.precision - scale
     return whole >= digits ? as('decimal') : no(`values of ${digits} digits overflow ${describeType(target)}`)
   }
   if (target.kind === 'float' && target.bits === 64 && source.bits <= 32) return as('float64')
@@ -101,13 +151,14 @@ function judgeInteger(source: { readonly bits: number }, target: ColumnType): Ca
 }
 
 function judgeDecimal(
-  source: { readonly precision: number | null; readonly scale: number | null },
+  source: { readonly precision: number | null; readonly scale: number | null; readonly untold?: true },
   target: ColumnType,
 ): Carriage {
   const sourceType: ColumnType = { kind: 'decimal', ...source }
   if (target.kind !== 'decimal') return impossible(sourceType, target)
   // An unlimited numeric keeps the scale that each value came with, so the texts agree as they are.
   if (target.precision === null) return own
+  if (source.untold) return as(`decimal(${target.precision},${target.scale ?? 0})`)
   if (source.precision === null) return no(`a value may not fit ${describeType(target)}`)
   const scale = target.scale ?? 0
   const whole = target.precision - scale

@@ -32,6 +32,18 @@ export function addCounts(a: Counts, b: Counts): Counts {
   return sum
 }
 
+/**
+ * The counts of a job that has not come to a good end: what is known to be written, and of the rest nothing. They close
+ * like any others; rows that were examined and left are not among them.
+ */
+export function countsOfWritten({
+  inserted,
+  updated,
+  deleted,
+}: Pick<Counts, 'inserted' | 'updated' | 'deleted'>): Counts {
+  return { ...NO_COUNTS, read: inserted + updated + deleted, inserted, updated, deleted }
+}
+
 export function written(counts: Counts): number {
   return counts.inserted + counts.updated + counts.deleted
 }

@@ -1,32 +1,18 @@
 /**
- * The registry of error codes: what each means, what to do about it, and what it does to an exit code.
+ * The registry of error codes: what each means, what to do about it, and which exit code and HTTP status
+ * go with it.
  * `docs/errors.md` is generated from this table, and a test keeps the two equal.
  */
 
-/** May the same call succeed if it is made again: never, later by itself, or after somebody mended something. */
-export type Retry = 'never' | 'later' | 'after-fix'
+import { CHANGE_ERRORS } from './change-errors.ts'
+import type { ErrorEntry, Retry } from './error-entry.ts'
+import { EXIT, STATUS_OF_EXIT, type ExitCode } from './exit.ts'
+import { MAPPING_ERRORS } from './mapping-errors.ts'
+import { REST_ERRORS } from './rest-errors.ts'
+import { STAGING_ERRORS } from './staging-errors.ts'
 
-/** Exit codes of the command line. */
-export const EXIT = {
-  done: 0,
-  failed: 1,
-  usage: 2,
-  findings: 3,
-  cannotConnect: 4,
-  refused: 5,
-  interrupted: 130,
-} as const
-
-export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
-
-interface ErrorEntry {
-  /** What has happened, for somebody who meets the code in the docs. */
-  readonly cause: string
-  /** The usual next step; a thrower may give a nearer one. */
-  readonly hint: string
-  readonly retry: Retry
-  readonly exit: ExitCode
-}
+export { EXIT, type ExitCode } from './exit.ts'
+export type { Retry } from './error-entry.ts'
 
 export const ERRORS = {
   internal: {
@@ -149,39 +135,9 @@ export const ERRORS = {
     retry: 'later',
     exit: EXIT.refused,
   },
-  table_not_found: {
-    cause: 'A named table does not exist, or this login may not see it.',
-    hint: 'Check the spelling (names are case-sensitive as stored); --create makes missing tables on the target.',
-    retry: 'after-fix',
-    exit: EXIT.usage,
-  },
-  column_not_found: {
-    cause: 'A named or mapped column does not exist.',
-    hint: 'Check the spelling, rename it with --rename, or leave it out with --exclude.',
-    retry: 'after-fix',
-    exit: EXIT.usage,
-  },
   no_tables: {
     cause: 'There is nothing to do: no table matches on both sides.',
     hint: 'Name tables with --table, or make the missing ones with --create.',
-    retry: 'after-fix',
-    exit: EXIT.usage,
-  },
-  no_key: {
-    cause: 'The table has no primary key and no unique index over columns that are never NULL.',
-    hint: 'Declare columns that identify a row with --key TABLE=COLUMN,COLUMN.',
-    retry: 'after-fix',
-    exit: EXIT.usage,
-  },
-  key_not_unique: {
-    cause: 'The key has NULLs or duplicates, so a row cannot be told from another.',
-    hint: 'Mend the rows, or declare another key with --key.',
-    retry: 'after-fix',
-    exit: EXIT.usage,
-  },
-  impossible_mapping: {
-    cause: 'A source column cannot be carried into its target column without losing or inventing values.',
-    hint: 'Change the target column, or leave the column out with --exclude.',
     retry: 'after-fix',
     exit: EXIT.usage,
   },
@@ -197,15 +153,10 @@ export const ERRORS = {
     retry: 'after-fix',
     exit: EXIT.refused,
   },
+  ...REST_ERRORS,
   create_failed: {
     cause: 'The target could not be given the tables of the source.',
     hint: 'See the statement in the message; create what it names, then run the same command again.',
-    retry: 'after-fix',
-    exit: EXIT.failed,
-  },
-  schema_changed: {
-    cause: 'A table changed its shape while the run was under way.',
-    hint: 'Run the same command again: it plans anew.',
     retry: 'after-fix',
     exit: EXIT.failed,
   },
@@ -224,12 +175,6 @@ export const ERRORS = {
   disk_full: {
     cause: 'A disk of the server or of this machine is full.',
     hint: 'Free space, then run the same command again: it goes on from the last committed batch.',
-    retry: 'after-fix',
-    exit: EXIT.failed,
-  },
-  too_many_rejections: {
-    cause: 'More rows were refused by the target than the run may set aside.',
-    hint: 'See the reasons that are listed; mend the rows or the target.',
     retry: 'after-fix',
     exit: EXIT.failed,
   },
@@ -257,12 +202,220 @@ export const ERRORS = {
     retry: 'after-fix',
     exit: EXIT.failed,
   },
+  invalid_request: {
+    cause: 'A request or a configuration file has an unknown field, a missing one, or a value that is not allowed.',
+    hint: 'See the list of problems with their places; /docs and the JSON Schema tell what is allowed.',
+    retry: 'after-fix',
+    exit: EXIT.usage,
+    status: 400,
+  },
+  wrong_method: {
+    cause: 'The path of the API is right, and does not take the method of the request.',
+    hint: 'Use one of the methods that the header Allow names.',
+    retry: 'after-fix',
+    exit: EXIT.usage,
+    status: 405,
+  },
+  not_found: {
+    cause: 'There is nothing under this id or name, or this key may not see it.',
+    hint: 'List what there is, and check the spelling.',
+    retry: 'after-fix',
+    exit: EXIT.usage,
+    status: 404,
+  },
+  name_taken: {
+    cause: 'Another datasource or sync config has this name.',
+    hint: 'Choose another name, or change the one that has it.',
+    retry: 'after-fix',
+    exit: EXIT.usage,
+    status: 409,
+  },
+  in_use: {
+    cause: 'Something else refers to what was to be deleted.',
+    hint: 'Delete or change what the message names first.',
+    retry: 'after-fix',
+    exit: EXIT.refused,
+  },
+  version_conflict: {
+    cause: 'Somebody changed the same thing since it was read (If-Match).',
+    hint: 'Read it again, and make the change on what is there now.',
+    retry: 'after-fix',
+    exit: EXIT.refused,
+    status: 412,
+  },
+  read_only_datasource: {
+    cause: 'The datasource is declared by an environment variable and is changed there.',
+    hint: 'Change the variable and start the service again, or register a datasource of another name.',
+    retry: 'after-fix',
+    exit: EXIT.refused,
+  },
+  wrong_server: {
+    cause: 'The datasource leads to another server or database than the one it was when it was first opened.',
+    hint: 'Check where its address leads; if the move was meant, test the datasource and confirm the new server.',
+    retry: 'after-fix',
+    exit: EXIT.refused,
+  },
+  host_not_allowed: {
+    cause: 'The address is one that no datasource may have, such as the metadata service of a cloud.',
+    hint: 'Give the address of a database server.',
+    retry: 'after-fix',
+    exit: EXIT.refused,
+    status: 422,
+  },
+  secret_unreadable: {
+    cause: 'A secret cannot be decrypted with the key of this service, or its reference leads nowhere.',
+    hint: 'Start the service with the SECRET_KEY that it was stored under, or enter the secret again.',
+    retry: 'after-fix',
+    exit: EXIT.failed,
+  },
+  weak_secret_key: {
+    cause: 'SECRET_KEY is shorter than 32 bytes, or is one of the examples that everybody knows.',
+    hint: 'Make one with: openssl rand -base64 32. Without SECRET_KEY the service makes a key file by itself.',
+    retry: 'after-fix',
+    exit: EXIT.usage,
+  },
+  invalid_setting: {
+    cause: 'A setting of the environment has a value that cannot be used.',
+    hint: 'See syncline settings, and docs/operations.md for what each setting takes.',
+    retry: 'after-fix',
+    exit: EXIT.usage,
+  },
+  exposed_without_tls: {
+    cause: 'The service was to listen on an address that others can reach, without TLS in front of it.',
+    hint: 'Listen on 127.0.0.1, or say with SYNCLINE_BEHIND_PROXY=true that a proxy adds TLS.',
+    retry: 'after-fix',
+    exit: EXIT.usage,
+  },
+  address_in_use: {
+    cause: 'Another program listens on the port already.',
+    hint: 'End the other program, or choose another port with PORT.',
+    retry: 'after-fix',
+    exit: EXIT.failed,
+  },
+  unauthenticated: {
+    cause: 'The request carries no key, or one that is wrong, revoked or expired.',
+    hint: 'Send a key as X-API-Key or as Authorization: Bearer. The first one comes from the setup token that serve prints.',
+    retry: 'after-fix',
+    exit: EXIT.refused,
+    status: 401,
+  },
+  forbidden: {
+    cause: 'The role or the scope of the key does not allow this.',
+    hint: 'Use a key with the role that the message names.',
+    retry: 'after-fix',
+    exit: EXIT.refused,
+    status: 403,
+  },
+  confirmation_needed: {
+    cause: 'What was asked for cannot be taken back, and was not confirmed.',
+    hint: 'Say what the message asks for in the field confirm, and enter the key again if it has been a while.',
+    retry: 'after-fix',
+    exit: EXIT.refused,
+    status: 403,
+  },
+  cross_site: {
+    cause: 'A browser sent the request for another site, or to a host name that this service does not have.',
+    hint: 'Open the service under its own address; add further names with SYNCLINE_HOSTS, further origins with CORS_ORIGINS.',
+    retry: 'after-fix',
+    exit: EXIT.refused,
+    status: 403,
+  },
+  rate_limited: {
+    cause: 'Too many requests came from one address in a short time.',
+    hint: 'Wait as long as Retry-After says.',
+    retry: 'later',
+    exit: EXIT.refused,
+    status: 429,
+  },
+  idempotency_mismatch: {
+    cause: 'An Idempotency-Key was used before for a different request.',
+    hint: 'Send a new key for a new request.',
+    retry: 'after-fix',
+    exit: EXIT.usage,
+    status: 422,
+  },
+  request_under_way: {
+    cause: 'Another request with the same Idempotency-Key has not been answered yet.',
+    hint: 'Send the same request again in a moment: it gets the answer of the first one.',
+    retry: 'later',
+    exit: EXIT.refused,
+  },
+  wrong_state: {
+    cause: 'A job, or a row that was set aside, cannot do in its present status what was asked.',
+    hint: 'See the status of the job or of the row.',
+    retry: 'after-fix',
+    exit: EXIT.refused,
+  },
+  lease_lost: {
+    cause: 'Another process has taken over the job, because this one was silent for too long.',
+    hint: 'Nothing needs to be done: the other process goes on with it.',
+    retry: 'never',
+    exit: EXIT.failed,
+  },
+  circuit_open: {
+    cause: 'A datasource failed several times in a row, and is left alone for a while.',
+    hint: 'Test the datasource; the job goes on by itself when it answers again.',
+    retry: 'later',
+    exit: EXIT.cannotConnect,
+  },
+  memory_exceeded: {
+    cause: 'The process of a job had more memory in use than a job may have, and was ended for it a second time.',
+    hint: 'Lower batch_size, max_parallel_tables or max_parallel_operations of the sync config, or raise SYNCLINE_JOB_MEMORY_MB; then resume the job.',
+    retry: 'after-fix',
+    exit: EXIT.failed,
+  },
+  worker_failed: {
+    cause: 'The process that ran the job ended unexpectedly, more often than is tried again.',
+    hint: 'See the log of the job for its last words; then resume it.',
+    retry: 'later',
+    exit: EXIT.failed,
+  },
+  store_failed: {
+    cause: 'The control store, where the service keeps what it knows, cannot be opened, read or written.',
+    hint: 'Check the path or the URL of the store, its rights and the free space.',
+    retry: 'after-fix',
+    exit: EXIT.failed,
+  },
+  store_too_new: {
+    cause: 'The control store was written by a newer version of the program.',
+    hint: 'Use that version or a newer one, or go back to the copy that was made before the upgrade.',
+    retry: 'after-fix',
+    exit: EXIT.refused,
+  },
+  store_not_migrated: {
+    cause: 'The control store was written by an older version of the program.',
+    hint: 'Run syncline migrate, or start syncline serve, which does it after making a copy.',
+    retry: 'after-fix',
+    exit: EXIT.refused,
+  },
+  already_serving: {
+    cause: 'Another service runs on the same data directory.',
+    hint: 'Use the one that runs, or give this one a data directory of its own with SYNCLINE_DATA_DIR.',
+    retry: 'after-fix',
+    exit: EXIT.refused,
+  },
+  service_unreachable: {
+    cause: 'The service does not answer at its address.',
+    hint: 'Start it with syncline serve, or give its address with --server.',
+    retry: 'later',
+    exit: EXIT.cannotConnect,
+  },
+  sandbox_failed: {
+    cause:
+      'The process that runs the JavaScript of a mapping could not be started, or was ended by that code again and again.',
+    hint: 'Look at the rows that the code failed on; mend the code, or give the machine more memory.',
+    retry: 'after-fix',
+    exit: EXIT.failed,
+  },
   interrupted: {
     cause: 'The run was stopped by a signal.',
     hint: 'Run the same command again: it goes on from the last committed batch.',
     retry: 'later',
     exit: EXIT.interrupted,
   },
+  ...MAPPING_ERRORS,
+  ...CHANGE_ERRORS,
+  ...STAGING_ERRORS,
 } as const satisfies Record<string, ErrorEntry>
 
 export type ErrorCode = keyof typeof ERRORS
@@ -283,5 +436,11 @@ export class AppError extends Error {
 
   get exit(): ExitCode {
     return ERRORS[this.code].exit
+  }
+
+  /** The status of an HTTP answer that carries this error. */
+  get status(): number {
+    const entry: ErrorEntry = ERRORS[this.code]
+    return entry.status ?? STATUS_OF_EXIT[entry.exit]
   }
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
-import type { Row } from './value.ts'
+import { textPieces } from './row-text.ts'
+import { LARGE_ROW_BYTES, sizeOfRow, type Row } from './value.ts'
 
 /**
  * Fingerprints: how rows are compared without being moved.
@@ -13,10 +14,17 @@ import type { Row } from './value.ts'
 /**
  * How the fingerprints of a scan are made.
  * `md5`: the canonical form above, comparable across engines and versions.
- * `text-hash`: PostgreSQL's hashtextextended over the row's text under pinned settings: faster, comparable between
- * two PostgreSQL servers whose hash functions agree, which the engine probes before it relies on it.
+ * `column-hash`: PostgreSQL's own 64-bit hash functions, column by column under pinned settings: faster, comparable
+ * between two PostgreSQL servers whose hash functions agree, which the engine probes before it relies on it.
  */
-export type FingerprintAlgorithm = 'md5' | 'text-hash'
+export type FingerprintAlgorithm = 'md5' | 'column-hash'
+
+/**
+ * What of a column `column-hash` hashes. `integer`, `boolean`, `uuid`: the value itself, all of its bits. `text`: the
+ * value cast to text, for types whose cast is their output. `output`: the output of the type, for all that could have a
+ * cast of its own or that a cast would shorten.
+ */
+export type ColumnHash = 'integer' | 'boolean' | 'uuid' | 'text' | 'output'
 
 /** The canonical form of a row, in UTF-8. */
 export function canonicalRow(row: Row): Buffer {
@@ -32,6 +40,22 @@ export function canonicalRow(row: Row): Buffer {
   return Buffer.concat(parts)
 }
 
+/** The MD5 of the canonical form. That of a large row is never put together: its values are hashed as they are. */
+export function hashRow(row: Row): Buffer {
+  const hash = createHash('md5')
+  if (sizeOfRow(row) < LARGE_ROW_BYTES) return hash.update(canonicalRow(row)).digest()
+  for (const value of row) {
+    if (value === null) {
+      hash.update(NULL_MARK)
+      continue
+    }
+    hash.update(`${Buffer.byteLength(value)}:`)
+    if (typeof value !== 'string') hash.update(value)
+    else for (const piece of textPieces(value)) hash.update(piece, 'utf8')
+  }
+  return hash.digest()
+}
+
 const NULL_MARK = Buffer.from('-')
 
 /** A 64-bit hash of a row as the decimal text of a signed integer: it is compared and passed on, never counted with. */
@@ -39,7 +63,7 @@ export type Fingerprint = string
 
 /** The canonical fingerprint of a row. */
 export function fingerprint(row: Row): Fingerprint {
-  return createHash('md5').update(canonicalRow(row)).digest().readBigInt64BE(0).toString()
+  return hashRow(row).readBigInt64BE(0).toString()
 }
 
 /** What is known of a set of rows: how many, and two sums over their 64-bit hashes that fail in different ways. */

@@ -1,11 +1,13 @@
 import type { Rejection } from './change.ts'
 import type { Counts } from './counts.ts'
+import type { ErrorCode } from './errors.ts'
 import type { Position } from './position.ts'
 import type { TableRef } from './table.ts'
 
 /**
- * How much a run can claim to have seen. `exact`: one snapshot of the source, wholly compared. `bounded` and
- * `best effort` belong to detection by cursors.
+ * How much a run can claim to have seen. `exact`: one snapshot of the source, wholly compared. `bounded`: what was asked
+ * for, such as the rows of a replay, or every row that was there all the time, but not all of one moment, as over a REST
+ * API; it belongs to detection by cursors as well, and so does `best effort`.
  */
 export type Completeness = 'exact' | 'bounded' | 'best effort'
 
@@ -35,6 +37,15 @@ export interface TableReceipt {
   readonly batches: number
 }
 
+/** A table that a run had to leave half done, because of something that concerns this table alone. */
+export interface StoppedTable {
+  readonly source: TableRef
+  readonly target: TableRef
+  readonly code: ErrorCode
+  readonly reason: string
+  readonly hint: string
+}
+
 /** The proof that a run leaves. */
 export interface Receipt {
   readonly jobId: string
@@ -45,6 +56,9 @@ export interface Receipt {
   readonly target: { readonly address: string; readonly product: string }
   readonly completeness: Completeness
   readonly tables: readonly TableReceipt[]
+  /** Tables that are not among `tables`: what was written to them is recorded, and the next run goes on with it. */
+  readonly stopped: readonly StoppedTable[]
+  /** Of `tables`. */
   readonly counts: Counts
   readonly sequencesAdvanced: number
   readonly notes: readonly string[]

@@ -1,9 +1,18 @@
+import type { FieldMapping } from './field-mapping.ts'
 import type { TableRef } from './table.ts'
 
 /** One source table and where it goes. Names are as stored in the catalogue. */
 export interface TableMapping {
   readonly source: TableRef
+  /** A SELECT of the source that stands for the table; `source` is its name then. Null for a table or a view. */
+  readonly query: string | null
   readonly target: TableRef
+  /** A CEL condition on the columns of the source: rows that do not meet it do not exist for the sync. */
+  readonly filter: string | null
+  /** What becomes of a row of the target whose row in the source no longer meets the filter. */
+  readonly filterExit: 'ignore' | 'delete'
+  /** The fields of the target, each by itself; null: columns by name, as the next four say. */
+  readonly fields: readonly FieldMapping[] | null
   /** Columns of the source that identify a row; null: the primary key, else a unique index. */
   readonly key: readonly string[] | null
   /** Columns of the source that are carried; null: every column that both sides have. */
@@ -11,6 +20,22 @@ export interface TableMapping {
   readonly exclude: readonly string[]
   /** Source column → target column, where the names differ. */
   readonly rename: ReadonlyMap<string, string>
+}
+
+/** A mapping that names two tables and leaves the rest to their columns. */
+export function plainMapping(source: TableRef, target: TableRef): TableMapping {
+  return {
+    source,
+    query: null,
+    target,
+    filter: null,
+    filterExit: 'ignore',
+    fields: null,
+    key: null,
+    columns: null,
+    exclude: [],
+    rename: new Map(),
+  }
 }
 
 /** What flows from one source to one target, and under which policies. The defaults are those of `DEFAULT_POLICIES`. */
@@ -36,10 +61,16 @@ export interface Policies {
   readonly verifyAfter: 'auto' | 'full' | 'changed' | 'off'
   /** Make the tables that the target lacks. */
   readonly create: boolean
+  /** What becomes of columns that the target lacks: they are left out with a note, added to it, or stop the run. */
+  readonly newColumns: 'leave' | 'add' | 'stop'
   /** Rows in a write batch; a batch is also bounded by bytes. */
   readonly batchSize: number
   /** Tables, and pieces of tables, under way at once. */
   readonly parallel: number
+  /** Tables under way at once; null: as many as `parallel` allows. */
+  readonly parallelTables: number | null
+  /** Pieces of one table under way at once; null: as many as `parallel` allows. */
+  readonly parallelPieces: number | null
   /** Rows that may be set aside before the run stops. */
   readonly maxRejections: number
 }
@@ -58,13 +89,21 @@ export const DEFAULT_POLICIES: Policies = {
   baseline: 'auto',
   verifyAfter: 'auto',
   create: false,
+  newColumns: 'leave',
   batchSize: 1_000,
   parallel: 2,
+  parallelTables: null,
+  parallelPieces: null,
   maxRejections: 1_000,
 }
 
 /** Whether these policies need a baseline: only deletes of owned rows ask whose a row is. */
-export function needsBaseline(policies: Policies): boolean {
+export function needsBaseline(policies: Policies, mapping: Pick<TableMapping, 'filter' | 'filterExit'>): boolean {
   if (policies.baseline !== 'auto') return policies.baseline === 'fingerprints'
-  return policies.deletePolicy === 'delete' && policies.deleteScope === 'owned'
+  return mayDelete(policies, mapping) && policies.deleteScope === 'owned'
+}
+
+/** Whether rows of the target may go. */
+export function mayDelete(policies: Policies, mapping: Pick<TableMapping, 'filter' | 'filterExit'>): boolean {
+  return policies.deletePolicy === 'delete' || (mapping.filter !== null && mapping.filterExit === 'delete')
 }

@@ -8,6 +8,8 @@ export interface TableRef {
 
 export interface Column {
   readonly name: string
+  /** The server's own number of it: another column that takes the name has another one; `TO_BE_ADDED` until it is there. */
+  readonly id: number
   readonly type: ColumnType
   /** The type as the server spells it with its modifier, e.g. `numeric(10,2)`. */
   readonly nativeType: string
@@ -15,11 +17,18 @@ export interface Column {
   readonly hasDefault: boolean
   /** How the server fills it by itself: then it is read and compared, never written. */
   readonly generated: 'stored' | 'virtual' | null
+  /** The expression that a generated column is computed by, as the server writes it. */
+  readonly expression: string | null
+  /** By which its texts are compared and ordered; null where the type has none. */
+  readonly collation: string | null
   /** An identity column keeps the value it is given. */
   readonly identity: 'always' | 'by default' | null
   /** Set where a sequence feeds the column, so that the sequence is advanced after rows were written. */
   readonly sequence: string | null
 }
+
+/** The number of a column that a run is to add to the table. */
+export const TO_BE_ADDED = 0
 
 /** A set of columns that no two rows share. */
 export interface UniqueKey {
@@ -44,7 +53,17 @@ export type Right = 'use' | 'select' | 'insert' | 'update' | 'delete'
 /** What a table is to a reader and a writer. Everything is as the catalogue says, nothing is estimated but `rowEstimate`. */
 export interface TableSchema {
   readonly ref: TableRef
-  readonly kind: 'table' | 'partitioned' | 'view' | 'materialized view' | 'foreign table'
+  /** The server's own identity of the table: another one if it was dropped and made anew. */
+  readonly id: string
+  /**
+   * Changes with everything that decides what is read from the table or written into it: compared, never read. Where it
+   * has changed, `sync/drift.ts` says whether that matters.
+   */
+  readonly definition: string
+  /** Changes where the table is emptied or rewritten as a whole. */
+  readonly storage: string
+  /** `query`: a SELECT that stands for a table, under a name that somebody gave it. */
+  readonly kind: 'table' | 'partitioned' | 'view' | 'materialized view' | 'foreign table' | 'query'
   readonly columns: readonly Column[]
   readonly primaryKey: UniqueKey | null
   /** Unique indexes over plain columns, without the primary key; partial and expression indexes are no keys. */

@@ -1,0 +1,376 @@
+import { z } from 'zod'
+import { STAGING_KINDS, type StagingKind } from './change-set.ts'
+import { FieldDocument, toFieldMapping } from './field-document.ts'
+import { DEFAULT_POLICIES, type Policies } from './sync-config.ts'
+import {
+  asRef,
+  BadName,
+  formatPattern,
+  formatTableName,
+  parsePattern,
+  parseTableName,
+  type TableChoice,
+} from './table-pattern.ts'
+
+/**
+ * The document of a sync config: one object that the API takes and gives, that files under version control hold, and
+ * from which the JSON Schema is made. What is left out has its default, and is left out of the canonical form too.
+ */
+
+const D = DEFAULT_POLICIES
+
+export const COMMIT_MODES = ['streaming', 'staged', 'approval'] as const
+export const AUDIT_LEVELS = ['none', 'summary', 'standard', 'detailed'] as const
+
+/** How a job goes about it, beside what the engine is told. */
+export interface Conduct {
+  readonly commitMode: (typeof COMMIT_MODES)[number]
+  readonly staging: StagingKind
+  readonly approvalHours: number
+  readonly auditLevel: (typeof AUDIT_LEVELS)[number]
+}
+
+const CONDUCT: Conduct = { commitMode: 'streaming', staging: 'embedded', approvalHours: 72, auditLevel: 'standard' }
+
+/** Names of datasources and sync configs, fit for a command line and a path. */
+export const NAME = z
+  .string()
+  .regex(/^[\p{L}\p{N}](?:[\p{L}\p{N} ._-]{0,98}[\p{L}\p{N}])?$/u, {
+    error:
+      'A name has 1 to 100 letters, digits, spaces, dots, dashes or underscores, and begins and ends with a letter or digit.',
+  })
+  .meta({ description: 'A name, unique among its kind.', examples: ['shop to analytics'] })
+
+const tableName = readable((text) => formatTableName(parseTableName(text))).meta({
+  description:
+    'A table as the catalogue stores its name: schema.table, or table for one in public. A part that holds one of . : = , * " goes into double quotes.',
+  examples: ['orders', 'shop.orders'],
+})
+
+const tablePattern = readable((text) => formatPattern(parsePattern(text))).meta({
+  description: 'As the name of a table; * stands for any characters.',
+  examples: ['shop.*', 'log_*'],
+})
+
+const column = z.string().min(1).max(200).meta({ description: 'A column as the catalogue stores its name.' })
+const columns = z.array(column).min(1).max(1_600)
+
+const Table = z
+  .strictObject({
+    source: tablePattern.meta({
+      description:
+        'As the name of a table; * stands for any characters. With a query, the name that the query goes by.',
+      examples: ['shop.*', 'log_*'],
+    }),
+    query: z
+      .string()
+      .min(1)
+      .max(100_000)
+      .optional()
+      .meta({ description: 'A SELECT of the source that stands for the table; it needs a key.' }),
+    target: tableName.optional().meta({ description: 'Where the table has another name in the target.' }),
+    key: columns
+      .optional()
+      .meta({ description: 'Columns of the source that identify a row; else the primary key, else a unique index.' }),
+    columns: columns.optional().meta({ description: 'Only these columns of the source.' }),
+    exclude: columns.optional().meta({ description: 'Not these columns of the source.' }),
+    rename: z
+      .record(column, column)
+      .optional()
+      .meta({ description: 'Source column → target column, where the names differ.' }),
+    filter: z
+      .string()
+      .min(1)
+      .max(4_000)
+      .optional()
+      .meta({
+        description:
+          'A CEL condition on the columns of the source: rows that do not meet it do not exist for the sync.',
+        examples: ["country == 'NO' && total > 100"],
+      }),
+    filter_exit: z.enum(['ignore', 'delete']).optional().meta({
+      description: 'What becomes of the row of the target when its source row leaves the filter. Default ignore.',
+    }),
+    field_mappings: z.array(FieldDocument).min(1).max(1_600).optional().meta({
+      description: 'Every column of the target that is written, each by itself, in place of columns and rename.',
+    }),
+  })
+  .superRefine((table, context) => {
+    const problem = (path: string, message: string): void => context.addIssue({ code: 'custom', path: [path], message })
+    const one = isOneTable(table.source)
+    for (const name of ['query', 'filter', 'field_mappings'] as const) {
+      if (table[name] !== undefined && !one) problem(name, `${name} is for one table, and the source is a pattern.`)
+    }
+    if (table.query !== undefined && table.target === undefined) problem('query', 'A query needs a target.')
+    if (table.filter_exit !== undefined && table.filter === undefined) problem('filter_exit', 'There is no filter.')
+    const { field_mappings: fields } = table
+    if (fields === undefined) return
+    for (const name of ['columns', 'exclude', 'rename'] as const) {
+      if (table[name] !== undefined) problem(name, `field_mappings names every field: ${name} has no place beside it.`)
+    }
+    const twice = fields.findIndex((field, i) => fields.findIndex(({ target }) => target === field.target) < i)
+    if (twice < 0) return
+    const path = ['field_mappings', twice, 'target']
+    context.addIssue({ code: 'custom', path, message: `${fields[twice]?.target} is mapped twice.` })
+  })
+  .meta({ id: 'TableMapping', description: 'One table of the source, or a pattern of tables, and where it goes.' })
+
+const POLICY_FIELDS = {
+  direction: z.enum(['one_way']).optional().meta({ description: 'Changes of the source reach the target.' }),
+  detection_strategy: z
+    .enum(['hash', 'full'])
+    .optional()
+    .meta({
+      description: `How changes are found: by digests of row ranges, or row by row. Default ${D.detectionStrategy}.`,
+    }),
+  conflict_strategy: z
+    .enum(['source_wins'])
+    .optional()
+    .meta({ description: 'What becomes of a row that both sides changed.' }),
+  delete_policy: z
+    .enum(['ignore', 'delete'])
+    .optional()
+    .meta({ description: `What becomes of rows that the source no longer has. Default ${D.deletePolicy}.` }),
+  delete_scope: z
+    .enum(['owned', 'mirror'])
+    .optional()
+    .meta({ description: `Which rows may be deleted: those that this sync wrote, or all. Default ${D.deleteScope}.` }),
+  max_delete_percent: z
+    .number()
+    .min(0)
+    .max(100)
+    .optional()
+    .meta({
+      description: `The brake: percent of a table that a run may delete without being asked. Default ${D.maxDeletePercent}.`,
+    }),
+  max_overwrite_percent: z.number().min(0).max(100).optional().meta({
+    description: 'Percent of a table that a run may overwrite without being asked; 10 on first contact where not set.',
+  }),
+  baseline: z
+    .enum(['auto', 'fingerprints', 'none'])
+    .optional()
+    .meta({ description: `What the target remembers of each row. Default ${D.baseline}.` }),
+  commit_mode: z
+    .enum(COMMIT_MODES)
+    .optional()
+    .meta({
+      description: `When changes reach the target: batch by batch as they go (streaming), all in one transaction once nothing is left to decide (staged), or that once somebody has approved them (approval). Default ${CONDUCT.commitMode}.`,
+    }),
+  staging: z
+    .enum(STAGING_KINDS)
+    .optional()
+    .meta({
+      description: `Where changes are kept that are not committed as they go: by ourselves, or in the Redis of the settings. Default ${CONDUCT.staging}.`,
+    }),
+  approval_hours: z
+    .int()
+    .min(1)
+    .max(720)
+    .optional()
+    .meta({
+      description: `Hours that changes wait for an approval or a decision; then the job fails, and nothing of them is written. Default ${CONDUCT.approvalHours}.`,
+    }),
+  audit_level: z
+    .enum(AUDIT_LEVELS)
+    .optional()
+    .meta({
+      description: `What is kept of a run: nothing, what it came to, each change by operation and key (standard), or each row before and after as well (detailed), which undoing needs. Default ${CONDUCT.auditLevel}.`,
+    }),
+  schema_policy: z.enum(['strict', 'add_columns', 'create']).optional().meta({
+    description:
+      'What becomes of what the target lacks: the run stops with the difference (strict), columns are added that the source has (add_columns), and missing tables are made as well (create). Fields that are mapped one by one add nothing. Default add_columns.',
+  }),
+  on_reject: z.enum(['quarantine', 'stop']).optional().meta({
+    description: 'What a row does that the target refuses: it is set aside, or stops the run. Default quarantine.',
+  }),
+  max_rejections: z
+    .int()
+    .min(0)
+    .max(1_000_000)
+    .optional()
+    .meta({ description: `Rows that may be set aside before the run stops. Default ${D.maxRejections}.` }),
+  batch_size: z
+    .int()
+    .min(1)
+    .max(100_000)
+    .optional()
+    .meta({ description: `Rows in a write batch. Default ${D.batchSize}.` }),
+  max_parallel_tables: z.int().min(1).max(32).optional().meta({ description: 'Tables under way at once. Default 1.' }),
+  max_parallel_operations: z
+    .int()
+    .min(1)
+    .max(32)
+    .optional()
+    .meta({ description: 'Pieces of one table under way at once. Default 5.' }),
+  verify_after: z
+    .enum(['auto', 'full', 'changed', 'off'])
+    .optional()
+    .meta({ description: `How the result is proved. Default ${D.verifyAfter}.` }),
+}
+
+/** What a run does, without whose data it moves: also the `config` of a run that names its connections itself. */
+export const ConfigPolicies = z
+  .strictObject({
+    tables: z
+      .array(Table)
+      .min(1)
+      .max(10_000)
+      .optional()
+      .meta({ description: 'Default: every table that both sides have.' }),
+    exclude_tables: z
+      .array(tablePattern)
+      .max(10_000)
+      .optional()
+      .meta({ description: 'Tables that a pattern would pick, and that stay out.' }),
+    ...POLICY_FIELDS,
+  })
+  .meta({ id: 'SyncPolicies' })
+
+const datasource = z.string().min(1).max(100).meta({ description: 'The id or the name of a datasource.' })
+
+export const ConfigDocument = z
+  .strictObject({
+    name: NAME,
+    source_datasource_id: datasource,
+    target_datasource_id: datasource,
+    ...ConfigPolicies.shape,
+  })
+  .meta({ id: 'SyncConfigDocument', description: 'What flows from one source to one target, under which policies.' })
+
+export type ConfigDocument = z.infer<typeof ConfigDocument>
+export type ConfigPolicies = z.infer<typeof ConfigPolicies>
+
+/** Names of the fields as they were called elsewhere, for input that was written for that. */
+const OTHER_NAMES: Readonly<Record<string, string>> = {
+  master_datasource_id: 'source_datasource_id',
+  slave_datasource_id: 'target_datasource_id',
+}
+
+/** Takes the other names of fields for the own ones; a document that has both is left as it is, and refused. */
+export function acceptOtherNames(document: unknown): unknown {
+  if (typeof document !== 'object' || document === null || Array.isArray(document)) return document
+  return Object.fromEntries(
+    Object.entries(document).map(([name, value]) => {
+      const own = Object.hasOwn(OTHER_NAMES, name) ? OTHER_NAMES[name] : undefined
+      return [own === undefined || Object.hasOwn(document, own) ? name : own, value]
+    }),
+  )
+}
+
+/** The fields in the order of the schema: the same document always gives the same text. */
+export function canonicalDocument<T extends ConfigPolicies>(schema: z.ZodObject, document: T): T {
+  const fields: Readonly<Record<string, unknown>> = document
+  const order = Object.keys(schema.shape).filter((name) => fields[name] !== undefined)
+  return Object.fromEntries(order.map((name) => [name, fields[name]])) as T
+}
+
+/** Used where a document names none. */
+const PARALLEL_TABLES = 1
+const PARALLEL_OPERATIONS = 5
+
+/** What the engine is told: policies with their defaults. */
+export function toPolicies(document: ConfigPolicies): Policies & { readonly onReject: 'quarantine' | 'stop' } {
+  const tables = document.max_parallel_tables ?? PARALLEL_TABLES
+  const pieces = document.max_parallel_operations ?? PARALLEL_OPERATIONS
+  return {
+    detectionStrategy: document.detection_strategy ?? D.detectionStrategy,
+    deletePolicy: document.delete_policy ?? D.deletePolicy,
+    deleteScope: document.delete_scope ?? D.deleteScope,
+    maxDeletePercent: document.max_delete_percent ?? D.maxDeletePercent,
+    approvedDeletes: null,
+    maxOverwritePercent: document.max_overwrite_percent ?? D.maxOverwritePercent,
+    approvedOverwrites: null,
+    baseline: document.baseline ?? D.baseline,
+    verifyAfter: document.verify_after ?? D.verifyAfter,
+    create: document.schema_policy === 'create',
+    newColumns: document.schema_policy === 'strict' ? 'stop' : 'add',
+    batchSize: document.batch_size ?? D.batchSize,
+    parallel: tables * pieces,
+    parallelTables: tables,
+    parallelPieces: pieces,
+    maxRejections: document.on_reject === 'stop' ? 0 : (document.max_rejections ?? D.maxRejections),
+    onReject: document.on_reject ?? 'quarantine',
+  }
+}
+
+/** How a job is to go about it, with the defaults. */
+export function toConduct(document: ConfigPolicies): Conduct {
+  return {
+    commitMode: document.commit_mode ?? CONDUCT.commitMode,
+    staging: document.staging ?? CONDUCT.staging,
+    approvalHours: document.approval_hours ?? CONDUCT.approvalHours,
+    auditLevel: document.audit_level ?? CONDUCT.auditLevel,
+  }
+}
+
+/** Which tables a document picks. */
+export function toTableChoice({ tables = [], exclude_tables: exclude = [] }: ConfigPolicies): TableChoice {
+  return {
+    include: tables.map(({ source, target, query }) => ({
+      source: parsePattern(source),
+      target: target === undefined ? null : parseTableName(target),
+      query: query ?? null,
+    })),
+    exclude: exclude.map(parsePattern),
+    options: tables.flatMap((each) => {
+      const {
+        source,
+        key,
+        columns: only,
+        exclude: not,
+        rename,
+        filter,
+        filter_exit: exit,
+        field_mappings: fields,
+      } = each
+      const table = asRef(parsePattern(source))
+      if (table === null || (!key && !only && !not && !rename && !filter && !fields)) return []
+      return [
+        {
+          table,
+          filter: filter ?? null,
+          filterExit: exit ?? 'ignore',
+          fields: fields?.map(toFieldMapping) ?? null,
+          key: key ?? null,
+          columns: only ?? null,
+          exclude: not ?? [],
+          rename: new Map(Object.entries(rename ?? {})),
+        },
+      ]
+    }),
+  }
+}
+
+function isOneTable(source: string): boolean {
+  try {
+    return asRef(parsePattern(source)) !== null
+  } catch {
+    // Whoever reads the name says what is wrong with it.
+    return true
+  }
+}
+
+/** A text that can be read; the reading gives its canonical form. */
+function readable(canonical: (text: string) => string): z.ZodType<string, string> {
+  return z
+    .string()
+    .min(1)
+    .max(500)
+    .superRefine((text, context) => {
+      try {
+        canonical(text)
+      } catch (error) {
+        if (!(error instanceof BadName)) throw error
+        context.addIssue({ code: 'custom', message: `This is no name of a table: ${error.message}.` })
+      }
+    })
+    .overwrite(canonicalOr)
+
+  function canonicalOr(text: string): string {
+    try {
+      return canonical(text)
+    } catch {
+      return text
+    }
+  }
+}
