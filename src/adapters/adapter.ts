@@ -1,11 +1,13 @@
 import type { Readable } from 'node:stream'
-import type { Key, Operation } from '#model/change.ts'
+import type { Key, Operation, Rejection, RowFault } from '#model/change.ts'
 import type { Form } from '#model/column-type.ts'
+import type { Condition } from '#model/condition.ts'
 import type { AppError } from '#model/errors.ts'
-import type { Digest, Fingerprint, FingerprintAlgorithm } from '#model/fingerprint.ts'
+import type { ColumnHash, Digest, Fingerprint, FingerprintAlgorithm } from '#model/fingerprint.ts'
 import type { Position } from '#model/position.ts'
-import type { Right, TableRef, TableSchema } from '#model/table.ts'
-import type { Row } from '#model/value.ts'
+import type { Column, Right, TableRef, TableSchema } from '#model/table.ts'
+import type { Row, SentRow } from '#model/value.ts'
+import type { TableDdl, TableMaker } from './table-ddl.ts'
 
 /**
  * The contract between the engine and a database. The engine knows databases by these words alone.
@@ -26,19 +28,57 @@ export interface Adapter extends AsyncDisposable {
   readonly writer: Writer | null
   /** Tables by the catalogue; `all` leaves out what users do not think of as theirs (system, extensions, partitions). */
   describe(wanted: readonly TableRef[] | 'all'): Promise<readonly TableSchema[]>
+  /**
+   * Takes a SELECT for a table: from now on it is read under this name as any table is. It is never written.
+   * @throws AppError `invalid_query`, with what the server says of it
+   */
+  describeQuery(name: TableRef, query: string): Promise<TableSchema>
+  /** `TableSchema.definition` as it is now, of tables that were described; null where there is no such table any more. */
+  definitions(tables: readonly TableRef[]): Promise<readonly (string | null)[]>
   /** The statement by which an owner gives this login rights on a table. */
   grant(table: TableRef, rights: readonly Right[]): string
+  /** How columns of a source of the same kind would be added to a table here, in their order. Only looks. */
+  additions(table: TableRef, columns: readonly Column[]): Promise<readonly Addition[]>
+  /** The statement that gives a column another name. */
+  rename(table: TableRef, from: string, to: string): string
+  /** What the last run of each mapping knew of the source's table, where its state is here; else null. */
+  lastColumns(mappings: readonly SourceOfTarget[]): Promise<readonly (KnownColumns | null)[]>
   /** Opens one moment of the database, to be read over up to `connections` connections at once. */
   snapshot(connections: number, signal: AbortSignal): Promise<Snapshot>
   /** A mark that only the very same database can see, for as long as it is not disposed of. */
   plantMark(): Promise<AsyncDisposable & { readonly id: string }>
   seesMark(id: string): Promise<boolean>
+  /** What a job has committed here, by the counters that were committed with its rows; null where none are its. */
+  committedBy(jobId: string): Promise<CommittedCounts | null>
   /** The DDL of tables, where source and target speak the same; null where this adapter cannot tell. */
   readonly ddl: ((tables: readonly TableRef[], snapshot: Snapshot, target: ServerInfo) => Promise<TableDdl>) | null
 }
 
+/** A column that may be added to a table, or why not. */
+export interface Addition {
+  /** As it would be here: it may be NULL, and the server fills it in no way. */
+  readonly column: Column
+  /** The statement that adds it. */
+  readonly sql: string
+  /** Why this login cannot add it here, with what mends that; null where nothing is known to stand in the way. */
+  readonly refused: string | null
+}
+
+/** A source as the state in the target names it (see `MappingIdentity.source`), and the table that takes its rows. */
+export interface SourceOfTarget {
+  readonly source: string
+  readonly target: TableRef
+}
+
+/** The columns of a table of the source by their numbers: a number that has another name was renamed. */
+export interface KnownColumns {
+  /** `TableSchema.id`: the numbers of another table mean nothing here. */
+  readonly table: string
+  readonly names: ReadonlyMap<number, string>
+}
+
 export interface ServerInfo {
-  readonly kind: 'postgres'
+  readonly kind: 'postgres' | 'postgrest'
   /** For people: `PostgreSQL 15.20`. */
   readonly product: string
   readonly major: number
@@ -52,16 +92,21 @@ export interface ServerInfo {
   readonly pooled: boolean
   /** Why nothing can be written here (a standby, a read-only default), or null. */
   readonly readOnly: string | null
-  /** The hash of a constant by the fast algorithm: where two sides agree, it may stand in for MD5. */
-  readonly textHashProbe: string
+  /** What the fast algorithm makes of constants: where two sides agree, it may stand in for MD5. Empty: it may not. */
+  readonly hashProbe: string
   /** Milliseconds that the server's clock is ahead of ours, as well as one question can tell. */
   readonly clockSkewMs: number
+  /** What a snapshot is: one moment of the database, or tables that were each read in a while of its own. */
+  readonly moments: 'exact' | 'bounded'
 }
 
-/** A column as a scan reads it: by name, in the form in which both sides write it. */
+/** A column as a scan reads it: by name, in the form in which both sides write it, hashed as both sides hash it. */
 export interface ScanColumn {
   readonly name: string
   readonly form: Form
+  readonly hash: ColumnHash
+  /** The table is to get it only: until then it is NULL in every row. */
+  readonly absent?: true
 }
 
 /** A table as one side of a comparison: which columns, in which order and form, keyed how, hashed how. */
@@ -72,6 +117,8 @@ export interface Scan {
   /** How many of the columns are the key. */
   readonly keyLength: number
   readonly algorithm: FingerprintAlgorithm
+  /** Rows that do not meet it are not there. */
+  readonly filter: Condition | null
 }
 
 /**
@@ -94,6 +141,8 @@ export interface KeyFingerprint {
   readonly fingerprint: Fingerprint
   /** About how many bytes the row has. */
   readonly bytes: number
+  /** Why the row cannot be carried, where it was computed on its way and failed at that; its fingerprint says nothing then. */
+  readonly fault?: RowFault
 }
 
 /** A work item of the bulk path: a part of a table whose rows travel in one COPY. Valid inside its snapshot only. */
@@ -106,8 +155,11 @@ export interface Piece {
   readonly handle: unknown
 }
 
-/** A format of a COPY stream, e.g. `postgres-text`; two sides that name the same format may be piped together. */
+/** A format of a stream of rows; two sides that name the same format may be piped together. */
 export type CopyFormat = string
+
+/** The format that every adapter speaks, and the only one that the engine itself reads: see `model/row-text.ts`. */
+export const TEXT_ROWS: CopyFormat = 'text rows'
 
 /** A connection as the watchdog sees it. */
 export interface Watched {
@@ -129,8 +181,12 @@ export interface RowStream extends AsyncDisposable {
   readonly stream: Readable
   /** The connection that sends it: whoever pipes it watches both ends. */
   readonly connection: Watched
-  /** How many rows the server says it sent; valid once the stream has ended. */
+  /** How many rows the stream gave, of which the server says that it sent them; valid once it has ended. */
   rows(): number
+  /** Rows that were left out on their way, where rows are computed there; valid once it has ended. */
+  rejected?(): readonly Rejection[]
+  /** Rows that break a rule and were given all the same, by what they break; valid once it has ended. */
+  warnings?(): ReadonlyMap<string, number>
 }
 
 /** 128 bits and a count over whole rows in canonical form. Made by the code of verification alone. */
@@ -143,15 +199,15 @@ export interface Proof {
   readonly digest: string
 }
 
-export interface Snapshot extends AsyncDisposable {
-  readonly position: Position
-  /** The name under which another session of the same server can see the same moment; null where it cannot be shared. */
-  readonly id: string | null
+/**
+ * The rows of one table as a comparison reads them. A snapshot gives them as they are stored; the engine puts its mapping
+ * in front of that where rows are computed on their way.
+ */
+export interface RowSource {
   /** Exact number of rows. */
-  count(table: TableRef): Promise<number>
-  isEmpty(table: TableRef): Promise<boolean>
-  /** Smallest and largest value of an integer key column, or null for an empty table. */
-  keyBounds(table: TableRef, column: string): Promise<{ readonly min: bigint; readonly max: bigint } | null>
+  count(scan: Scan): Promise<number>
+  /** Smallest and largest value of the first key column, an integer; null for an empty table. */
+  keyBounds(scan: Scan): Promise<{ readonly min: bigint; readonly max: bigint } | null>
   /** Rows in which the key has a NULL, and keys that more than one row has; asked where no constraint forbids them. */
   keyFaults(scan: Scan): Promise<{ readonly nulls: number; readonly duplicates: number; readonly sample: Key | null }>
   /** One pass over the table in slices of about half a second; each yield is one slice. */
@@ -160,31 +216,59 @@ export interface Snapshot extends AsyncDisposable {
   keys(scan: Scan, bucketing: Bucketing, buckets: readonly number[] | 'all'): AsyncIterable<KeyFingerprint>
   /** Some rows, to be looked at: at most `limit`. */
   sample(scan: Scan, limit: number): Promise<readonly Row[]>
-  /** The rows that these keys have here, in no order; keys without a row are left out. */
-  rows(scan: Scan, keys: readonly Key[]): Promise<readonly Row[]>
-  /** Fingerprints of the rows that these keys have here. */
+  /**
+   * The rows that these keys have here, in no order; keys without a row are left out. They are keys of this side, and so
+   * values of the key's types, unless something else is said.
+   */
+  rows(scan: Scan, keys: readonly Key[], of?: 'the other side'): Promise<readonly Row[]>
+  /** As `rows`, for rows that are known to be large; their large values can be read for as long as the snapshot lives. */
+  largeRows(scan: Scan, keys: readonly Key[]): Promise<readonly SentRow[]>
+  /** Fingerprints of the rows that these keys, of whichever side, have here. */
   fingerprints(scan: Scan, keys: readonly Key[]): Promise<readonly KeyFingerprint[]>
   /** Formats in which this side can send these columns, best first. */
   copyFormats(scan: Scan): readonly CopyFormat[]
-  /** Cuts a table into pieces of about `bytes` bytes. */
-  pieces(table: TableRef, bytes: number): Promise<readonly Piece[]>
+  /** Cuts the table into pieces of about `bytes` bytes. */
+  pieces(scan: Scan, bytes: number): Promise<readonly Piece[]>
   copyOut(scan: Scan, piece: Piece, format: CopyFormat): Promise<RowStream>
-  /** The proof over all rows of the scan's table, or over the rows that these keys have. */
+  /** The proof over all rows of the scan's table, or over the rows that these keys, of whichever side, have. */
   proof(scan: Scan, keys?: readonly Key[]): Promise<Proof>
+  /** Where the sequences that feed a table's columns stand now (sequences have no snapshot). */
+  sequences(table: TableRef): Promise<readonly SequenceState[]>
+}
+
+export interface Snapshot extends RowSource, AsyncDisposable {
+  readonly position: Position
+  /** The name under which another session of the same server can see the same moment; null where it cannot be shared. */
+  readonly id: string | null
+  /**
+   * Keeps tables from being altered, emptied or dropped until the snapshot is closed. Whoever holds them compares their
+   * definitions after that: a table that was rewritten between the snapshot and this looks empty to the snapshot.
+   * @throws AppError `schema_changed`, worth another try, where one is gone
+   */
+  hold(tables: readonly TableRef[]): Promise<void>
+  isEmpty(table: TableRef): Promise<boolean>
   /** Which of these mappings a run has claimed before: from then on their differences may be our own half-done work. */
   knownMappings(mappingIds: readonly string[]): Promise<ReadonlySet<string>>
   /** Which of these keys' rows were last written by the job of a claim. */
   writtenBy(claim: Claim, scan: Scan, keys: readonly Key[]): Promise<readonly Key[]>
   /** Which of these keys the baseline holds: rows that this sync wrote or found in step. As JSON of the key. */
   owned(mappingId: string, scan: Scan, keys: readonly Key[]): Promise<ReadonlySet<string>>
-  /** Where the sequences that feed a table's columns stand now (sequences have no snapshot). */
-  sequences(table: TableRef): Promise<readonly SequenceState[]>
 }
 
 export interface SequenceState {
   readonly column: string
   readonly lastValue: bigint
   readonly called: boolean
+}
+
+/** The job that a run belongs to. */
+export interface JobIdentity {
+  readonly id: string
+  /**
+   * The number of the lease under which a service runs the job; it grows with every process that takes the job over. Null:
+   * nobody keeps the job but the target itself.
+   */
+  readonly lease: number | null
 }
 
 /** What a job owns of one table mapping in the target, while its epoch is current. */
@@ -196,6 +280,9 @@ export interface Claim {
   readonly committed: CommittedCounts
   /** The phase in which the earlier run stopped, or `new` or `done`. */
   readonly phase: StatePhase
+  /** Under which mapping the fingerprints of the baseline were made; there may be none. */
+  readonly mappingHash: string
+  readonly hasBaseline: boolean
   /** Whether the baseline holds every row that is in step. */
   readonly baselineComplete: boolean
   /** Seconds since the last full verification that succeeded; null if there was none. */
@@ -222,6 +309,10 @@ export interface MappingIdentity {
   readonly key: readonly string[]
   /** Keep a baseline for it. */
   readonly baseline: boolean
+  /** The source's columns as they are now, for the next run; null where they have no numbers that last. */
+  readonly columns: KnownColumns | null
+  /** What the state knows of the mapping stays as it is: the job undoes rows of it. */
+  readonly asItIs: boolean
 }
 
 /** One row of a batch: what to do, to which row, in which state (see PlannedChange), with which values. */
@@ -230,7 +321,76 @@ export interface BatchRow {
   readonly key: Key
   readonly expect: Fingerprint | null
   /** All columns of the scan, for insert and update. */
-  readonly row: Row | null
+  readonly row: SentRow | null
+  /** What the baseline has for it afterwards (null: nothing), where that is not what is written. */
+  readonly baseline?: BaselineRow | null
+}
+
+/** What the baseline has for a row: the fingerprints of both sides, when they were last in step. */
+export interface BaselineRow {
+  readonly source: Fingerprint
+  readonly target: Fingerprint
+}
+
+/**
+ * A row of the target before and after its batch, as the transaction saw it, by the columns of `Telling.images`: also what
+ * triggers and defaults made of it, and columns that the mapping does not carry.
+ */
+export interface RowImage {
+  readonly before: Row | null
+  readonly after: Row | null
+  /** What the baseline had before; null where it had nothing, or there is none. */
+  readonly baseline: BaselineRow | null
+  /** One of them is too large to stand in memory: it is null, though there is such a row. */
+  readonly large: boolean
+}
+
+/** What a batch has written, before its COMMIT. */
+export interface WrittenRows {
+  /** Its number: 1, 2, 3 … of a job and mapping. */
+  readonly batch: number
+  /** Those that were hit, in the batch's order. */
+  readonly rows: readonly { readonly op: Operation; readonly key: Key; readonly image: RowImage | null }[]
+}
+
+/** Who is told of a batch before its COMMIT: nothing is written that was not told. */
+export interface Telling {
+  /** The columns of the images, the key first; null where only keys are told. */
+  readonly images: Scan | null
+  /** What it throws takes the batch back. */
+  tell(written: WrittenRows): Promise<void>
+}
+
+/** A batch of one table. */
+export interface Batch {
+  readonly rows: readonly BatchRow[]
+  readonly kind: BatchKind
+  readonly telling: Telling | null
+}
+
+/** What a batch over several tables does to one of them. */
+export interface BatchPart {
+  readonly claim: Claim
+  readonly plan: WritePlan
+  readonly rows: readonly BatchRow[]
+  readonly telling: Telling | null
+}
+
+/** Where batches are written: see `Writer`. */
+export type BatchWriter = Pick<Writer, 'apply' | 'applyAcross' | 'startPhase'>
+
+/** What batches are written through, and looked at again: a database, or a transaction of it. */
+export interface BatchTarget {
+  readonly writer: BatchWriter | null
+  snapshot(connections: number, signal: AbortSignal): Promise<Snapshot>
+}
+
+/**
+ * A transaction that is committed as a whole. Calls of its writer commit nothing by themselves, and what it refuses is
+ * taken back alone; its snapshot is the database as the transaction sees it, with what it has written.
+ */
+export interface Transaction extends BatchTarget {
+  readonly writer: BatchWriter
 }
 
 export interface BatchResult {
@@ -250,6 +410,8 @@ export type BatchKind = 'apply' | 'patch' | 'together'
 /** How rows of one table are written, besides the scan of the target's side. */
 export interface WritePlan {
   readonly scan: Scan
+  /** The definition of the target's table that this was planned for: into another one nothing is written (hazard D10). */
+  readonly definition: string
   /** Names of the scan's columns that are written; the others are generated by the target. */
   readonly written: readonly string[]
   /** A unique index on the key can arbitrate; without one the table is locked against other writers for each batch. */
@@ -266,20 +428,36 @@ export interface WritePlan {
  * done (hazard B3) because batches are numbered.
  * @throws RowsRefused where the server refuses rows for what they hold
  * @throws AppError `stale_epoch` where another run has taken over
+ * @throws AppError `schema_changed` where the table's definition is not the plan's any more
  */
 export interface Writer {
   readonly tables: TableMaker
   /**
-   * Keeps every other run of these mappings out until this writer is closed or its process ends. Where sessions are not
-   * ours (a pooler) this does nothing, and the epoch alone keeps a second run from committing.
+   * Keeps every other run of these mappings out until this writer is closed or its process ends. Under a lease it first
+   * ends the sessions that older leases of the same job hold still: their process is paused or cut off (hazard B7). Where
+   * sessions are not ours (a pooler) this does nothing, and the epoch alone keeps a second run from committing.
    * @throws AppError `already_running` where one stays alive
    */
-  keepOthersOut(mappingIds: readonly string[]): Promise<void>
-  /** Creates the state schema where it is missing and takes over the mappings: from now on only this run commits. */
-  claim(mappings: readonly MappingIdentity[], jobId: string): Promise<readonly Claim[]>
+  keepOthersOut(mappingIds: readonly string[], job: JobIdentity): Promise<void>
+  /**
+   * Creates the state schema where it is missing and takes over the mappings: from now on only this run commits. A job
+   * without a lease goes on with whichever job of these mappings is unfinished, under that one's id. A job with a lease
+   * goes on with nothing but its own counters, even where it was closed before: its service may not have heard of that.
+   */
+  claim(mappings: readonly MappingIdentity[], job: JobIdentity): Promise<readonly Claim[]>
   /** Whether the role may silence triggers for its own session. */
   maySilenceTriggers(): Promise<boolean>
-  apply(claim: Claim, plan: WritePlan, batch: { rows: readonly BatchRow[]; kind: BatchKind }): Promise<BatchResult>
+  apply(claim: Claim, plan: WritePlan, batch: Batch): Promise<BatchResult>
+  /**
+   * Writes rows of several tables in one transaction, and looks at deferrable constraints when all of them are there: for
+   * rows that refer to one another in a ring. Results in the order of the parts.
+   */
+  applyAcross(parts: readonly BatchPart[]): Promise<readonly BatchResult[]>
+  /**
+   * One transaction over everything that `body` does through it; it is committed when `body` resolves, and undone whole
+   * where it rejects. `body` is called once.
+   */
+  atomically<T>(body: (transaction: Transaction) => Promise<T>): Promise<T>
   /** Formats in which rows can be loaded into these columns, best first. */
   copyFormats(plan: WritePlan): readonly CopyFormat[]
   /** Loads one piece straight into the table: rows, batch record and counters in one transaction. */
@@ -302,68 +480,4 @@ export interface Writer {
   ): Promise<readonly CommittedCounts[]>
   /** Advances the sequences that feed the table's columns to at least these states and the table's own largest values. */
   advanceSequences(table: TableRef, states: readonly SequenceState[]): Promise<number>
-}
-
-/**
- * Making tables. What belongs after the data (indexes, constraints, foreign keys) is kept in the target from the moment
- * in which the tables are made, and leaves that list in the transaction that carries it out: a run that was killed in
- * between is completed by the next.
- */
-export interface TableMaker {
-  /** Makes the tables in one transaction, or none of them. */
-  create(ddl: TableDdl): Promise<void>
-  /** What is still to be carried out for tables, in order. */
-  pending(): Promise<readonly PendingDdl[]>
-  carryOut(pending: PendingDdl): Promise<void>
-}
-
-export interface PendingDdl extends DdlStatement {
-  readonly id: string
-  /** Foreign keys wait until all the tables hold their rows. */
-  readonly stage: 'after data' | 'foreign keys'
-}
-
-/**
- * One statement without its `;`, all names qualified and quoted. Those before the data run one after another. One after
- * the data can run once its tables are loaded and the earlier ones that share a table with it have run.
- */
-export interface DdlStatement {
-  readonly sql: string
-  /** As pg_dump names it in its table of contents: TABLE, INDEX, FK CONSTRAINT, COMMENT, … */
-  readonly kind: string
-  /** The tables that it touches; none for what stands for itself, such as a type. */
-  readonly tables: readonly TableRef[]
-  /** What CREATE makes, by the names of the catalogue (no schema for a schema or an extension). */
-  readonly object?: { readonly kind: string; readonly schema: string; readonly name: string }
-}
-
-/** Statements that make tables elsewhere. */
-export interface TableDdl {
-  /** All tables that are made: the wanted ones, and those that these cannot be without. */
-  readonly tables: readonly TableRef[]
-  /** Schemas, extensions, types, functions, sequences, tables, partitions, defaults; in their order. */
-  readonly beforeData: readonly DdlStatement[]
-  /** Keys, indexes, checks that are not validated, statistics; in their order. */
-  readonly afterData: readonly DdlStatement[]
-  readonly foreignKeys: readonly DdlStatement[]
-  /** What is left out or comes along, for people; row-level security first. */
-  readonly notes: readonly string[]
-}
-
-/**
- * A row or a few that the server refuses for what they hold: type, constraint, a trigger's exception. The batch is
- * innocent: halve it to find the row (hazard B4).
- */
-export class RowsRefused extends Error {
-  override readonly name = 'RowsRefused'
-  /** The server's code, e.g. a SQLSTATE. */
-  readonly code: string
-  /** Another row may be in the way that is still to come or to go (unique, foreign key): worth a later try. */
-  readonly orderMatters: boolean
-
-  constructor(code: string, message: string, options: { orderMatters: boolean; cause: unknown }) {
-    super(message, { cause: options.cause })
-    this.code = code
-    this.orderMatters = options.orderMatters
-  }
 }

@@ -1,32 +1,30 @@
 import { randomInt } from 'node:crypto'
-import type { Adapter, Piece, Scan, ServerInfo, Snapshot, Writer } from '#adapters/adapter.ts'
+import type {
+  Adapter,
+  Addition,
+  CommittedCounts,
+  ServerInfo,
+  Snapshot,
+  SourceOfTarget,
+  Writer,
+} from '#adapters/adapter.ts'
 import { wallMs } from '#lib/clock.ts'
 import type { Check } from '#model/check.ts'
 import { AppError } from '#model/errors.ts'
-import { tableName, type Right, type TableRef, type TableSchema } from '#model/table.ts'
+import type { Column, Right, TableRef, TableSchema } from '#model/table.ts'
 import { Connection } from './connection.ts'
 import { readTableDdl } from './ddl.ts'
 import { describeEndpoint, isLocalHost, type Endpoint } from './endpoint.ts'
-import { toAppError } from './errors.ts'
 import { examinePostgres } from './examine.ts'
 import { KnownTables } from './known-tables.ts'
-import { readProof } from './proof.ts'
-import {
-  readDigests,
-  readFingerprints,
-  readKeyBounds,
-  readKeyFaults,
-  readKeys,
-  readKnownMappings,
-  readWrittenBy,
-  readOwned,
-  readRows,
-  readSequences,
-} from './read.ts'
+import { planAdditions, readLastColumns, renameSql } from './new-columns.ts'
+import { isPooler } from './presets.ts'
+import { PROBE_SQL } from './fingerprint-sql.ts'
+import { PostgresSnapshot } from './reader.ts'
 import { SharedSnapshot } from './snapshot.ts'
-import { grantSql, quoteTable } from './sql.ts'
-import { cutPieces, formatsOf, openCopyOut } from './stream.ts'
-import { TableSql } from './table-sql.ts'
+import { openAwake } from './wake.ts'
+import { grantSql } from './sql.ts'
+import { readCommittedBy } from './state.ts'
 import { PostgresWriter } from './write.ts'
 
 const OLDEST_MAJOR = 13
@@ -39,7 +37,8 @@ export async function openPostgres(
   endpoint: Endpoint,
   options: { write: boolean; signal: AbortSignal },
 ): Promise<Adapter> {
-  await using connection = await Connection.open(endpoint, options.signal)
+  const { connection: opened } = await openAwake(endpoint, options.signal)
+  await using connection = opened
   const server = await readServer(connection, endpoint)
   const known = new KnownTables(endpoint, options.signal)
   const writer = options.write ? new PostgresWriter(endpoint, server, known, options) : null
@@ -47,8 +46,11 @@ export async function openPostgres(
 }
 
 /** Examines a PostgreSQL database without opening it for anything: see `examinePostgres`. */
-export function examine(endpoint: Endpoint, signal: AbortSignal): AsyncIterable<Check> {
-  return examinePostgres(endpoint, { signal, readServer: (connection) => readServer(connection, endpoint) })
+export function examine(
+  endpoint: Endpoint,
+  options: { steps: 'sync' | 'all'; signal: AbortSignal },
+): AsyncIterable<Check> {
+  return examinePostgres(endpoint, { ...options, readServer: (connection) => readServer(connection, endpoint) })
 }
 
 class PostgresAdapter implements Adapter {
@@ -78,8 +80,28 @@ class PostgresAdapter implements Adapter {
     return this.#known.describe(wanted)
   }
 
+  describeQuery(name: TableRef, query: string): Promise<TableSchema> {
+    return this.#known.describeQuery(name, query)
+  }
+
+  definitions(tables: readonly TableRef[]): Promise<readonly (string | null)[]> {
+    return this.#known.definitions(tables)
+  }
+
   grant(table: TableRef, rights: readonly Right[]): string {
     return grantSql(table, rights, this.#endpoint.user)
+  }
+
+  additions(table: TableRef, columns: readonly Column[]): Promise<readonly Addition[]> {
+    return this.#known.ask((connection) => planAdditions(connection, table, columns))
+  }
+
+  rename(...names: Parameters<Adapter['rename']>): string {
+    return renameSql(...names)
+  }
+
+  lastColumns(mappings: readonly SourceOfTarget[]): ReturnType<Adapter['lastColumns']> {
+    return this.#known.ask((connection) => readLastColumns(connection, mappings))
   }
 
   async snapshot(connections: number, signal: AbortSignal): Promise<Snapshot> {
@@ -107,6 +129,11 @@ class PostgresAdapter implements Adapter {
     return rows.length > 0
   }
 
+  async committedBy(jobId: string): Promise<CommittedCounts | null> {
+    await using connection = await Connection.open(this.#endpoint, this.#signal)
+    return await readCommittedBy(connection, jobId)
+  }
+
   readonly ddl: NonNullable<Adapter['ddl']> = async (tables, snapshot, target) =>
     readTableDdl({
       connect: async () => (await Connection.open(this.#endpoint, this.#signal)).client,
@@ -122,125 +149,11 @@ class PostgresAdapter implements Adapter {
   }
 }
 
-class PostgresSnapshot implements Snapshot {
-  readonly #shared: SharedSnapshot
-  readonly #known: KnownTables
-
-  constructor(shared: SharedSnapshot, known: KnownTables) {
-    this.#shared = shared
-    this.#known = known
-  }
-
-  get position(): Snapshot['position'] {
-    return this.#shared.position
-  }
-
-  get id(): string | null {
-    return this.#shared.id
-  }
-
-  #sql(scan: Scan): TableSql {
-    return new TableSql(scan, this.#known.get(scan.table))
-  }
-
-  async count(table: TableRef): Promise<number> {
-    const from = new TableSql({ table, columns: [], keyLength: 0, algorithm: 'md5' }, this.#known.get(table)).from
-    const rows = await this.#shared.use((connection) => connection.query(`SELECT count(*) FROM ${from}`))
-    return Number(rows[0]?.[0])
-  }
-
-  async isEmpty(table: TableRef): Promise<boolean> {
-    const rows = await this.#shared.use((connection) => connection.query(`SELECT 1 FROM ${quoteTable(table)} LIMIT 1`))
-    return rows.length === 0
-  }
-
-  keyBounds(table: TableRef, column: string): ReturnType<Snapshot['keyBounds']> {
-    return this.#shared.use((connection) => readKeyBounds(connection, this.#known.get(table), column))
-  }
-
-  keyFaults(scan: Scan): ReturnType<Snapshot['keyFaults']> {
-    return this.#shared.use((connection) => readKeyFaults(connection, this.#sql(scan)))
-  }
-
-  async *digests(...[scan, bucketing]: Parameters<Snapshot['digests']>) {
-    const connection = await this.#shared.acquire()
-    try {
-      yield* readDigests(connection, this.#sql(scan), bucketing)
-    } catch (error) {
-      throw toAppError(error, `comparing ${tableName(scan.table)}`)
-    } finally {
-      this.#shared.release(connection)
-    }
-  }
-
-  async *keys(...[scan, bucketing, buckets]: Parameters<Snapshot['keys']>) {
-    const connection = await this.#shared.acquire()
-    try {
-      yield* readKeys(connection, this.#sql(scan), { bucketing, buckets })
-    } catch (error) {
-      throw toAppError(error, `comparing ${tableName(scan.table)}`)
-    } finally {
-      this.#shared.release(connection)
-    }
-  }
-
-  sample(scan: Scan, limit: number): ReturnType<Snapshot['sample']> {
-    const sql = this.#sql(scan)
-    return this.#shared.use((connection) =>
-      connection.query(`SELECT ${sql.expressions.join(', ')} FROM ${sql.from} t LIMIT $1`, [limit]),
-    )
-  }
-
-  rows(...[scan, keys]: Parameters<Snapshot['rows']>): ReturnType<Snapshot['rows']> {
-    return this.#shared.use((connection) => readRows(connection, this.#sql(scan), keys))
-  }
-
-  fingerprints(...[scan, keys]: Parameters<Snapshot['fingerprints']>): ReturnType<Snapshot['fingerprints']> {
-    return this.#shared.use((connection) => readFingerprints(connection, this.#sql(scan), keys))
-  }
-
-  copyFormats(scan: Scan): string[] {
-    return formatsOf(scan, this.#known.get(scan.table), this.#shared.major)
-  }
-
-  pieces(table: TableRef, bytes: number): Promise<readonly Piece[]> {
-    return Promise.resolve(cutPieces(this.#known.get(table), this.#shared.major, bytes))
-  }
-
-  copyOut(...[scan, piece, format]: Parameters<Snapshot['copyOut']>): ReturnType<Snapshot['copyOut']> {
-    return openCopyOut(this.#shared, this.#sql(scan), { piece, format })
-  }
-
-  proof(...[scan, keys]: Parameters<Snapshot['proof']>): ReturnType<Snapshot['proof']> {
-    return this.#shared.use((connection) => readProof(connection, this.#sql(scan), keys))
-  }
-
-  knownMappings(mappingIds: readonly string[]): ReturnType<Snapshot['knownMappings']> {
-    return this.#shared.use((connection) => readKnownMappings(connection, mappingIds))
-  }
-
-  writtenBy(...[claim, scan, keys]: Parameters<Snapshot['writtenBy']>): ReturnType<Snapshot['writtenBy']> {
-    return this.#shared.use((connection) => readWrittenBy(connection, this.#sql(scan), { claim, keys }))
-  }
-
-  owned(...[mappingId, scan, keys]: Parameters<Snapshot['owned']>): ReturnType<Snapshot['owned']> {
-    return this.#shared.use((connection) => readOwned(connection, this.#sql(scan), { mappingId, keys }))
-  }
-
-  sequences(table: TableRef): ReturnType<Snapshot['sequences']> {
-    return this.#shared.use((connection) => readSequences(connection, this.#known.get(table)))
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.#shared[Symbol.asyncDispose]()
-  }
-}
-
 const SERVER = `
   SELECT pg_catalog.version(), current_database(), pg_catalog.pg_is_in_recovery(), current_setting('default_transaction_read_only'),
          (SELECT system_identifier FROM pg_catalog.pg_control_system()),
          (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()),
-         pg_catalog.hashtextextended('(syncline,"probe ☯")' COLLATE pg_catalog."C", 0), pg_catalog.pg_backend_pid(),
+         ${PROBE_SQL}, pg_catalog.pg_backend_pid(),
          current_setting('server_encoding'), (extract(epoch FROM pg_catalog.clock_timestamp()) * 1000)::int8`
 
 async function readServer(connection: Connection, endpoint: Endpoint): Promise<ServerInfo> {
@@ -279,8 +192,9 @@ async function readServer(connection: Connection, endpoint: Endpoint): Promise<S
         : readOnly === 'on'
           ? 'its sessions are read-only by default (default_transaction_read_only)'
           : null,
-    textHashProbe: probe ?? '',
+    hashProbe: probe ?? '',
     clockSkewMs: Number(clock) - Math.round((sent + received) / 2),
+    moments: 'exact',
   }
 }
 
@@ -289,11 +203,5 @@ async function readServer(connection: Connection, endpoint: Endpoint): Promise<S
  * changes between two statements. Whatever its mode, nothing of ours then outlives a transaction.
  */
 function isPooled(endpoint: Endpoint, connection: Connection, pid: number): boolean {
-  return (
-    endpoint.port === 6543 ||
-    endpoint.host.includes('-pooler.') ||
-    endpoint.host.endsWith('.pooler.supabase.com') ||
-    connection.startupPid !== connection.pid ||
-    connection.pid !== pid
-  )
+  return isPooler(endpoint) || connection.startupPid !== connection.pid || connection.pid !== pid
 }

@@ -1,21 +1,53 @@
 import { once } from 'node:events'
 import { finished } from 'node:stream/promises'
-import type { BatchKind, BatchRow, Claim, WritePlan } from '#adapters/adapter.ts'
+import type { BatchKind, BatchRow, Claim, RowImage, Scan, WritePlan } from '#adapters/adapter.ts'
 import { failpoint } from '#lib/failpoint.ts'
 import { assert } from '#lib/assert.ts'
 import type { Operation } from '#model/change.ts'
 import { tableName } from '#model/table.ts'
+import type { SentRow } from '#model/value.ts'
+import { BatchImages } from './batch-images.ts'
+import { refuseCascades } from './cascades.ts'
 import { changePlaces, dropBlocked } from './change-places.ts'
 import type { Connection } from './connection.ts'
-import { copyLine } from './copy-text.ts'
+import { copyPieces } from '#model/row-text.ts'
 import type { PgTable } from './introspect.ts'
-import { fingerprintSql, inForm, quote, quoteTable } from './sql.ts'
+import { quote, quoteTable } from './sql.ts'
 import { baselineTable } from './state.ts'
-import { STAGE, TableSql } from './table-sql.ts'
+import { STAGE, STAGE_COLUMNS, STAGE_REST, TableSql } from './table-sql.ts'
 import { watch } from '#adapters/watchdog.ts'
 
 /** Lines are sent together: a message for each would cost more than the line. */
 const SEND_CHARACTERS = 64 * 1024
+
+/** The stage that a session keeps: the definition of its table, and the statement that made it. */
+const stages = new WeakMap<Connection, string>()
+
+/** The transaction that held the stage of the session has ended, and the stage with it. */
+export function forgetStage(connection: Connection): void {
+  stages.delete(connection)
+}
+
+/** Removes the stage that the session keeps: what follows makes its own. */
+export async function dropKeptStage(connection: Connection): Promise<void> {
+  if (!stages.delete(connection)) return
+  await connection.transaction('write', () => connection.script(`DROP TABLE IF EXISTS ${STAGE}`))
+}
+
+interface StagePart {
+  readonly name: string
+  /** The columns that are ours. */
+  readonly own: string
+  /** The first of the scan's columns that is in it. */
+  readonly from: number
+}
+
+const FIRST_STAGE: StagePart = {
+  name: 'syncline_stage',
+  own: `0::int4 AS seq, 'i'::text AS op, NULL::int8 AS expect`,
+  from: 0,
+}
+const SECOND_STAGE: StagePart = { name: 'syncline_stage_rest', own: '0::int4 AS seq', from: STAGE_COLUMNS }
 
 const MARKS: Readonly<Record<Operation, string>> = { delete: 'd', update: 'u', insert: 'i' }
 
@@ -26,6 +58,8 @@ export interface Applied {
   readonly inserted: number
   readonly updated: number
   readonly deleted: number
+  /** Of the rows that were hit, by their places; empty where none are wanted. */
+  readonly images: ReadonlyMap<number, RowImage>
 }
 
 /**
@@ -33,6 +67,7 @@ export interface Applied {
  * transaction: DELETE and UPDATE where the target's row still has the fingerprint that the change was decided on, INSERT
  * where there is no such key. A plain upsert could not tell a row that had moved. Under READ COMMITTED a statement that
  * waited for another writer looks at the row again, so that the comparison holds at the moment of writing (invariant 9).
+ * Whoever calls holds the table's lock.
  */
 export class BatchSql {
   readonly #plan: WritePlan
@@ -48,15 +83,15 @@ export class BatchSql {
   async apply(
     connection: Connection,
     claim: Claim,
-    { rows, kind }: { rows: readonly BatchRow[]; kind: BatchKind },
+    { rows, kind, images: wanted }: { rows: readonly BatchRow[]; kind: BatchKind; images: Scan | null },
   ): Promise<Applied> {
     await this.#stage(connection, rows)
     failpoint('batch.staged')
-    if (!this.#plan.keyIsUnique) {
-      await connection.query(`LOCK TABLE ${quoteTable(this.#plan.scan.table)} IN SHARE ROW EXCLUSIVE MODE`)
-    }
+    const images = wanted && new BatchImages(connection, { plan: this.#plan, table: this.#table, scan: wanted })
+    await images?.lookBefore(claim)
     const hits = new Set<number>()
     const has = (op: Operation): boolean => rows.some((row) => row.op === op)
+    if (has('delete')) await refuseCascades(connection, this.#sql, this.#table)
     const deleted = has('delete') ? await this.#run(connection, this.#deleteSql(), hits) : 0
     const places = { plan: this.#plan, table: this.#table, sql: this.#sql }
     const blocked = kind === 'together' ? await dropBlocked(connection, places) : new Set<number>()
@@ -64,9 +99,13 @@ export class BatchSql {
     const inserted = has('insert') ? await this.#insert(connection, rows, hits) : 0
     failpoint('batch.written')
     const missed = new Set(rows.keys().filter((index) => !hits.has(index)))
-    if (this.#plan.baseline) await this.#updateBaseline(connection, claim, missed)
+    if (this.#plan.baseline) {
+      await this.#updateBaseline(connection, claim, missed)
+      await this.#setBaseline(connection, claim, { rows, missed })
+    }
     const moved = new Set([...missed].filter((index) => !blocked.has(index)))
-    return { moved, blocked, inserted, updated, deleted }
+    const seen = (await images?.lookAfter(hits)) ?? new Map<number, RowImage>()
+    return { moved, blocked, inserted, updated, deleted, images: seen }
   }
 
   async #update(connection: Connection, kind: BatchKind, hits: Set<number>): Promise<number> {
@@ -85,29 +124,95 @@ export class BatchSql {
     )
   }
 
+  /**
+   * Makes the stage for all batches of this table that this session writes: its own catalogue entries are most of what a
+   * small batch costs. Only where the session is ours.
+   */
+  async keepStage(connection: Connection): Promise<void> {
+    const { scan, definition } = this.#plan
+    if (scan.columns.length > STAGE_COLUMNS) return dropKeptStage(connection)
+    const create = this.#createStage(FIRST_STAGE, 'DELETE ROWS')
+    // An altered table has other types under the same names.
+    const made = JSON.stringify([definition, create])
+    if (stages.get(connection) === made) return
+    await dropKeptStage(connection)
+    // Nothing of the stage outlives a crash of the server; nobody need wait for the disk.
+    await connection.transaction('write', () => connection.script(`SET LOCAL synchronous_commit = off; ${create}`))
+    stages.set(connection, made)
+  }
+
+  /**
+   * The same inside of an open transaction that holds many batches: a stage for each of them would keep its locks until the
+   * end. Whoever calls empties it between batches, and forgets it with the transaction. Null where each batch makes its own.
+   */
+  async furnish(connection: Connection, before: string | null): Promise<string | null> {
+    const { scan, definition } = this.#plan
+    const fits = scan.columns.length <= STAGE_COLUMNS
+    const create = this.#createStage(FIRST_STAGE, 'DROP')
+    const made = fits ? JSON.stringify([definition, create]) : null
+    if (made !== null && made === before) return made
+    stages.delete(connection)
+    await connection.script(`DROP TABLE IF EXISTS ${STAGE}, ${STAGE_REST}${fits ? `; ${create}` : ''}`)
+    if (made !== null) stages.set(connection, made)
+    return made
+  }
+
   async #stage(connection: Connection, rows: readonly BatchRow[]): Promise<void> {
+    const { columns } = this.#plan.scan
+    const cellsOf = ({ row, key }: BatchRow): SentRow => row ?? columns.map((_, i) => key[i] ?? null)
+    if (!stages.has(connection)) await connection.query(this.#createStage(FIRST_STAGE, 'DROP'))
+    await this.#copyTo(connection, STAGE, rows, (row, seq) => [
+      String(seq),
+      MARKS[row.op],
+      row.expect,
+      ...cellsOf(row).slice(0, STAGE_COLUMNS),
+    ])
+    if (columns.length <= STAGE_COLUMNS) return
+    await connection.query(this.#createStage(SECOND_STAGE, 'DROP'))
+    await this.#copyTo(connection, STAGE_REST, rows, (row, seq) => [String(seq), ...cellsOf(row).slice(STAGE_COLUMNS)])
+  }
+
+  #createStage({ name, own, from }: StagePart, onCommit: 'DROP' | 'DELETE ROWS'): string {
     const { columns, table } = this.#plan.scan
-    const typed = columns.map((column, i) => `t.${quote(column.name)} AS c${i}`)
-    await connection.query(
-      `CREATE TEMP TABLE syncline_stage ON COMMIT DROP AS
-       SELECT 0::int4 AS seq, 'i'::text AS op, NULL::int8 AS expect, ${typed.join(', ')}
-       FROM ONLY ${quoteTable(table)} t WITH NO DATA`,
-    )
-    const copy = connection.copyIn(`COPY ${STAGE} FROM STDIN`)
-    const sent = (async () => {
-      const done = finished(copy.stream)
+    const typed = columns.map((column, i) => `t.${quote(column.name)} AS c${i}`).slice(from, from + STAGE_COLUMNS)
+    return `CREATE TEMP TABLE ${name} ON COMMIT ${onCommit} AS SELECT ${[own, ...typed].join(', ')}
+       FROM ONLY ${quoteTable(table)} t WITH NO DATA`
+  }
+
+  async #copyTo(
+    connection: Connection,
+    stage: string,
+    rows: readonly BatchRow[],
+    lineOf: (row: BatchRow, seq: number) => SentRow,
+  ): Promise<void> {
+    const copy = connection.copyIn(`COPY ${stage} FROM STDIN`)
+    let ended = false
+    const done = finished(copy.stream).finally(() => (ended = true))
+    // It may fail while a large value is waited for; whoever writes next hears of it.
+    done.catch(() => {})
+    const send = async (piece: string | Uint8Array): Promise<void> => {
+      if (!copy.stream.write(piece)) await watch([connection], Promise.race([once(copy.stream, 'drain'), done]))
+    }
+    try {
       let lines = ''
       for (const [seq, row] of rows.entries()) {
-        const cells = row.row ?? columns.map((_, i) => row.key[i] ?? null)
-        lines += copyLine([String(seq), MARKS[row.op], row.expect, ...cells])
-        if (lines.length < SEND_CHARACTERS) continue
-        if (!copy.stream.write(lines)) await Promise.race([once(copy.stream, 'drain'), done])
-        lines = ''
+        for (const piece of copyPieces(lineOf(row, seq))) {
+          const isText = typeof piece === 'string'
+          if (isText) lines += piece
+          if (isText && lines.length < SEND_CHARACTERS) continue
+          if (lines !== '') await send(lines)
+          lines = ''
+          if (!isText) for await (const chunk of piece.read()) await send(chunk)
+        }
       }
       copy.stream.end(lines)
-      await done
-    })()
-    await watch([connection], sent)
+      await watch([connection], done)
+    } catch (error) {
+      // What failed may be where a large value comes from: this session has to hear that no more follows.
+      if (!ended) copy.stream.destroy()
+      throw error
+    }
+    const { table } = this.#plan.scan
     assert(copy.rows() === rows.length, `COPY took ${copy.rows()} of ${rows.length} rows of ${tableName(table)}`)
   }
 
@@ -136,7 +241,7 @@ export class BatchSql {
     const sets = this.#sql.assignments(written)
     // A table that is all key has nothing to set; the row is in step by its key alone.
     const set = sets.length > 0 ? sets.join(', ') : `${quote(scan.columns[0]?.name ?? '')} = s.c0`
-    return `UPDATE ${this.#sql.from} t SET ${set} FROM ${STAGE} s
+    return `UPDATE ${this.#sql.from} t SET ${set} FROM ${this.#sql.stage} s
       WHERE s.op = 'u' AND ${this.#sql.keyEquals('s.c')} AND ${this.#sql.fingerprint} = s.expect RETURNING s.seq`
   }
 
@@ -151,9 +256,36 @@ export class BatchSql {
       : `AND NOT EXISTS (SELECT FROM ${this.#sql.from} t WHERE ${this.#sql.keyEquals('s.c')})`
     return `INSERT INTO ${quoteTable(scan.table)} AS t (${columns.map((column) => quote(column.name)).join(', ')})
       OVERRIDING SYSTEM VALUE
-      SELECT ${columns.map((column) => `s.c${column.i}`).join(', ')} FROM ${STAGE} s WHERE s.op = 'i' ${guard} ORDER BY s.seq
+      SELECT ${columns.map((column) => `s.c${column.i}`).join(', ')} FROM ${this.#sql.stage} s WHERE s.op = 'i' ${guard} ORDER BY s.seq
       ${keyIsUnique ? `ON CONFLICT (${key.join(', ')}) DO NOTHING` : ''}
       RETURNING ${this.#sql.keyExpressions.join(', ')}`
+  }
+
+  /** Rows for which the baseline is told, in place of what is written. */
+  async #setBaseline(
+    connection: Connection,
+    claim: Claim,
+    { rows, missed }: { rows: readonly BatchRow[]; missed: ReadonlySet<number> },
+  ): Promise<void> {
+    const told = [...rows.entries()].filter(([seq, { baseline }]) => baseline !== undefined && !missed.has(seq))
+    if (told.length === 0) return
+    const baseline = baselineTable(claim.mappingId)
+    const keys = Array.from({ length: this.#plan.scan.keyLength }, (_, i) => `k${i}`)
+    await connection.query(
+      `DELETE FROM ${baseline} b USING ${STAGE} s WHERE s.seq = ANY($1::int4[]) AND ${this.#sql.matches('b.k', 's.c')}`,
+      [told.map(([seq]) => seq)],
+    )
+    const kept = told.filter(([, row]) => row.baseline !== null)
+    await connection.query(
+      `INSERT INTO ${baseline} (${keys.join(', ')}, source_fingerprint, target_fingerprint)
+       SELECT ${keys.map((_, i) => `s.c${i}`).join(', ')}, x.source, x.target
+       FROM unnest($1::int4[], $2::int8[], $3::int8[]) x(seq, source, target) JOIN ${STAGE} s ON s.seq = x.seq`,
+      [
+        kept.map(([seq]) => seq),
+        kept.map(([, row]) => row.baseline?.source),
+        kept.map(([, row]) => row.baseline?.target),
+      ],
+    )
   }
 
   /** What was applied is in step now: both fingerprints are those of the row that was staged. */
@@ -162,10 +294,6 @@ export class BatchSql {
     const baseline = baselineTable(claim.mappingId)
     const keys = Array.from({ length: scan.keyLength }, (_, i) => `k${i}`)
     const missed = [[...moved]]
-    const staged = fingerprintSql(
-      scan.columns.map((column, i) => inForm(`s.c${i}`, column.form)),
-      scan.algorithm,
-    )
     const same = this.#sql.matches('b.k', 's.c')
     await connection.query(
       `DELETE FROM ${baseline} b USING ${STAGE} s WHERE s.op = 'd' AND s.seq <> ALL($1::int4[]) AND ${same}`,
@@ -174,7 +302,7 @@ export class BatchSql {
     await connection.query(
       `INSERT INTO ${baseline} (${keys.join(', ')}, source_fingerprint, target_fingerprint)
        SELECT ${keys.map((_, i) => `x.c${i}`).join(', ')}, x.f, x.f
-       FROM (SELECT s.*, ${staged} AS f FROM ${STAGE} s WHERE s.op <> 'd' AND s.seq <> ALL($1::int4[]) OFFSET 0) x
+       FROM (SELECT s.*, ${this.#sql.fingerprintOf('s.c')} AS f FROM ${this.#sql.stage} s WHERE s.op <> 'd' AND s.seq <> ALL($1::int4[]) OFFSET 0) x
        ON CONFLICT (${keys.join(', ')}) DO UPDATE
        SET source_fingerprint = excluded.source_fingerprint, target_fingerprint = excluded.target_fingerprint`,
       missed,

@@ -38,7 +38,8 @@ export async function dropBlocked(connection: Connection, { plan, table, sql }: 
   if (tests.length === 0) return blocked
   for (;;) {
     const found = await connection.query(
-      `DELETE FROM ${STAGE} s WHERE s.op <> 'd' AND (${tests.join(' OR ')}) RETURNING s.seq`,
+      `DELETE FROM ${STAGE} d USING ${sql.stage} s
+       WHERE d.seq = s.seq AND s.op <> 'd' AND (${tests.join(' OR ')}) RETURNING d.seq`,
     )
     if (found.length === 0) return blocked
     for (const [seq] of found) blocked.add(Number(seq))
@@ -83,7 +84,7 @@ async function replace(connection: Connection, { plan, table, sql }: Places): Pr
      i AS (
        INSERT INTO ${quoteTable(scan.table)} (${columns.map((column) => quote(column.name)).join(', ')})
        OVERRIDING SYSTEM VALUE
-       SELECT ${values.join(', ')} FROM ${STAGE} s JOIN d ON d."syncline seq" = s.seq
+       SELECT ${values.join(', ')} FROM ${sql.stage} s JOIN d ON d."syncline seq" = s.seq
        WHERE (SELECT count(*) FROM d) > 0
        RETURNING 1)
      SELECT d."syncline seq", (SELECT count(*) FROM i) FROM d`,
@@ -105,7 +106,7 @@ async function park(connection: Connection, { plan, table, sql }: Places): Promi
   )
   const seqs = found.map(([seq]) => Number(seq))
   await connection.query(
-    `UPDATE ${sql.from} t SET ${sql.assignments(plan.written).join(', ')} FROM ${STAGE} s
+    `UPDATE ${sql.from} t SET ${sql.assignments(plan.written).join(', ')} FROM ${sql.stage} s
      WHERE s.op = 'u' AND ${sql.keyEquals('s.c')} AND s.seq = ANY($1::int4[])`,
     [seqs],
   )

@@ -1,14 +1,17 @@
-import { Socket } from 'node:net'
-import { checkServerIdentity, TLSSocket, type ConnectionOptions } from 'node:tls'
+import { isIP, Socket } from 'node:net'
+import { checkServerIdentity, type ConnectionOptions } from 'node:tls'
 import type { Readable, Writable } from 'node:stream'
+import { callbackify } from 'node:util'
 import pg from 'pg'
-import { from as copyFrom, to as copyTo } from 'pg-copy-streams'
+import { from as copyFrom } from 'pg-copy-streams'
 import Cursor from 'pg-cursor'
 import { abortReason } from '#lib/clock.ts'
 import { AppError } from '#model/errors.ts'
+import { CopyOut } from './copy-out.ts'
 import type { Endpoint } from './endpoint.ts'
-import { describeEndpoint } from './endpoint.ts'
+import { describeEndpoint, isLocalHost } from './endpoint.ts'
 import { toAppError } from './errors.ts'
+import { limitMessages } from './protocol-limits.ts'
 import { beginSql, type Mode } from './session.ts'
 import type { Watched } from '#adapters/adapter.ts'
 import { watch } from '#adapters/watchdog.ts'
@@ -41,6 +44,8 @@ export class Connection implements AsyncDisposable, Watched {
   #forgetSignal = (): void => {}
   /** The backend's process id by its own word; through a pooler it differs from the one given at start-up. */
   pid = 0
+  /** When the backend was started, in seconds of the epoch as the server writes them: with the id it names one session for ever. */
+  startedAt = ''
 
   private constructor(endpoint: Endpoint, client: pg.Client) {
     this.endpoint = endpoint
@@ -55,7 +60,9 @@ export class Connection implements AsyncDisposable, Watched {
    */
   static async open(endpoint: Endpoint, signal?: AbortSignal): Promise<Connection> {
     if (signal?.aborted) throw abortReason(signal)
-    if (endpoint.ssl !== 'prefer') return Connection.#open(endpoint, tlsOptions(endpoint), signal)
+    // Beyond this machine nothing falls back to clear text by itself.
+    if (endpoint.ssl !== 'prefer' || !isLocalHost(endpoint.host))
+      return Connection.#open(endpoint, tlsOptions(endpoint), signal)
     try {
       return await Connection.#open(endpoint, tlsOptions(endpoint), signal)
     } catch (error) {
@@ -77,6 +84,7 @@ export class Connection implements AsyncDisposable, Watched {
       // A function, because the driver looks into PGPASSWORD and ~/.pgpass where it is given none.
       password: () => endpoint.password?.reveal() ?? '',
       ssl: endpoint.host.startsWith('/') ? false : ssl,
+      ...(endpoint.host.startsWith('/') ? {} : { stream: () => openSocket(endpoint) }),
       connectionTimeoutMillis: endpoint.connectTimeoutMs,
       keepAlive: true,
       keepAliveInitialDelayMillis: 10_000,
@@ -84,12 +92,17 @@ export class Connection implements AsyncDisposable, Watched {
       types: AS_TEXT,
     })
     const connection = new Connection(endpoint, client)
+    limitMessages(client, (error) => connection.destroy(error))
     const stop = connection.#endWith(signal)
     try {
       await connection.#connect()
-      const [row] = await connection.query(`SELECT pg_backend_pid(), current_setting('server_version_num')`)
+      const [row] = await connection.query(
+        `SELECT pg_backend_pid(), current_setting('server_version_num'), extract(epoch FROM s.backend_start)::text
+         FROM pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) s`,
+      )
       connection.pid = Number(row?.[0])
       connection.#major = Math.floor(Number(row?.[1]) / 10_000)
+      connection.startedAt = row?.[2] ?? ''
       return connection
     } catch (error) {
       stop()
@@ -103,9 +116,13 @@ export class Connection implements AsyncDisposable, Watched {
     const { promise: lost, reject } = Promise.withResolvers<never>()
     this.onLost(reject)
     const timer = setTimeout(() => {
-      this.destroy(new AppError('connection_timeout', 'The server did not answer in time.'))
+      const { host, port, connectTimeoutMs } = this.endpoint
+      const seconds = Math.round(connectTimeoutMs / 1000)
+      this.destroy(new AppError('connection_timeout', `${host}:${port} did not answer within ${seconds} s.`))
     }, this.endpoint.connectTimeoutMs)
     try {
+      // A host that is an address already is not looked up by the socket.
+      if (isIP(this.endpoint.host) !== 0) await this.endpoint.resolve(this.endpoint.host)
       await Promise.race([this.#client.connect(), lost])
     } finally {
       clearTimeout(timer)
@@ -132,12 +149,6 @@ export class Connection implements AsyncDisposable, Watched {
     return isStarted(client) ? (client.processID ?? 0) : 0
   }
 
-  /** Protocol and cipher of the way from here to whoever answers; null where it is in the clear. */
-  get encryption(): string | null {
-    const { stream } = this.#client.connection
-    return stream instanceof TLSSocket ? `${stream.getProtocol()}, ${stream.getCipher().name}` : null
-  }
-
   get broken(): boolean {
     return this.#broken !== null
   }
@@ -157,6 +168,17 @@ export class Connection implements AsyncDisposable, Watched {
     this.#assertUsable()
     const pending = this.#client.query<TextRow>({ text, values: [...parameters], rowMode: 'array' })
     return (await this.#watched(pending)).rows
+  }
+
+  /**
+   * The columns that one statement gives. It goes by the extended protocol, which takes one statement and no more,
+   * whatever its text holds.
+   */
+  async fields(text: string): Promise<readonly { name: string; oid: number; modifier: number }[]> {
+    this.#assertUsable()
+    const config: pg.QueryArrayConfig & { queryMode: 'extended' } = { text, rowMode: 'array', queryMode: 'extended' }
+    const { fields } = await this.#watched(this.#client.query(config))
+    return fields.map(({ name, dataTypeID: oid, dataTypeModifier: modifier }) => ({ name, oid, modifier }))
   }
 
   /** How many rows one statement touched. */
@@ -195,7 +217,7 @@ export class Connection implements AsyncDisposable, Watched {
   /** COPY … TO STDOUT. `rows()` is what the server says it sent; it is valid once the stream has ended. */
   copyOut(sql: string): { stream: Readable; rows: () => number } {
     this.#assertUsable()
-    const stream = this.#client.query(copyTo(sql))
+    const stream = this.#client.query(new CopyOut(sql))
     stream.on('error', toldElsewhere)
     return { stream, rows: () => stream.rowCount }
   }
@@ -214,12 +236,12 @@ export class Connection implements AsyncDisposable, Watched {
 
   /**
    * Runs `body` in a transaction. A failure of the body rolls back; a failure of COMMIT itself is a CommitUnknown
-   * where the connection broke, because the server may have committed.
+   * where the connection broke, because the server may have committed. `first` is a script of our own that goes with BEGIN.
    */
-  async transaction<T>(mode: Mode, body: () => Promise<T>): Promise<T> {
-    await this.begin(mode)
+  async transaction<T>(mode: Mode, body: () => Promise<T>, first = ''): Promise<T> {
     let result: T
     try {
+      await this.script(`${beginSql(mode, this.#major)}; ${first}`)
       result = await body()
     } catch (error) {
       await this.#rollback()
@@ -357,7 +379,22 @@ function isStarted(client: unknown): client is { processID?: number } {
   return typeof client === 'object' && client !== null && 'processID' in client
 }
 
-function tlsOptions(endpoint: Endpoint): ConnectionOptions | false {
+/** A socket that connects to the very addresses that the endpoint's own look-up has let through, one after the other. */
+export function openSocket({ resolve }: Endpoint): Socket {
+  const socket = new Socket()
+  const connect = socket.connect.bind(socket)
+  const lookUp = callbackify(resolve)
+  const byAddress = (port: number, host: string): Socket =>
+    connect({
+      port,
+      host,
+      autoSelectFamily: true,
+      lookup: (name, _options, done) => lookUp(name, (error, addresses) => done(error, [...(addresses ?? [])])),
+    })
+  return Object.assign(socket, { connect: byAddress })
+}
+
+export function tlsOptions(endpoint: Endpoint): ConnectionOptions | false {
   const { ssl, ca, host } = endpoint
   if (ssl === 'disable') return false
   const trust = ca === null ? {} : { ca }

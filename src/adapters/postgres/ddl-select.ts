@@ -1,5 +1,5 @@
 /** Chooses from the entries of a dump those that a set of tables needs, and says of each when it can run. */
-import type { DdlStatement, TableDdl } from '#adapters/adapter.ts'
+import type { DdlStatement, TableDdl } from '#adapters/table-ddl.ts'
 
 import type { CatalogObject, ForeignKeyFacts, TableFacts } from './ddl-catalog.ts'
 import type { DumpEntry, DumpStatement } from './dump-entries.ts'

@@ -4,7 +4,7 @@
  */
 import { DatabaseError, escapeLiteral, type Client } from 'pg'
 
-import type { TableDdl } from '#adapters/adapter.ts'
+import type { TableDdl } from '#adapters/table-ddl.ts'
 import { AppError } from '#model/errors.ts'
 import type { TableRef } from '#model/table.ts'
 

@@ -1,11 +1,15 @@
 import { readFileSync } from 'node:fs'
-import { isIP } from 'node:net'
-import { Secret } from '#lib/secret.ts'
+import type { Secret } from '#lib/secret.ts'
+import { isForbiddenAddress, resolveHost, type Resolve } from '#lib/network-address.ts'
+import type { ConnectionParts, DatasourceKind, SslMode } from '#model/datasource.ts'
 import { AppError } from '#model/errors.ts'
+import { isLocalHost } from '#model/write-protection.ts'
+import { parseConnectionUrl } from './connection-url.ts'
+import { internalSchemas } from './presets.ts'
 
-export type SslMode = 'disable' | 'prefer' | 'require' | 'verify-ca' | 'verify-full'
+export { isLocalHost } from '#model/write-protection.ts'
 
-/** Where a PostgreSQL database is and how to enter it. Made from a URL by us, so that no driver reads files for it. */
+/** Where a PostgreSQL database is and how to enter it. Made by us, so that no driver reads files for it. */
 export interface Endpoint {
   /** A host name, an address, or a directory of a unix socket (starts with `/`). */
   readonly host: string
@@ -17,116 +21,72 @@ export interface Endpoint {
   /** PEM certificates to trust in place of the system's. */
   readonly ca: string | null
   readonly connectTimeoutMs: number
+  /** Finds the addresses that are connected to, at each connection, and refuses those that may not be. */
+  readonly resolve: Resolve
+  /** Schemas that are offered; null: all but the hidden ones. */
+  readonly schemas: readonly string[] | null
+  /** Schemas of the provider. */
+  readonly hidden: readonly string[]
+  /** It is put to sleep where nobody uses it, and its first answer takes seconds. */
+  readonly suspends: boolean
 }
 
-const SSL_MODES: readonly string[] = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full']
-
-/** Options of pasted connection strings that change nothing for us. */
-const IGNORED = new Set([
-  'application_name',
-  'channel_binding',
-  'connection_limit',
-  'gssencmode',
-  'pgbouncer',
-  'pool_timeout',
-  'sslnegotiation',
-  'supa',
-  'target_session_attrs',
-  'uselibpqcompat',
-  'workaround',
-])
+/** A database by its parts. */
+export interface DescribedDatabase {
+  readonly kind: DatasourceKind
+  readonly connection: ConnectionParts
+  readonly password: Secret | null
+  readonly schemas: readonly string[] | null
+  readonly connectTimeoutMs: number
+  /** Finds the addresses of its host: `resolveAllowed` for everything that came in through the service. */
+  readonly resolve: Resolve
+}
 
 /**
- * Reads a `postgres://` or `postgresql://` URL.
- * Without `sslmode`, a connection to this machine is made in the clear if the server offers no TLS; to any other
+ * Where nothing is said of TLS, a connection to this machine is made in the clear if the server offers none; to any other
  * machine the certificate and the name are verified (there is no silent fallback to clear text).
- * @throws AppError `invalid_url`, never with the password in its message.
  */
-export function parseEndpoint(text: string): Endpoint {
-  const url = parse(text)
-  const host = decodeHost(url)
-  const options = readOptions(url)
-  const user = decode(url.username, 'user name') || options.get('user')
-  if (!user) throw invalid('it names no user')
-  const password = decode(url.password, 'password') || options.get('password')
-  const ssl = options.get('sslmode') ?? (isLocalHost(host) ? 'prefer' : 'verify-full')
-  if (!isSslMode(ssl)) throw invalid(`sslmode must be one of ${SSL_MODES.join(', ')}, not "${ssl}"`)
-  const seconds = Number(options.get('connect_timeout') ?? 10)
-  if (!Number.isFinite(seconds) || seconds <= 0) throw invalid('connect_timeout must be a number of seconds')
+export function toEndpoint({ kind, connection, resolve, ...rest }: DescribedDatabase): Endpoint {
+  const { ssl, projectUrl: _, ...parts } = connection
   return {
-    host,
-    port: url.port === '' ? Number(options.get('port') ?? 5432) : Number(url.port),
-    database: decode(url.pathname.slice(1), 'database name') || user,
-    user,
-    password: password ? new Secret(password) : null,
-    ssl,
-    ca: readCa(options.get('sslrootcert')),
-    connectTimeoutMs: seconds * 1000,
+    ...parts,
+    ...rest,
+    resolve,
+    ssl: ssl ?? (isLocalHost(parts.host) ? 'prefer' : 'verify-full'),
+    hidden: internalSchemas(kind),
+    suspends: kind === 'neon',
   }
 }
 
-/** Whether the endpoint is on this machine: a unix socket, or a loopback name or address. */
-export function isLocalHost(host: string): boolean {
-  return host.startsWith('/') || host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
+/** Reads a URL that somebody at this machine gave. @throws AppError `invalid_url`, never with the password in its message */
+export function parseEndpoint(text: string): Endpoint {
+  const { kind, connection, password, connectTimeoutMs } = parseConnectionUrl(text, {
+    readFile: (path) => readFileSync(path, 'utf8'),
+  })
+  return toEndpoint({ kind, connection, password, connectTimeoutMs, schemas: null, resolve: resolveHost })
+}
+
+/**
+ * Resolves a name and refuses it where any of its addresses is one that no datasource may have (S33). What is connected
+ * to are these very addresses, so that a name cannot change its mind between the look and the connection.
+ * @throws AppError `host_not_allowed`
+ */
+export function allowedOnly(resolve: Resolve): Resolve {
+  return async (host) => {
+    const addresses = await resolve(host)
+    if (addresses.some(({ address }) => isForbiddenAddress(address))) {
+      throw new AppError('host_not_allowed', `The host ${host} leads to an address that no datasource may have.`)
+    }
+    return addresses
+  }
+}
+
+/** Whether a schema is offered where nobody named tables. */
+export function offersSchema({ schemas, hidden }: Endpoint, schema: string): boolean {
+  return schemas === null ? !hidden.includes(schema) : schemas.includes(schema)
 }
 
 /** The endpoint for people, without the password: `user@host:port/database`. */
 export function describeEndpoint(endpoint: Endpoint): string {
   return `${endpoint.user}@${endpoint.host}:${endpoint.port}/${endpoint.database}`
-}
-
-function parse(text: string): URL {
-  const url = URL.canParse(text) ? new URL(text) : null
-  if (url === null) throw invalid('it is not a URL')
-  if (url.protocol !== 'postgres:' && url.protocol !== 'postgresql:') {
-    throw invalid(`it starts with ${url.protocol}// and not with postgres://`)
-  }
-  if (url.hash !== '') throw invalid('it has a # (in a password, write %23)')
-  return url
-}
-
-function decodeHost(url: URL): string {
-  const given = url.searchParams.get('host')
-  const host = decode(url.hostname, 'host').replace(/^\[|\]$/g, '') || given
-  if (!host) throw invalid('it names no host')
-  return host
-}
-
-function readOptions(url: URL): Map<string, string> {
-  const known = new Set(['sslmode', 'sslrootcert', 'connect_timeout', 'host', 'port', 'user', 'password'])
-  const options = new Map<string, string>()
-  for (const [name, value] of url.searchParams) {
-    if (IGNORED.has(name)) continue
-    if (!known.has(name)) throw invalid(`the option "${name}" is not supported`)
-    options.set(name, value)
-  }
-  return options
-}
-
-function readCa(file: string | undefined): string | null {
-  if (file === undefined || file === 'system') return null
-  try {
-    return readFileSync(file, 'utf8')
-  } catch (error) {
-    throw new AppError('invalid_url', `The file in sslrootcert cannot be read: ${file}`, { cause: error })
-  }
-}
-
-function decode(part: string, what: string): string {
-  try {
-    return decodeURIComponent(part)
-  } catch (error) {
-    throw new AppError('invalid_url', `The ${what} in the URL has a % that is not followed by two hex digits.`, {
-      hint: 'Write a literal % as %25.',
-      cause: error,
-    })
-  }
-}
-
-function isSslMode(text: string): text is SslMode {
-  return SSL_MODES.includes(text)
-}
-
-function invalid(reason: string): AppError {
-  return new AppError('invalid_url', `The connection URL cannot be used: ${reason}.`)
 }

@@ -1,7 +1,8 @@
 import pg from 'pg'
 import { AppError, type ErrorCode } from '#model/errors.ts'
 import { toError } from '#lib/assert.ts'
-import { RowsRefused } from '#adapters/adapter.ts'
+import { RowsRefused } from '#adapters/rows-refused.ts'
+import { describeNetworkFailure } from './network-words.ts'
 
 /** SQLSTATEs after which the same batch may well succeed on the same or a new connection. */
 const TRANSIENT = new Set([
@@ -35,21 +36,6 @@ const BY_STATE: Readonly<Record<string, ErrorCode>> = {
   '42703': 'schema_changed',
 }
 
-const BY_SYSTEM_CODE: Readonly<Record<string, ErrorCode>> = {
-  ENOTFOUND: 'host_not_found',
-  EAI_AGAIN: 'host_not_found',
-  ECONNREFUSED: 'connection_refused',
-  ENOENT: 'connection_refused',
-  EHOSTUNREACH: 'connection_refused',
-  ENETUNREACH: 'connection_refused',
-  ETIMEDOUT: 'connection_timeout',
-  ECONNRESET: 'connection_lost',
-  EPIPE: 'connection_lost',
-  ERR_STREAM_PREMATURE_CLOSE: 'connection_lost',
-}
-
-const TLS_CODES = /^(CERT_|ERR_TLS|ERR_SSL|UNABLE_TO|SELF_SIGNED|DEPTH_ZERO|EPROTO|HOSTNAME_MISMATCH)/
-
 /** The server's SQLSTATE of an error, where it has one. */
 export function sqlStateOf(error: unknown): string | null {
   return error instanceof pg.DatabaseError ? (error.code ?? null) : null
@@ -64,6 +50,7 @@ export function asRowsRefused(error: unknown): RowsRefused | null {
   const detail = error.detail ? ` ${error.detail}` : ''
   return new RowsRefused(error.code, `${error.message}.${detail}`, {
     orderMatters: error.code === '23505' || error.code === '23503' || error.code === '23P01',
+    column: error.column ?? null,
     cause: error,
   })
 }
@@ -76,11 +63,15 @@ export function toAppError(thrown: unknown, doing: string): AppError {
   if (thrown instanceof AppError) return thrown
   const error = toError(thrown)
   if (error instanceof pg.DatabaseError) return fromDatabase(error, doing)
-  const code = systemCode(error)
   const message = `${error.message} (while ${doing})`
-  if (code !== null && TLS_CODES.test(code)) return new AppError('tls_failed', message, { cause: error })
-  const known = code === null ? undefined : BY_SYSTEM_CODE[code]
-  if (known !== undefined) return new AppError(known, message, { cause: error })
+  const failure = describeNetworkFailure(error)
+  if (failure !== null) {
+    const { code, words, system, hint } = failure
+    return new AppError(code, `${words} (${system}, while ${doing}).`, {
+      cause: error,
+      ...(hint === undefined ? {} : { hint }),
+    })
+  }
   if (/does not support SSL/i.test(error.message)) {
     return new AppError('tls_failed', `The server offers no TLS (while ${doing})`, {
       hint: 'Switch TLS on in the server, or choose sslmode=disable knowingly.',
@@ -122,13 +113,4 @@ function fromDatabase(error: pg.DatabaseError, doing: string): AppError {
   }
   const code = BY_STATE[state] ?? (state.startsWith('08') ? 'connection_lost' : 'database_error')
   return new AppError(code, message, { cause: error, ...(TRANSIENT.has(state) ? { retry: 'later' as const } : {}) })
-}
-
-function systemCode(error: Error): string | null {
-  const code: unknown = 'code' in error ? error.code : undefined
-  if (typeof code === 'string') return code
-  if (error instanceof AggregateError) {
-    for (const inner of error.errors) if (inner instanceof Error) return systemCode(inner)
-  }
-  return null
 }

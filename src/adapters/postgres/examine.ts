@@ -1,63 +1,74 @@
-import { lookup } from 'node:dns/promises'
-import { createConnection } from 'node:net'
 import { systemClock } from '#lib/clock.ts'
-import { once } from 'node:events'
 import type { Check } from '#model/check.ts'
-import { AppError } from '#model/errors.ts'
 import { tableName, type Right } from '#model/table.ts'
 import type { ServerInfo } from '#adapters/adapter.ts'
-import { Connection, type TextRow } from './connection.ts'
-import { describeEndpoint, isLocalHost, type Endpoint } from './endpoint.ts'
+import type { Connection } from './connection.ts'
+import { describeEndpoint, offersSchema, type Endpoint } from './endpoint.ts'
 import { toAppError } from './errors.ts'
+import { CAPTURE_STEPS } from './examine-capture.ts'
+import { examineWay } from './examine-way.ts'
+import { ask, caught, failed, pass, warn, type Finding, type Step } from './finding.ts'
 import { introspect } from './introspect.ts'
 import { grantSql, quote } from './sql.ts'
 import { STATE_VERSION } from './state.ts'
+import { openAwake } from './wake.ts'
 
 /** A clock that is further off is worth a word. */
 const SKEW_MS = 5_000
 /** Tables that are named where a right is missing. */
 const NAMED = 5
-
-type Finding = Pick<Check, 'state' | 'found' | 'next'>
+const PINGS = 3
+/** A round trip that takes longer is worth a word. */
+const SLOW_MS = 150
 
 /**
  * Looks at a database step by step, as a sync would meet it: the way there, the login, the server, the rights, and what
- * earlier runs have left. Each step is told as soon as it is known; the first that fails on the way there is the last.
- * Nothing is written; the one right that only a trial shows (silencing triggers) is tried in a transaction that is rolled back.
+ * earlier runs have left; with `all` also what change capture needs. Each step is told as soon as it is known; the first
+ * that fails on the way there is the last. Nothing is written; the one right that only a trial shows (silencing triggers)
+ * is tried in a transaction that is rolled back.
  */
-export async function* examinePostgres(
-  endpoint: Endpoint,
-  { signal, readServer }: { signal: AbortSignal; readServer: (connection: Connection) => Promise<ServerInfo> },
-): AsyncGenerator<Check> {
+export async function* examinePostgres(endpoint: Endpoint, options: ExamineOptions): AsyncGenerator<Check> {
   const timed = timer()
-  const way = { 'host name': resolveName, port: connectPort }
-  for (const [step, reach] of endpoint.host.startsWith('/') ? [] : Object.entries(way)) {
-    const check = timed(step, await caught(() => reach(endpoint)))
+  for await (const { step, ...finding } of examineWay(endpoint)) {
+    const check = timed(step, finding)
     yield check
     if (check.state === 'fail') return
   }
   let connection: Connection
   try {
-    connection = await Connection.open(endpoint, signal)
+    const opened = await openAwake(endpoint, options.signal)
+    connection = opened.connection
+    yield timed('login', lookAtLogin(endpoint, opened))
   } catch (error) {
-    yield timed('login', failed(error))
+    const failure = toAppError(error, 'examining the database')
+    // The server looks for the database once it has let the login in.
+    if (failure.code === 'database_not_found') yield timed('login', pass(describeEndpoint(endpoint)))
+    yield timed(failure.code === 'database_not_found' ? 'database' : 'login', failed(failure))
     return
   }
   await using _closed = connection
-  yield timed('login', pass(describeEndpoint(endpoint)))
-  yield timed('encryption', lookAtEncryption(connection, endpoint))
+  yield timed('database', pass(endpoint.database))
   let server: ServerInfo
   try {
-    server = await readServer(connection)
+    server = await options.readServer(connection)
   } catch (error) {
     yield timed('server', failed(error))
     return
   }
   for (const [step, finding] of lookAtServer(server)) yield timed(step, finding)
-  for (const { step, look } of STEPS) yield timed(step, await caught(() => look(connection)))
+  yield timed('latency', await caught(() => lookAtLatency(connection)))
+  for (const { step, look } of [...STEPS, ...(options.steps === 'all' ? CAPTURE_STEPS : [])]) {
+    yield timed(step, await caught(() => look(connection, server)))
+  }
 }
 
-const STEPS: readonly { readonly step: string; readonly look: (connection: Connection) => Promise<Finding> }[] = [
+interface ExamineOptions {
+  readonly steps: 'sync' | 'all'
+  readonly signal: AbortSignal
+  readonly readServer: (connection: Connection) => Promise<ServerInfo>
+}
+
+const STEPS: readonly Step[] = [
   { step: 'read tables', look: (connection) => lookAtTables(connection, ['use', 'select']) },
   {
     step: 'write tables',
@@ -80,48 +91,23 @@ function timer(): (step: string, finding: Finding) => Check {
   }
 }
 
-function pass(found: string): Finding {
-  return { state: 'pass', found, next: null }
+function lookAtLogin(endpoint: Endpoint, { attempts, ms }: { attempts: number; ms: number }): Finding {
+  const found = describeEndpoint(endpoint)
+  if (attempts === 1) return pass(found)
+  return pass(`${found}, awake at attempt ${attempts} after ${(ms / 1000).toFixed(1)} s (cold start)`)
 }
 
-function warn(found: string, next: string): Finding {
-  return { state: 'warn', found, next }
-}
-
-function failed(thrown: unknown): Finding {
-  const { message, hint } = toAppError(thrown, 'examining the database')
-  return { state: 'fail', found: message, next: hint }
-}
-
-async function caught(look: () => Promise<Finding>): Promise<Finding> {
-  try {
-    return await look()
-  } catch (error) {
-    return failed(error)
+async function lookAtLatency(connection: Connection): Promise<Finding> {
+  const times: number[] = []
+  for (let i = 0; i < PINGS; i++) {
+    const before = systemClock.elapsed()
+    await connection.query('SELECT 1')
+    times.push(systemClock.elapsed() - before)
   }
-}
-
-async function resolveName({ host }: Endpoint): Promise<Finding> {
-  const found = await lookup(host, { all: true })
-  return pass(`${host} is ${found.map(({ address }) => address).join(', ')}`)
-}
-
-async function connectPort({ host, port, connectTimeoutMs }: Endpoint): Promise<Finding> {
-  const socket = createConnection({ host, port })
-  try {
-    const timeout = new AppError('connection_timeout', `${host}:${port} does not answer.`)
-    socket.setTimeout(connectTimeoutMs, () => socket.destroy(timeout))
-    await once(socket, 'connect')
-    return pass(`${host}:${port} accepts connections`)
-  } finally {
-    socket.destroy()
-  }
-}
-
-function lookAtEncryption({ encryption }: Connection, { host }: Endpoint): Finding {
-  if (encryption !== null) return pass(encryption)
-  if (isLocalHost(host)) return pass('none, on this machine')
-  return warn('not encrypted', 'Switch TLS on in the server, and use sslmode=verify-full.')
+  const median = times.toSorted((a, b) => a - b)[(PINGS - 1) / 2] ?? 0
+  const found = `${median.toFixed(1)} ms for a round trip`
+  if (median <= SLOW_MS) return pass(found)
+  return warn(found, 'Run syncs near the databases: many small steps wait for a round trip each.')
 }
 
 function lookAtServer(server: ServerInfo): [step: string, Finding][] {
@@ -150,7 +136,11 @@ function lookAtServer(server: ServerInfo): [step: string, Finding][] {
 
 async function lookAtTables(connection: Connection, wanted: readonly Right[]): Promise<Finding> {
   const all = await connection.transaction('read', () => introspect(connection, 'all'))
-  const tables = all.map(({ schema }) => schema).filter(({ kind }) => kind === 'table' || kind === 'partitioned')
+  const tables = all
+    .map(({ schema }) => schema)
+    .filter(
+      ({ kind, ref }) => (kind === 'table' || kind === 'partitioned') && offersSchema(connection.endpoint, ref.schema),
+    )
   const lacking = tables
     .map(({ ref, rights }) => ({ ref, missing: wanted.filter((right) => !rights[right]) }))
     .filter(({ missing }) => missing.length > 0)
@@ -235,8 +225,4 @@ async function lookAtPending(connection: Connection): Promise<Finding> {
 async function exists(connection: Connection, table: string): Promise<boolean> {
   const [row] = await ask(connection, 'SELECT pg_catalog.to_regclass($1)', [table])
   return Boolean(row?.[0])
-}
-
-function ask(connection: Connection, sql: string, values: unknown[] = []): Promise<TextRow[]> {
-  return connection.transaction('read', () => connection.query(sql, values))
 }

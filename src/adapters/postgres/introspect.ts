@@ -2,17 +2,23 @@ import type { Column, ForeignKey, TableRef, TableSchema, UniqueKey } from '#mode
 import { tableId } from '#model/table.ts'
 import { must } from '#lib/assert.ts'
 import type { Connection, TextRow } from './connection.ts'
-import { columnType, isBinarySafe, type PgType, type TypeCatalog } from './types.ts'
+import { definitionText, readDigests } from './definition.ts'
+import { queryInFrom } from './sql.ts'
+import { binaryType, columnType, enumsOf, type PgType, type TypeCatalog } from './types.ts'
 
 /** What the catalogue says of a table beyond what every engine has. */
 export interface PgTable {
   readonly schema: TableSchema
+  /** The SELECT that stands for the table; null for a relation. */
+  readonly query: string | null
   readonly oid: number
   readonly partitioned: boolean
   /** Heap tables that hold the rows: the table itself, or the leaves of a partitioned one, with their pages. */
   readonly heaps: readonly { readonly ref: TableRef; readonly pages: number }[]
-  /** Columns that binary COPY may carry to a server of the same major version. */
-  readonly binarySafe: ReadonlySet<string>
+  /** Columns that binary COPY may carry to a server of the same major version, and as what. */
+  readonly binaryTypes: ReadonlyMap<string, string>
+  /** Enum types that its columns hold, in any depth. */
+  readonly enums: readonly number[]
   /** How each column is compared with a parameter: the type to cast to, without modifier, and the schema of its `=`. */
   readonly comparison: ReadonlyMap<string, { readonly castType: string; readonly operatorSchema: string }>
 }
@@ -50,7 +56,10 @@ const COLUMNS = `
              AND d.refclassid = 'pg_catalog.pg_class'::regclass
             JOIN pg_catalog.pg_class s ON s.oid = d.refobjid AND s.relkind = 'S'
             WHERE f.adrelid = a.attrelid AND f.adnum = a.attnum ORDER BY d.refobjid LIMIT 1)) END,
-         pg_catalog.format_type(a.atttypid, -1), a.atthasdef OR t.typdefault IS NOT NULL
+         pg_catalog.format_type(a.atttypid, -1), a.atthasdef OR t.typdefault IS NOT NULL,
+         CASE WHEN a.attgenerated <> '' THEN (SELECT pg_catalog.pg_get_expr(d.adbin, d.adrelid)
+           FROM pg_catalog.pg_attrdef d WHERE d.adrelid = a.attrelid AND d.adnum = a.attnum) END,
+         CASE WHEN a.attcollation <> 0 THEN a.attcollation::regcollation::text END, a.attnum
   FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
   WHERE a.attrelid = ANY($1::oid[]) AND a.attnum > 0 AND NOT a.attisdropped
   ORDER BY a.attrelid, a.attnum`
@@ -98,10 +107,14 @@ const HEAPS = `
   JOIN pg_catalog.pg_class c ON c.oid = l.member JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
   ORDER BY p.oid, n.nspname COLLATE "C", c.relname COLLATE "C"`
 
-const TYPES = (major: number): string => `
-  WITH RECURSIVE needed(oid) AS (
+const TYPES_OF_TABLES = `
     SELECT DISTINCT a.atttypid FROM pg_catalog.pg_attribute a
-    WHERE a.attrelid = ANY($1::oid[]) AND a.attnum > 0 AND NOT a.attisdropped
+    WHERE a.attrelid = ANY($1::oid[]) AND a.attnum > 0 AND NOT a.attisdropped`
+export const TYPES_BY_OID = 'SELECT unnest($1::oid[])'
+
+const TYPES = (major: number, wanted: string): string => `
+  WITH RECURSIVE needed(oid) AS (
+    ${wanted}
     UNION
     SELECT part.oid FROM needed CROSS JOIN LATERAL (
       SELECT t.typelem FROM pg_catalog.pg_type t WHERE t.oid = needed.oid
@@ -138,15 +151,21 @@ export async function introspect(
   const names = wanted === 'all' ? [null, null] : [wanted.map((t) => t.schema), wanted.map((t) => t.name)]
   const relations = await connection.query(RELATIONS, names)
   const oids = [relations.map((row) => row[0])]
+  // Before everything else: what is altered while the rest is read must not pass for known.
+  const digests = await readDigests(
+    connection,
+    relations.map((row) => ({ schema: cell(row, 1), name: cell(row, 2) })),
+  )
   const types = await readTypes(connection, oids)
   const columns = groupByOid(await connection.query(COLUMNS, oids))
   const keys = groupByOid(await connection.query(KEYS, oids))
   const foreignKeys = groupByOid(await connection.query(FOREIGN_KEYS, oids))
   const triggers = groupByOid(await connection.query(TRIGGERS, oids))
   const heaps = groupByOid(await connection.query(HEAPS, oids))
-  return relations.map((relation) => {
+  return relations.map((relation, i) => {
     const of = (rows: ReadonlyMap<string, TextRow[]>): TextRow[] => rows.get(cell(relation, 0)) ?? []
     return toTable(relation, {
+      digest: digests[i] ?? { digest: 'gone', storage: 'gone' },
       types,
       major: connection.major,
       columns: of(columns),
@@ -158,7 +177,73 @@ export async function introspect(
   })
 }
 
+/**
+ * What a SELECT gives, as if it were a table. It must be one statement that only reads; the transaction is read-only.
+ * @throws a database error where the server cannot make a plan of it
+ */
+export async function describeQuery(connection: Connection, ref: TableRef, query: string): Promise<PgTable> {
+  const fields = await connection.fields(`SELECT * FROM ${queryInFrom(query)} t LIMIT 0`)
+  const types = await readTypes(connection, [[...new Set(fields.map(({ oid }) => oid))]], TYPES_BY_OID)
+  const spelled = await connection.query(
+    `SELECT pg_catalog.format_type(t.oid, t.modifier), pg_catalog.format_type(t.oid, -1)
+     FROM ROWS FROM (unnest($1::oid[]), unnest($2::int4[])) WITH ORDINALITY AS t(oid, modifier, n) ORDER BY t.n`,
+    [fields.map(({ oid }) => oid), fields.map(({ modifier }) => modifier)],
+  )
+  const comparison = new Map<string, { castType: string; operatorSchema: string }>()
+  const binaryTypes = new Map<string, string>()
+  const columns = fields.map(({ name, oid, modifier }, i): Column => {
+    const [native = '', castType = ''] = (spelled[i] ?? []).map((text) => text ?? '')
+    const binary = binaryType(types, { oid, spelled: castType }, connection.major)
+    if (binary !== null) binaryTypes.set(name, binary)
+    comparison.set(name, { castType, operatorSchema: types.get(oid)?.equality ?? 'pg_catalog' })
+    const type = columnType(types, oid, modifier, native)
+    return { ...COMPUTED_COLUMN, name, id: i + 1, type, nativeType: native }
+  })
+  return {
+    query,
+    oid: 0,
+    partitioned: false,
+    heaps: [],
+    binaryTypes,
+    enums: [],
+    comparison,
+    schema: {
+      ...QUERY_SCHEMA,
+      ref,
+      id: query,
+      definition: JSON.stringify([query, columns.map(({ name, type, nativeType }) => [name, type, nativeType])]),
+      columns,
+    },
+  }
+}
+
+const COMPUTED_COLUMN = {
+  nullable: true,
+  hasDefault: false,
+  generated: null,
+  expression: null,
+  collation: null,
+  identity: null,
+  sequence: null,
+} as const
+
+const QUERY_SCHEMA = {
+  storage: '',
+  kind: 'query',
+  primaryKey: null,
+  uniqueKeys: [],
+  foreignKeys: [],
+  referenced: false,
+  triggers: [],
+  rowSecurity: false,
+  rights: { use: true, select: true, insert: false, update: false, delete: false },
+  partitions: [],
+  rowEstimate: null,
+  bytes: 0,
+} as const
+
 interface Parts {
+  readonly digest: { readonly digest: string; readonly storage: string }
   readonly types: TypeCatalog
   readonly major: number
   readonly columns: TextRow[]
@@ -182,13 +267,17 @@ function toTable(relation: TextRow, parts: Parts): PgTable {
   const estimate = Number(relation[5])
   const keys = parts.keys.map((row) => ({ primary: isTrue(row[2]), key: toKey(row) }))
   const comparison = new Map<string, { castType: string; operatorSchema: string }>()
-  const binarySafe = new Set<string>()
+  const binaryTypes = new Map<string, string>()
+  const enums = [...new Set(parts.columns.flatMap((row) => enumsOf(parts.types, Number(row[2]))))]
+  const labels = new Map(enums.map((oid) => [oid, parts.types.get(oid)?.labels ?? []]))
   for (const row of parts.columns) {
     const operatorSchema = parts.types.get(Number(row[2]))?.equality ?? 'pg_catalog'
     comparison.set(cell(row, 1), { castType: cell(row, 9), operatorSchema })
-    if (isBinarySafe(parts.types, Number(row[2]), parts.major)) binarySafe.add(cell(row, 1))
+    const binary = binaryType(parts.types, { oid: Number(row[2]), spelled: cell(row, 9) }, parts.major)
+    if (binary !== null) binaryTypes.set(cell(row, 1), binary)
   }
   return {
+    query: null,
     oid: Number(relation[0]),
     partitioned: kind === 'partitioned',
     heaps:
@@ -197,10 +286,14 @@ function toTable(relation: TextRow, parts: Parts): PgTable {
             .filter((row) => isTrue(row[4]))
             .map((row) => ({ ref: { schema: cell(row, 1), name: cell(row, 2) }, pages: Number(row[3]) }))
         : [],
-    binarySafe,
+    binaryTypes,
+    enums,
     comparison,
     schema: {
       ref,
+      id: cell(relation, 0),
+      definition: definitionText(parts.digest, labels, enums),
+      storage: parts.digest.storage,
       kind,
       columns: parts.columns.map((row) => toColumn(row, parts.types)),
       primaryKey: keys.find(({ primary }) => primary)?.key ?? null,
@@ -229,11 +322,14 @@ function toColumn(row: TextRow, types: TypeCatalog): Column {
   const native = cell(row, 4)
   return {
     name: cell(row, 1),
+    id: Number(row[13]),
     type: columnType(types, Number(row[2]), Number(row[3]), native),
     nativeType: native,
     nullable: !isTrue(row[5]),
     hasDefault: isTrue(row[10]),
     generated: row[6] === 's' ? 'stored' : row[6] === 'v' ? 'virtual' : null,
+    expression: row[11] ?? null,
+    collation: row[12] ?? null,
     identity: row[7] === 'a' ? 'always' : row[7] === 'd' ? 'by default' : null,
     sequence: row[8] ?? null,
   }
@@ -253,9 +349,14 @@ function toForeignKey(row: TextRow): ForeignKey {
   }
 }
 
-async function readTypes(connection: Connection, oids: unknown[]): Promise<TypeCatalog> {
+/** The types that columns of tables have, or types by their own oids, with all that they are made of. */
+export async function readTypes(
+  connection: Connection,
+  oids: unknown[],
+  wanted = TYPES_OF_TABLES,
+): Promise<TypeCatalog> {
   const catalog = new Map<number, PgType>()
-  for (const row of await connection.query(TYPES(connection.major), oids)) {
+  for (const row of await connection.query(TYPES(connection.major, wanted), oids)) {
     catalog.set(Number(row[0]), {
       oid: Number(row[0]),
       schema: cell(row, 1),

@@ -1,10 +1,11 @@
-import type { DdlStatement, PendingDdl, TableDdl, TableMaker } from '#adapters/adapter.ts'
+import type { Addition, Claim } from '#adapters/adapter.ts'
+import type { DdlStatement, PendingDdl, TableDdl, TableMaker } from '#adapters/table-ddl.ts'
 import { failpoint } from '#lib/failpoint.ts'
 import { AppError } from '#model/errors.ts'
 import type { TableRef } from '#model/table.ts'
 import { CommitUnknown, type Connection } from './connection.ts'
 import { sqlStateOf, toAppError } from './errors.ts'
-import { ensureStateSchema } from './state.ts'
+import { ensureStateSchema, holdEpoch, markWriterSql } from './state.ts'
 
 /** Runs a body with a connection; `again` repeats it where its COMMIT was not answered, `once` throws CommitUnknown. */
 type Use = <T>(body: (connection: Connection) => Promise<T>, doing: string) => Promise<T>
@@ -33,6 +34,18 @@ export class PostgresTableMaker implements TableMaker {
         failpoint('create.commit')
       })
     }, 'creating the tables')
+  }
+
+  async addColumns(claim: Claim, additions: readonly Addition[]): Promise<void> {
+    await this.#createOnce(async (connection) => {
+      await connection.transaction('write', async () => {
+        await connection.query(markWriterSql(claim.mappingId))
+        await holdEpoch(connection, claim)
+        for (const { sql, column } of additions) await addColumn(connection, sql, column.name)
+        failpoint('columns.commit')
+      })
+      failpoint('columns.committed')
+    }, 'adding columns')
   }
 
   /** Done twice it would keep what is pending twice: a run that begins anew sees what became of the tables. */
@@ -72,6 +85,26 @@ export class PostgresTableMaker implements TableMaker {
         }),
       `creating ${pending.kind}`,
     )
+  }
+}
+
+/** @throws AppError `schema_changed`, worth another try, where somebody else has added such a column meanwhile */
+async function addColumn(connection: Connection, sql: string, name: string): Promise<void> {
+  try {
+    await connection.script(sql)
+  } catch (error) {
+    const state = sqlStateOf(error)
+    if (connection.broken || state === null || state === '40P01' || state === '55P03') throw error
+    if (state === '42701') {
+      throw new AppError('schema_changed', `Somebody else has added the column "${name}".`, {
+        retry: 'later',
+        cause: error,
+      })
+    }
+    const message = error instanceof Error ? error.message : String(error)
+    throw new AppError('schema_differs', `The target refuses the column "${name}": ${message}.\n${sql}`, {
+      cause: error,
+    })
   }
 }
 

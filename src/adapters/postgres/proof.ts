@@ -1,6 +1,7 @@
 import type { Proof } from '#adapters/adapter.ts'
 import type { Key } from '#model/change.ts'
 import type { Connection } from './connection.ts'
+import { readKnownKeys } from './known-keys.ts'
 import { keyParameters, type TableSql } from './table-sql.ts'
 import { canonicalSql, xorSql } from './sql.ts'
 
@@ -9,6 +10,11 @@ import { canonicalSql, xorSql } from './sql.ts'
  * rows. It shares the canonical form with the engine and nothing else: no buckets, no slices, no fast hash.
  */
 export async function readProof(connection: Connection, sql: TableSql, keys?: readonly Key[]): Promise<Proof> {
+  if (keys === undefined) return foldRows(connection, sql)
+  return readKnownKeys(connection, { sql, keys }, (some) => foldRows(connection, sql, some))
+}
+
+async function foldRows(connection: Connection, sql: TableSql, keys?: readonly Key[]): Promise<Proof> {
   const xor = (column: string): string => `coalesce(${xorSql(column, connection.major)}, 0)`
   const from = keys === undefined ? `${sql.from} t` : `${sql.keysFrom(1)} JOIN ${sql.from} t ON ${sql.keyEquals('k.k')}`
   const [row] = await connection.query(

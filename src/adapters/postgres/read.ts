@@ -4,9 +4,9 @@ import type { Key } from '#model/change.ts'
 import type { Row } from '#model/value.ts'
 import type { Connection, TextRow } from './connection.ts'
 import type { PgTable } from './introspect.ts'
-import { fingerprintOf, quote, quoteTable, xorSql } from './sql.ts'
+import { quoteTable, xorSql } from './sql.ts'
 import { baselineTable } from './state.ts'
-import { keyParameters, TableSql } from './table-sql.ts'
+import { keyParameters, type TableSql } from './table-sql.ts'
 
 /** How long a slice should take. Short slices let other work of the server pass, and show progress. */
 const SLICE_MS = 500
@@ -61,7 +61,10 @@ class Slicer {
     // TID range scans came with 14; before it a range of blocks would read the whole heap each time.
     this.#seekable = heaps.length > 0 && (major >= 14 || schema.kind === 'partitioned')
     this.#heaps = this.#seekable
-      ? heaps.map((heap) => ({ from: `ONLY ${quoteTable(heap.ref)}`, pages: major >= 14 ? heap.pages : 0 }))
+      ? heaps.map(({ ref, pages }) => ({
+          from: sql.filtered(`ONLY ${quoteTable(ref)}`),
+          pages: major >= 14 ? pages : 0,
+        }))
       : [{ from: sql.from, pages: 0 }]
   }
 
@@ -109,11 +112,11 @@ export async function* readKeys(
   sql: TableSql,
   { bucketing, buckets }: { bucketing: Bucketing; buckets: readonly number[] | 'all' },
 ): AsyncGenerator<KeyFingerprint> {
-  const { scan } = sql
+  const { scan, sized } = sql
   const selection = bucketSelection(sql, bucketing, buckets)
   const statement = `
-    SELECT x.b, ${fingerprintOf('x.r', scan.algorithm)}, pg_catalog.octet_length(x.r), ${keyNames(scan, 'x')}
-    FROM (SELECT ${sql.bucket(bucketing)} AS b, ${sql.hashed} AS r, ${keyAliases(sql)}
+    SELECT x.b, ${sized.fingerprint}, ${sized.bytes}, ${keyNames(scan, 'x')}
+    FROM (SELECT ${sql.bucket(bucketing)} AS b, ${sized.columns}, ${keyAliases(sql)}
           FROM ${selection.from} OFFSET 0) x
     ORDER BY x.b`
   for await (const row of connection.stream(statement, selection.parameters)) yield toKeyFingerprint(row)
@@ -176,12 +179,12 @@ export async function readFingerprints(
   sql: TableSql,
   keys: readonly Key[],
 ): Promise<KeyFingerprint[]> {
-  const { scan } = sql
+  const { scan, sized } = sql
   const fingerprints: KeyFingerprint[] = []
   for (const part of chunks(keys, KEYS_PER_QUERY)) {
     const found = await connection.query(
-      `SELECT 0, ${fingerprintOf('x.r', scan.algorithm)}, pg_catalog.octet_length(x.r), ${keyNames(scan, 'x')}
-       FROM (SELECT ${sql.hashed} AS r, ${keyAliases(sql)}
+      `SELECT 0, ${sized.fingerprint}, ${sized.bytes}, ${keyNames(scan, 'x')}
+       FROM (SELECT ${sized.columns}, ${keyAliases(sql)}
              FROM ${sql.keysFrom(1)} JOIN ${sql.from} t ON ${sql.keyEquals('k.k')} OFFSET 0) x`,
       keyParameters(part, scan.keyLength),
     )
@@ -229,14 +232,10 @@ export async function readKeyFaults(
 
 export async function readKeyBounds(
   connection: Connection,
-  table: PgTable,
-  column: string,
+  sql: TableSql,
 ): Promise<{ min: bigint; max: bigint } | null> {
-  const sql = new TableSql(
-    { table: table.schema.ref, columns: [{ name: column, form: 'own' }], keyLength: 1, algorithm: 'md5' },
-    table,
-  )
-  const [row] = await connection.query(`SELECT min(t.${quote(column)}), max(t.${quote(column)}) FROM ${sql.from} t`)
+  const key = must(sql.keyExpressions[0], 'a key column')
+  const [row] = await connection.query(`SELECT min(${key}), max(${key}) FROM ${sql.from} t`)
   const [min, max] = row ?? []
   return min && max ? { min: BigInt(min), max: BigInt(max) } : null
 }
@@ -280,7 +279,10 @@ export async function readKnownMappings(connection: Connection, ids: readonly st
   return new Set(rows.map(([id]) => id ?? ''))
 }
 
-/** Which of these keys' rows have a present version that a batch of the job made: xmin against the batches' own xids. */
+/**
+ * Which of these keys' rows have a present version that a batch of the job made. A batch writes its record where it writes
+ * its rows: in one transaction, or in one part of one, and both have its xmin. A record is never changed.
+ */
 export async function readWrittenBy(
   connection: Connection,
   sql: TableSql,
@@ -290,7 +292,7 @@ export async function readWrittenBy(
   for (const part of chunks(keys, KEYS_PER_QUERY)) {
     const rows = await connection.query(
       `SELECT k.n FROM ${sql.keysFrom(1)} JOIN ${sql.from} t ON ${sql.keyEquals('k.k')}
-       WHERE t.xmin::text::int8 IN (SELECT b.xid::text::numeric % 4294967296 FROM syncline.batch b
+       WHERE t.xmin::text IN (SELECT b.xmin::text FROM syncline.batch b
          WHERE b.mapping_id = $${sql.scan.keyLength + 1} AND b.job_id = $${sql.scan.keyLength + 2})`,
       [...keyParameters(part, sql.scan.keyLength), claim.mappingId, claim.jobId],
     )

@@ -7,8 +7,8 @@
 
 export type Mode = 'read snapshot' | 'read' | 'write'
 
-/** Values must look alike whatever the role, the database or the server's file says. */
-const PINNED: readonly (readonly [name: string, value: string])[] = [
+/** What the texts of values, and the meaning of statements, depend on. */
+export const TEXT_SETTINGS: readonly (readonly [name: string, value: string])[] = [
   ['timezone', 'UTC'],
   ['datestyle', 'ISO, YMD'],
   ['intervalstyle', 'postgres'],
@@ -20,6 +20,11 @@ const PINNED: readonly (readonly [name: string, value: string])[] = [
   ['row_security', 'off'],
   ['standard_conforming_strings', 'on'],
   ['backslash_quote', 'safe_encoding'],
+]
+
+/** Values must look alike whatever the role, the database or the server's file says. */
+const PINNED: typeof TEXT_SETTINGS = [
+  ...TEXT_SETTINGS,
   ['client_min_messages', 'warning'],
   ['statement_timeout', '0'],
   ['idle_in_transaction_session_timeout', '0'],

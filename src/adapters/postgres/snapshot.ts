@@ -4,6 +4,19 @@ import type { Position } from '#model/position.ts'
 import { Connection } from './connection.ts'
 import type { Endpoint } from './endpoint.ts'
 import { sqlStateOf, toAppError } from './errors.ts'
+import type { PgTable } from './introspect.ts'
+import { queryInFrom, quoteTable } from './sql.ts'
+
+/** Sessions that see the same state of a database, to be used by one reader each. */
+export interface Sessions extends AsyncDisposable {
+  readonly position: Position
+  readonly id: string | null
+  readonly major: number
+  hold(tables: readonly PgTable[]): Promise<void>
+  use<T>(body: (connection: Connection) => Promise<T>): Promise<T>
+  acquire(): Promise<Connection>
+  release(connection: Connection): void
+}
 
 /**
  * One moment of a database, seen over several connections. The first connection exports its snapshot, and does nothing
@@ -11,7 +24,7 @@ import { sqlStateOf, toAppError } from './errors.ts'
  * others import it. All of them are in READ ONLY transactions, on a direct connection in a read-only
  * session as well.
  */
-export class SharedSnapshot implements AsyncDisposable {
+export class SharedSnapshot implements Sessions {
   readonly position: Position
   readonly id: string | null
   readonly major: number
@@ -20,6 +33,8 @@ export class SharedSnapshot implements AsyncDisposable {
   readonly #limit: number
   readonly #pooled: boolean
   readonly #all: Connection[]
+  /** Holds the snapshot, and the locks on what must not change under it. */
+  readonly #first: Connection
   readonly #idle: Connection[]
   readonly #waiting: ((connection: Connection | Error) => void)[] = []
   #opening = 0
@@ -39,6 +54,7 @@ export class SharedSnapshot implements AsyncDisposable {
     const alone = facts.id === null || options.connections <= 1
     this.#limit = alone ? 1 : options.connections + 1
     this.#pooled = options.pooled
+    this.#first = first
     this.#all = [first]
     this.#idle = alone ? [first] : []
     this.#onAbort = () => {
@@ -62,6 +78,32 @@ export class SharedSnapshot implements AsyncDisposable {
     } catch (error) {
       await first[Symbol.asyncDispose]()
       throw toAppError(error, 'opening a snapshot')
+    }
+  }
+
+  /**
+   * Locks tables against ALTER, TRUNCATE and DROP for as long as the snapshot lives. Every connection takes the locks,
+   * because one that came later would wait behind an ALTER that waits for the others.
+   * @throws AppError `schema_changed`
+   */
+  async hold(tables: readonly PgTable[]): Promise<void> {
+    const alone = this.#limit <= 1
+    // The server's table of locks is shared by all; beyond this the first connection alone holds on.
+    const locks = tables.reduce((sum, { schema }) => sum + 1 + schema.partitions.length, 0)
+    const all = !alone && locks * this.#limit <= MOST_LOCKS
+    const readers: Connection[] = []
+    try {
+      if (alone || all) for (let i = alone ? 0 : 1; i < this.#limit; i++) readers.push(await this.acquire())
+      const holders = alone ? readers : [this.#first, ...readers]
+      for (const connection of holders) await lockTables(connection, tables)
+    } catch (error) {
+      if (sqlStateOf(error) !== '42P01') throw toAppError(error, 'holding the tables as they are')
+      throw new AppError('schema_changed', 'A table was dropped or renamed while the run began.', {
+        retry: 'later',
+        cause: error,
+      })
+    } finally {
+      for (const connection of readers) this.release(connection)
     }
   }
 
@@ -137,6 +179,30 @@ export class SharedSnapshot implements AsyncDisposable {
 const POSITION = `
   SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn()
               ELSE pg_catalog.pg_current_wal_lsn() END, pg_catalog.pg_current_snapshot()`
+
+/** In one round trip. */
+const LOCKS_AT_ONCE = 200
+/** A server of default settings has room for 6,400 locks, of all its sessions. */
+const MOST_LOCKS = 2_000
+
+async function lockTables(connection: Connection, tables: readonly PgTable[]): Promise<void> {
+  for (let start = 0; start < tables.length; start += LOCKS_AT_ONCE) {
+    await connection.script(
+      tables
+        .slice(start, start + LOCKS_AT_ONCE)
+        .map(lockSql)
+        .join(';'),
+    )
+  }
+}
+
+/** What cannot be locked by name is locked by being read. */
+function lockSql({ query, schema: { ref, kind } }: PgTable): string {
+  if (query !== null) return `SELECT FROM ${queryInFrom(query)} t LIMIT 0`
+  if (kind === 'table') return `LOCK TABLE ONLY ${quoteTable(ref)} IN ACCESS SHARE MODE`
+  if (kind === 'partitioned') return `LOCK TABLE ${quoteTable(ref)} IN ACCESS SHARE MODE`
+  return `SELECT FROM ${quoteTable(ref)} LIMIT 0`
+}
 
 /** A session for reading: read-only by itself where it is ours alone (through a pooler each transaction says so). */
 async function openReading(endpoint: Endpoint, pooled: boolean, signal: AbortSignal): Promise<Connection> {

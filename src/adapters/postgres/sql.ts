@@ -1,10 +1,10 @@
 import type { Form } from '#model/column-type.ts'
-import type { FingerprintAlgorithm } from '#model/fingerprint.ts'
 import type { TableRef, Right } from '#model/table.ts'
 
 /**
- * SQL text. Names come from the catalogue and pass through `quote`; values never enter SQL text. Functions and casts
- * are written with `pg_catalog` where a name could be taken by somebody else's object.
+ * SQL text. Names come from the catalogue and pass through `quote`; values never enter SQL text, but for the constants of
+ * a filter and the key of a large row (`literal`). Functions and casts are written with `pg_catalog` where a name could be taken by somebody else's
+ * object.
  */
 
 export function quote(name: string): string {
@@ -20,6 +20,16 @@ export function only(ref: TableRef, partitioned: boolean): string {
   return partitioned ? quoteTable(ref) : `ONLY ${quoteTable(ref)}`
 }
 
+/** A constant, where the server takes backslashes for themselves. It holds no NUL: such a text cannot be sent at all. */
+export function literal(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`
+}
+
+/** A SELECT in FROM. The line break ends a comment that it may end with. */
+export function queryInFrom(query: string): string {
+  return `(\n${query}\n)`
+}
+
 /** A column in a form: an expression whose output text is the value as both sides write it. */
 export function inForm(column: string, form: Form): string {
   switch (form) {
@@ -27,13 +37,13 @@ export function inForm(column: string, form: Form): string {
       return column
     case 'text':
       return `${column}::text`
-    case 'decimal':
-      return `pg_catalog.trim_scale(${column}::numeric)`
     case 'float64':
       return `${column}::float8`
     case 'timestamp':
       // A date may lie beyond every timestamp: its own text is then refused where it is written, and not where it is read.
       return `CASE WHEN pg_catalog.isfinite(${column}) AND ${column}::date > '294276-12-31' THEN ${column}::text ELSE ${column}::timestamp::text END`
+    default:
+      return `pg_catalog.trim_scale(${column}::numeric)`
   }
 }
 
@@ -45,35 +55,6 @@ export function canonicalSql(expressions: readonly string[]): string {
       `CASE WHEN pg_catalog.num_nulls(${e}) = 1 THEN '-' ELSE pg_catalog.octet_length(pg_catalog.concat(${e})) || ':' || pg_catalog.concat(${e}) END`,
   )
   return parts.length === 0 ? `''` : parts.join(' || ')
-}
-
-/** The row's text: PostgreSQL's own record output, which tells NULL from '' and quotes its borders. */
-function rowText(expressions: readonly string[]): string {
-  return `(ROW(${expressions.join(', ')})::text COLLATE pg_catalog."C")`
-}
-
-/** The text that is hashed: evaluate it once, in a subquery, where its length or its hash is used more than once. */
-export function hashedText(expressions: readonly string[], algorithm: FingerprintAlgorithm): string {
-  return algorithm === 'md5' ? canonicalSql(expressions) : rowText(expressions)
-}
-
-/** The 64-bit fingerprint of a row's hashed text as a bigint expression. */
-export function fingerprintOf(text: string, algorithm: FingerprintAlgorithm): string {
-  return algorithm === 'md5'
-    ? `('x' || pg_catalog.left(pg_catalog.md5(${text}), 16))::bit(64)::int8`
-    : `pg_catalog.hashtextextended(${text}, 0)`
-}
-
-export function fingerprintSql(expressions: readonly string[], algorithm: FingerprintAlgorithm): string {
-  return fingerprintOf(hashedText(expressions, algorithm), algorithm)
-}
-
-/** The bucket of a row by the hash of its key: 0 ≤ bucket < count, count being a power of two. */
-export function keyHashBucketSql(key: readonly string[], count: number, algorithm: FingerprintAlgorithm): string {
-  const mask = count - 1
-  return algorithm === 'md5'
-    ? `(('x' || pg_catalog.left(pg_catalog.md5(${canonicalSql(key)}), 8))::bit(32)::int8 & ${mask})`
-    : `(pg_catalog.hashtextextended(${rowText(key)}, 1) & ${mask})`
 }
 
 /** XOR over a group. Before 14 there is no bit_xor: each bit is the parity of its sum. */

@@ -1,8 +1,9 @@
-import type { Claim, CommittedCounts, MappingIdentity, StatePhase } from '#adapters/adapter.ts'
+import type { Claim, CommittedCounts, JobIdentity, MappingIdentity, StatePhase } from '#adapters/adapter.ts'
 import { failpoint } from '#lib/failpoint.ts'
 import { must } from '#lib/assert.ts'
 import { AppError } from '#model/errors.ts'
 import type { Connection, TextRow } from './connection.ts'
+import { writeKnown } from './new-columns.ts'
 import { quote } from './sql.ts'
 
 /**
@@ -11,7 +12,7 @@ import { quote } from './sql.ts'
  * per committed batch of that job; `baseline_…` has a row per row in step. Everything a kill could tear apart is in one
  * transaction with the rows (invariants 1, 2 and 8).
  */
-export const STATE_VERSION = 1
+export const STATE_VERSION = 2
 
 /** Held while the schema is made, so that two first runs do not collide. */
 const SCHEMA_LOCK = 7_359_204_881
@@ -24,7 +25,7 @@ const SCHEMA = [
      source text NOT NULL, target_schema text NOT NULL, target_table text NOT NULL, mapping_hash text NOT NULL,
      inserted int8 NOT NULL DEFAULT 0, updated int8 NOT NULL DEFAULT 0, deleted int8 NOT NULL DEFAULT 0,
      batches int8 NOT NULL DEFAULT 0, position text, baseline_complete bool NOT NULL DEFAULT false,
-     verified_at timestamptz, updated_at timestamptz NOT NULL DEFAULT pg_catalog.now())`,
+     verified_at timestamptz, source_columns text, updated_at timestamptz NOT NULL DEFAULT pg_catalog.now())`,
   `CREATE TABLE IF NOT EXISTS syncline.batch (
      mapping_id text NOT NULL REFERENCES syncline.state ON DELETE CASCADE, job_id text NOT NULL, batch int8 NOT NULL,
      epoch int8 NOT NULL, kind text NOT NULL, label text NOT NULL,
@@ -35,6 +36,11 @@ const SCHEMA = [
      id int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY, stage text NOT NULL, kind text NOT NULL, tables text NOT NULL,
      statement text NOT NULL)`,
   `INSERT INTO syncline.meta SELECT ${STATE_VERSION} WHERE NOT EXISTS (SELECT FROM syncline.meta)`,
+]
+
+/** What each version adds to the one before. */
+const UPGRADES: readonly { readonly to: number; readonly sql: readonly string[] }[] = [
+  { to: 2, sql: ['ALTER TABLE syncline.state ADD COLUMN IF NOT EXISTS source_columns text'] },
 ]
 
 export function baselineTable(mappingId: string): string {
@@ -63,11 +69,16 @@ export async function ensureStateSchema(connection: Connection): Promise<void> {
       for (const statement of SCHEMA) await connection.query(statement)
     }
     const [version] = await connection.query('SELECT max(version) FROM syncline.meta')
-    if (Number(version?.[0]) > STATE_VERSION) {
+    const has = Number(version?.[0])
+    if (has > STATE_VERSION) {
       throw new AppError(
         'state_too_new',
-        `The schema syncline in the target has version ${version?.[0]}; this program knows ${STATE_VERSION}.`,
+        `The schema syncline in the target has version ${has}; this program knows ${STATE_VERSION}.`,
       )
+    }
+    for (const { to, sql } of UPGRADES.filter((upgrade) => upgrade.to > has)) {
+      for (const statement of sql) await connection.query(statement)
+      await connection.query('UPDATE syncline.meta SET version = $1', [to])
     }
   })
 }
@@ -77,7 +88,10 @@ function writerKey(mappingId: string): string {
   return `pg_catalog.hashtextextended('syncline writer ${mappingId}', 0)`
 }
 
-/** Marks a transaction as one that writes for a mapping, so that whoever takes over can find it. */
+/**
+ * Marks a transaction as one that writes for a mapping, so that whoever takes over can find it: every transaction that may
+ * hold a row of `syncline.state` while its process is paused.
+ */
 export function markWriterSql(mappingId: string): string {
   return `SELECT pg_catalog.pg_advisory_xact_lock_shared(${writerKey(mappingId)})`
 }
@@ -98,17 +112,39 @@ async function endStaleWriters(connection: Connection, mappings: readonly Mappin
   }
 }
 
+/** The sessions of a job are known by a lock of two numbers: its name, hashed, and the number of the lease. */
+function jobKey(jobId: string): string {
+  return `pg_catalog.hashtext('syncline job ${jobId}')`
+}
+
+/** Marks a session as one that writes for a job under a lease. */
+export function markJobSql(jobId: string, lease: number): string {
+  return `SELECT pg_catalog.pg_advisory_lock_shared(${jobKey(jobId)}, ${lease})`
+}
+
+/** Ends the sessions that older leases of a job hold. They let go of their locks a little later. */
+export async function endOlderLeases(connection: Connection, jobId: string, lease: number): Promise<void> {
+  await connection.query(
+    `SELECT pg_catalog.pg_terminate_backend(l.pid)
+     FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
+     WHERE l.locktype = 'advisory' AND l.objsubid = 2 AND l.classid::int8 = (${jobKey(jobId)}::int8 & 4294967295)
+       AND l.objid::int8 < $1 AND a.datname = current_database() AND a.usename = current_user`,
+    [lease],
+  )
+}
+
 const STATE_COLUMNS = `mapping_id, job_id, epoch, phase, inserted, updated, deleted, batches, baseline_complete,
-  extract(epoch FROM pg_catalog.now() - verified_at)::int8`
+  extract(epoch FROM pg_catalog.now() - verified_at)::int8, mapping_hash`
 
 /**
- * Takes over the mappings for a run. An unfinished job is gone on with: its id, its counters and its phase are kept; a
- * finished one makes way for `jobId`. Either way the epoch moves, and whoever held the old one can commit no more.
+ * Takes over the mappings for a run. The epoch moves in any case, and whoever held the old one can commit no more. Without
+ * a lease an unfinished job is gone on with: its id, its counters and its phase are kept; a finished one makes way. With
+ * a lease the job goes on with its own counters, finished or not, and every other makes way.
  */
 export async function claimMappings(
   connection: Connection,
   mappings: readonly MappingIdentity[],
-  jobId: string,
+  { id, lease }: JobIdentity,
 ): Promise<Claim[]> {
   return connection.transaction('write', async () => {
     await endStaleWriters(connection, mappings)
@@ -118,11 +154,11 @@ export async function claimMappings(
       ids,
     )
     const unfinished = before.find((row) => row[3] !== 'done')
-    const job = unfinished?.[1] ?? jobId
+    const job = lease === null ? (unfinished?.[1] ?? id) : id
     const claims: Claim[] = []
     for (const mapping of mappings) {
       const row = before.find((state) => state[0] === mapping.mappingId)
-      const goesOn = row !== undefined && row[3] !== 'done' && row[1] === job
+      const goesOn = row !== undefined && row[1] === job && (row[3] !== 'done' || lease !== null)
       claims.push(await claimOne(connection, mapping, { job, row, goesOn }))
     }
     return claims
@@ -136,20 +172,38 @@ async function claimOne(
 ): Promise<Claim> {
   const { mappingId, target } = mapping
   if (!goesOn) await connection.query('DELETE FROM syncline.batch WHERE mapping_id = $1', [mappingId])
-  const reset = goesOn ? '' : `, phase = 'new', inserted = 0, updated = 0, deleted = 0, batches = 0`
-  const keepsBaseline = mapping.baseline && row?.[8] === 't'
+  const reset = goesOn
+    ? `, phase = CASE s.phase WHEN 'done' THEN 'applying' ELSE s.phase END`
+    : `, phase = 'new', inserted = 0, updated = 0, deleted = 0, batches = 0`
+  // Fingerprints mean something under the mapping alone that they were made with; the next proof fills them anew.
+  const keepsBaseline = mapping.baseline && row?.[8] === 't' && row[10] === mapping.mappingHash
   const [state] = await connection.query(
-    `INSERT INTO syncline.state AS s (mapping_id, job_id, epoch, phase, source, target_schema, target_table, mapping_hash)
-     VALUES ($1, $2, 1, 'new', $3, $4, $5, $6)
-     ON CONFLICT (mapping_id) DO UPDATE SET job_id = $2, epoch = s.epoch + 1, baseline_complete = $7,
-       updated_at = pg_catalog.now()${reset}
+    `INSERT INTO syncline.state AS s
+       (mapping_id, job_id, epoch, phase, source, target_schema, target_table, mapping_hash, source_columns)
+     VALUES ($1, $2, 1, 'new', $3, $4, $5, $6, $8)
+     ON CONFLICT (mapping_id) DO UPDATE SET job_id = $2, epoch = s.epoch + 1, updated_at = pg_catalog.now(),
+       baseline_complete = CASE WHEN $9::bool THEN s.baseline_complete ELSE $7::bool END,
+       mapping_hash = CASE WHEN $9::bool THEN s.mapping_hash ELSE $6 END,
+       source_columns = CASE WHEN $9::bool THEN s.source_columns ELSE $8 END${reset}
      RETURNING ${STATE_COLUMNS}`,
-    [mappingId, job, mapping.source, target.schema, target.name, mapping.mappingHash, keepsBaseline],
+    [
+      mappingId,
+      job,
+      mapping.source,
+      target.schema,
+      target.name,
+      mapping.mappingHash,
+      keepsBaseline,
+      mapping.columns && writeKnown(mapping.columns),
+      mapping.asItIs,
+    ],
   )
-  return toClaim(must(state, 'the state of a mapping'))
+  const [there] = await connection.query('SELECT pg_catalog.to_regclass($1) IS NOT NULL', [baselineTable(mappingId)])
+  const hasBaseline = mapping.asItIs ? there?.[0] === 't' : mapping.baseline
+  return toClaim(must(state, 'the state of a mapping'), hasBaseline)
 }
 
-function toClaim(row: TextRow): Claim {
+function toClaim(row: TextRow, hasBaseline: boolean): Claim {
   return {
     mappingId: row[0] ?? '',
     jobId: row[1] ?? '',
@@ -161,6 +215,8 @@ function toClaim(row: TextRow): Claim {
       deleted: Number(row[6]),
       batches: Number(row[7]),
     },
+    mappingHash: row[10] ?? '',
+    hasBaseline,
     baselineComplete: row[8] === 't',
     verifiedSecondsAgo: row[9] === null || row[9] === undefined ? null : Number(row[9]),
   }
@@ -168,6 +224,26 @@ function toClaim(row: TextRow): Claim {
 
 function toPhase(text: string | null | undefined): StatePhase {
   return text === 'loading' || text === 'applying' || text === 'done' ? text : 'new'
+}
+
+/** Says what the job is about to do. @throws AppError `stale_epoch` */
+export async function enterPhase(connection: Connection, claim: Claim, phase: StatePhase): Promise<void> {
+  const moved = await connection.execute('UPDATE syncline.state SET phase = $3 WHERE mapping_id = $1 AND epoch = $2', [
+    claim.mappingId,
+    claim.epoch,
+    phase,
+  ])
+  if (moved === 0) throw staleEpoch(claim)
+  failpoint('phase.entered')
+}
+
+/** Keeps the claim's epoch from moving until the transaction ends. @throws AppError `stale_epoch` */
+export async function holdEpoch(connection: Connection, claim: Claim): Promise<void> {
+  const held = await connection.query(
+    'SELECT 1 FROM syncline.state WHERE mapping_id = $1 AND epoch = $2 AND job_id = $3 FOR UPDATE',
+    [claim.mappingId, claim.epoch, claim.jobId],
+  )
+  if (held.length === 0) throw staleEpoch(claim)
 }
 
 /** What one batch adds to the counters. */
@@ -210,8 +286,8 @@ export async function recordBatch(connection: Connection, claim: Claim, record: 
 
 /**
  * Whether a batch whose COMMIT was never answered is in the target (hazard B3). Locking the state row waits for the
- * lost transaction, which holds that lock until it has ended one way or the other. Its number alone would not do: after
- * a crash of the server another piece of the same load may have got it.
+ * lost transaction, which holds that lock until it has ended one way or the other. Its number alone would not do: another
+ * batch of the same run may have got it since.
  */
 export async function isCommitted(
   connection: Connection,
@@ -239,6 +315,18 @@ export async function readCommitted(connection: Connection, claim: Claim): Promi
   )
   if (row === undefined) throw staleEpoch(claim)
   return { inserted: Number(row[0]), updated: Number(row[1]), deleted: Number(row[2]), batches: Number(row[3]) }
+}
+
+/** The counters of a job over all its mappings; null where no mapping is its, or nothing was ever written here. */
+export async function readCommittedBy(connection: Connection, jobId: string): Promise<CommittedCounts | null> {
+  const [there] = await connection.query(`SELECT pg_catalog.to_regclass('syncline.state')`)
+  if (!there?.[0]) return null
+  const [row] = await connection.query(
+    `SELECT count(*), sum(inserted), sum(updated), sum(deleted), sum(batches) FROM syncline.state WHERE job_id = $1`,
+    [jobId],
+  )
+  if (row === undefined || row[0] === '0') return null
+  return { inserted: Number(row[1]), updated: Number(row[2]), deleted: Number(row[3]), batches: Number(row[4]) }
 }
 
 export function staleEpoch(claim: Claim): AppError {

@@ -1,19 +1,13 @@
-import type { Piece, RowStream, Scan } from '#adapters/adapter.ts'
-import { assert, must } from '#lib/assert.ts'
+import { TEXT_ROWS, type Piece, type RowStream, type Scan } from '#adapters/adapter.ts'
+import { assert } from '#lib/assert.ts'
+import { cellFormatName } from '#model/cell-rows.ts'
 import { AppError } from '#model/errors.ts'
 import type { TableRef } from '#model/table.ts'
 import type { Connection } from './connection.ts'
 import type { PgTable } from './introspect.ts'
-import { quoteTable } from './sql.ts'
+import { queryInFrom, quoteTable } from './sql.ts'
 import type { TableSql } from './table-sql.ts'
-import type { SharedSnapshot } from './snapshot.ts'
-
-export const TEXT_FORMAT = 'postgres-text'
-
-/** Binary COPY is the same bytes only within one major version, and between the very same types. */
-function binaryFormat(major: number, types: readonly string[]): string {
-  return `postgres-binary-${major} ${JSON.stringify(types)}`
-}
+import type { Sessions } from './snapshot.ts'
 
 /** Blocks of one heap, `[first, end)`; no end where the piece reaches to the end of the heap. */
 interface Blocks {
@@ -24,9 +18,10 @@ interface Blocks {
 
 /** Formats in which these columns can be copied to or from a table, best first. */
 export function formatsOf(scan: Scan, table: PgTable, major: number): string[] {
-  const binary = scan.columns.every((column) => column.form === 'own' && table.binarySafe.has(column.name))
-  const types = scan.columns.map(({ name }) => must(table.comparison.get(name), `the type of column ${name}`).castType)
-  return binary ? [binaryFormat(major, types), TEXT_FORMAT] : [TEXT_FORMAT]
+  const types = scan.columns.flatMap(({ name, form }) => (form === 'own' ? (table.binaryTypes.get(name) ?? []) : []))
+  // Binary COPY is the same bytes only within one major version.
+  const binary = cellFormatName({ version: `postgres-binary-${major}`, types })
+  return types.length === scan.columns.length ? [binary, TEXT_ROWS] : [TEXT_ROWS]
 }
 
 /** Cuts a table into block ranges of about `bytes` bytes, its TOAST counted in. One piece a heap before 14. */
@@ -35,7 +30,8 @@ export function cutPieces(table: PgTable, major: number, bytes: number): Piece[]
   const totalPages = table.heaps.reduce((sum, heap) => sum + heap.pages, 0)
   const bytesPerPage = Math.max(8192, table.schema.bytes / Math.max(1, totalPages))
   if (table.heaps.length === 0) {
-    const handle: Blocks = { from: quoteTable(ref), first: 0, end: null }
+    const from = table.query === null ? quoteTable(ref) : queryInFrom(table.query)
+    const handle: Blocks = { from, first: 0, end: null }
     return [{ table: ref, label: 'all rows', bytes: table.schema.bytes, handle }]
   }
   const pagesPerPiece = Math.max(1, Math.round(bytes / bytesPerPage))
@@ -60,7 +56,7 @@ function pieceLabel(heap: TableRef, table: TableRef, blocks: Blocks): string {
 
 /** Starts to send a piece. The connection is the stream's until it is disposed of. */
 export async function openCopyOut(
-  snapshot: SharedSnapshot,
+  snapshot: Sessions,
   sql: TableSql,
   { piece, format }: { piece: Piece; format: string },
 ): Promise<RowStream & { connection: Connection }> {
@@ -71,7 +67,7 @@ export async function openCopyOut(
   ]
   const where = bounds.length === 0 ? '' : `WHERE ${bounds.join(' AND ')}`
   const connection = await snapshot.acquire()
-  const select = `SELECT ${sql.expressions.join(', ')} FROM ${blocks.from} t ${where}`
+  const select = `SELECT ${sql.expressions.join(', ')} FROM ${sql.filtered(blocks.from)} t ${where}`
   const { stream, rows } = connection.copyOut(`COPY (${select}) TO STDOUT ${formatOption(format)}`)
   return {
     stream,
@@ -89,7 +85,7 @@ export async function openCopyOut(
 }
 
 export function formatOption(format: string): string {
-  return format === TEXT_FORMAT ? '(FORMAT text)' : '(FORMAT binary)'
+  return format === TEXT_ROWS ? '(FORMAT text)' : '(FORMAT binary)'
 }
 
 function blocksOf(piece: Piece): Blocks {

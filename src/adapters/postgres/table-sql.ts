@@ -1,10 +1,20 @@
-import { must } from '#lib/assert.ts'
+import { assert, must } from '#lib/assert.ts'
 import type { Bucketing, Scan } from '#adapters/adapter.ts'
-import { fingerprintOf, hashedText, inForm, keyHashBucketSql, only, quote } from './sql.ts'
+import { fingerprintSql, keyHashBucketSql, sizedSql, type HashedColumn } from './fingerprint-sql.ts'
+import { conditionText } from './condition-sql.ts'
+import { inForm, literal, only, queryInFrom, quote } from './sql.ts'
 import type { PgTable } from './introspect.ts'
+import type { Key } from '#model/change.ts'
 
-/** The temporary table that holds the rows of a batch: `seq`, `op`, `expect`, and the scan's columns as `c0`, `c1`, … */
+/**
+ * The temporary table that holds the rows of a batch: `seq`, `op`, `expect`, and the scan's columns as `c0`, `c1`, …
+ * Where the scan has more of them than fit beside the others, the last ones are in a second table, by `seq`.
+ */
 export const STAGE = 'pg_temp.syncline_stage'
+export const STAGE_REST = 'pg_temp.syncline_stage_rest'
+
+/** The server's limit for a table is 1,600 columns, the key is among the first 32, and three are ours. */
+export const STAGE_COLUMNS = 1_597
 
 /** A scan as SQL: the expressions that read, hash, bucket and find rows of one table, always under the alias `t`. */
 export class TableSql {
@@ -18,24 +28,59 @@ export class TableSql {
   constructor(scan: Scan, table: PgTable, alias = 't') {
     this.scan = scan
     this.table = table
-    this.from = only(scan.table, table.schema.kind !== 'table')
-    this.expressions = scan.columns.map((column) => inForm(`${alias}.${quote(column.name)}`, column.form))
+    const from = table.query === null ? only(scan.table, table.schema.kind !== 'table') : queryInFrom(table.query)
+    this.from = this.filtered(from)
+    this.expressions = scan.columns.map(({ name, form, hash, absent }) =>
+      absent ? `NULL::pg_catalog.${hash === 'uuid' ? 'uuid' : 'text'}` : inForm(`${alias}.${quote(name)}`, form),
+    )
     this.keyExpressions = this.expressions.slice(0, scan.keyLength)
   }
 
-  /** The text that a row's fingerprint is made of. */
-  get hashed(): string {
-    return hashedText(this.expressions, this.scan.algorithm)
+  /** What of a relation meets the filter: a subquery that the planner dissolves. It has the rows' places where there are any. */
+  filtered(from: string): string {
+    const { filter } = this.scan
+    if (filter === null) return from
+    const { columns, kind } = this.table.schema
+    const isEnum = (name: string): boolean =>
+      columns.some((column) => column.name === name && column.type.kind === 'enum')
+    const where = conditionText(filter, (name) => ({ sql: `f.${quote(name)}`, isEnum: isEnum(name) }))
+    const placed = kind === 'table' || kind === 'partitioned' || kind === 'materialized view'
+    return `(SELECT f.*${placed ? ', f.ctid' : ''} FROM ${from} f WHERE ${where})`
+  }
+
+  /** The staged rows with all their columns, for FROM. `STAGE` alone has the key. */
+  get stage(): string {
+    const { length } = this.scan.columns
+    if (length <= STAGE_COLUMNS) return STAGE
+    const rest = Array.from({ length: length - STAGE_COLUMNS }, (_, i) => `b.c${STAGE_COLUMNS + i}`)
+    return `(SELECT a.*, ${rest.join(', ')} FROM ${STAGE} a JOIN ${STAGE_REST} b USING (seq))`
   }
 
   /** The row's fingerprint. */
   get fingerprint(): string {
-    return fingerprintOf(this.hashed, this.scan.algorithm)
+    return fingerprintSql(this.#hashed(), this.scan.algorithm)
+  }
+
+  /** Fingerprint and size together, by way of a subquery `x`. */
+  get sized(): ReturnType<typeof sizedSql> {
+    return sizedSql(this.#hashed(), this.scan.algorithm)
+  }
+
+  /** The fingerprint that a row will have once the columns `prefix0`, `prefix1`, … are in it. */
+  fingerprintOf(prefix: string): string {
+    const columns = this.scan.columns.map(({ form, hash }, i) => ({ expression: inForm(`${prefix}${i}`, form), hash }))
+    return fingerprintSql(columns, this.scan.algorithm)
+  }
+
+  #hashed(): HashedColumn[] {
+    return this.scan.columns.map(({ hash }, i) => ({ expression: must(this.expressions[i], 'a column'), hash }))
   }
 
   /** The bucket of a row, from 0 on. */
   bucket(bucketing: Bucketing): string {
-    if (bucketing.by === 'key hash') return keyHashBucketSql(this.keyExpressions, bucketing.count, this.scan.algorithm)
+    if (bucketing.by === 'key hash') {
+      return keyHashBucketSql(this.#hashed().slice(0, this.scan.keyLength), bucketing.count, this.scan.algorithm)
+    }
     const { start, width, count } = bucketing
     return `greatest(0, least(${count - 1}, (${this.keyExpressions[0]}::int8 - ${start}) / ${width}))`
   }
@@ -48,6 +93,16 @@ export class TableSql {
     const typed = names.map((name, i) => `r.k${i}::${this.#castType(name)} AS k${i}`)
     const texts = [...names.map((_, i) => `k${i}`), 'n'].join(', ')
     return `(SELECT ${typed.join(', ')}, r.n FROM ROWS FROM (${arrays.join(', ')}) WITH ORDINALITY AS r(${texts})) k`
+  }
+
+  /** One key as constants, as a row under the alias `k`: for a COPY, which takes no parameters. */
+  keyConstants(key: Key): string {
+    const constants = this.#keyColumns().map((name, i) => {
+      const text = key[i]
+      assert(typeof text === 'string', 'the key of a row that is there is text')
+      return `${literal(text)}::${this.#castType(name)} AS k${i}`
+    })
+    return `(SELECT ${constants.join(', ')}) k`
   }
 
   /** The key of row `t` equals columns `prefix0`, `prefix1`, … */

@@ -2,16 +2,22 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 
+import type { ScanColumn } from '#adapters/adapter.ts'
+import { must } from '#lib/assert.ts'
+import { columnHash } from '#model/column-type.ts'
 import { fingerprint } from '#model/fingerprint.ts'
 import type { SyncConfig } from '#model/sync-config.ts'
 
-import { createDatabase, expectSameTable, quote, type Database } from '#test/harness/database.ts'
+import { createDatabase, quote, type Database, expectSameTables } from '#test/harness/database.ts'
 import { eachServer, sharedServers, type TestServer } from '#test/harness/postgres.ts'
 import { typesOf, type RandomType } from '#test/harness/random-types.ts'
 import { createPair, wroteNothing, type Pair } from '#test/harness/sync.ts'
 import { Connection } from './connection.ts'
 import { parseEndpoint } from './endpoint.ts'
-import { canonicalSql, fingerprintSql } from './sql.ts'
+import { fingerprintSql, type HashedColumn } from './fingerprint-sql.ts'
+import { introspect } from './introspect.ts'
+import { canonicalSql, xorSql } from './sql.ts'
+import { TableSql } from './table-sql.ts'
 
 const VALUES = 60
 
@@ -30,13 +36,14 @@ function valuesOf(type: RandomType): string[] {
 /** A table per type, with a row per value and one that is NULL. */
 async function fill(db: Database, types: readonly RandomType[]): Promise<void> {
   await makeTables(db, types)
-  await db.sql('BEGIN')
+  await insertValues(db, types)
+}
+
+async function insertValues(db: Database, types: readonly RandomType[]): Promise<void> {
   for (const [index, type] of types.entries()) {
-    for (const [id, value] of [null, ...valuesOf(type)].entries()) {
-      await db.sql(`INSERT INTO "${index}" (id, v) VALUES ($1, $2)`, [String(id), value])
-    }
+    const rows = [null, ...valuesOf(type)]
+    await db.sql(`INSERT INTO "${index}" (id, v) VALUES ${rows.map((_, id) => `(${id}, $${id + 1})`).join(', ')}`, rows)
   }
-  await db.sql('COMMIT')
 }
 
 async function makeTables(db: Database, types: readonly RandomType[]): Promise<void> {
@@ -46,7 +53,7 @@ async function makeTables(db: Database, types: readonly RandomType[]): Promise<v
 }
 
 async function expectAllSame(pair: Pair, types: readonly RandomType[]): Promise<void> {
-  for (const index of types.keys()) await expectSameTable(pair.source, pair.target, String(index))
+  await expectSameTables(pair.source, pair.target, [...types.keys()].map(String))
 }
 
 const POLICIES: Partial<SyncConfig> = { maxOverwritePercent: 100, verifyAfter: 'full' }
@@ -84,13 +91,7 @@ test.each(directions)(
       // A column of type oid never travels in binary.
       for (const index of types.keys()) await db.sql(`ALTER TABLE "${index}" ADD o oid DEFAULT 1`)
     }
-    await pair.source.sql('BEGIN')
-    for (const [index, type] of types.entries()) {
-      for (const [id, value] of [null, ...valuesOf(type)].entries()) {
-        await pair.source.sql(`INSERT INTO "${index}" (id, v) VALUES ($1, $2)`, [String(id), value])
-      }
-    }
-    await pair.source.sql('COMMIT')
+    await insertValues(pair.source, types)
     await pair.run(POLICIES)
     await expectAllSame(pair, types)
   },
@@ -106,7 +107,7 @@ test.each(eachServer().map((server) => [server.major, server] as const))(
     for (const [index, type] of types.entries()) {
       const rows = await connection.transaction('read', () =>
         connection.query(
-          `SELECT ${fingerprintSql(['t.id', 't.v'], 'md5')}, ${canonicalSql(['t.v'])}, t.id, t.v FROM public.${quote(String(index))} t`,
+          `SELECT ${fingerprintSql([whole('t.id'), whole('t.v')], 'md5')}, ${canonicalSql(['t.v'])}, t.id, t.v FROM public.${quote(String(index))} t`,
         ),
       )
       expect(rows.length).toBe(valuesOf(type).length + 1)
@@ -116,6 +117,118 @@ test.each(eachServer().map((server) => [server.major, server] as const))(
     }
   },
 )
+
+function whole(expression: string): HashedColumn {
+  return { expression, hash: 'output' }
+}
+
+/** By the text of a row: its fingerprints under `column-hash`, hashed as the plan of two equal tables has it. */
+async function fastFingerprints(db: Database, table: string): Promise<Map<string, Set<string>>> {
+  await using connection = await Connection.open(parseEndpoint(db.url))
+  return await connection.transaction('read', async () => {
+    const ref = { schema: 'public', name: table }
+    const [described] = await introspect(connection, [ref])
+    const columns = (described?.schema.columns ?? [])
+      .filter(({ name }) => name !== 'id')
+      .map(({ name, type }): ScanColumn => ({
+        name,
+        form: 'own',
+        hash: columnHash({ source: type, target: type, form: 'own' }),
+      }))
+    const sql = new TableSql(
+      { table: ref, columns, keyLength: 1, algorithm: 'column-hash', filter: null },
+      must(described, table),
+    )
+    const { sized } = sql
+    const rows = await connection.query(
+      `SELECT ROW(${sql.expressions.join(', ')})::text, ${sql.fingerprint} FROM ${sql.from} t
+       UNION ALL SELECT y.text, y.f FROM (SELECT x.text, ${sized.fingerprint} AS f, ${sized.bytes} FROM (
+         SELECT ROW(${sql.expressions.join(', ')})::text AS text, ${sized.columns} FROM ${sql.from} t OFFSET 0) x) y`,
+    )
+    const found = new Map<string, Set<string>>()
+    for (const [text, hash] of rows) {
+      const hashes = found.get(text ?? '') ?? new Set()
+      found.set(text ?? '', hashes.add(hash ?? ''))
+    }
+    return found
+  })
+}
+
+/** One fingerprint a text, and another for each. */
+function expectTold(found: ReadonlyMap<string, ReadonlySet<string>>, what: string): void {
+  const hashes = [...found.values()].map((each) => [...each])
+  expect([what, hashes.filter((each) => each.length !== 1)]).toEqual([what, []])
+  expect([what, new Set(hashes.flat()).size]).toEqual([what, found.size])
+}
+
+test('the fast fingerprint tells apart what the text tells apart, and is the same on both servers', async () => {
+  const types = typesOf(Math.min(source.major, target.major))
+  await using pair = await createPair(source, target)
+  await fill(pair.source, types)
+  await fill(pair.target, types)
+  for (const [index, type] of types.entries()) {
+    const found = await fastFingerprints(pair.source, String(index))
+    expect(found.size).toBeGreaterThan(1)
+    expectTold(found, type.sql)
+    expect([type.sql, await fastFingerprints(pair.target, String(index))]).toEqual([type.sql, found])
+  }
+})
+
+/** Rows that a careless hash takes for one another. */
+const ALIKE: readonly (readonly [columns: string, rows: readonly string[]])[] = [
+  ['a text, b text', [`NULL, ''`, `'', NULL`, `NULL, NULL`, `'', ''`, `'a', 'b'`, `'b', 'a'`, `'ab', ''`, `'', 'ab'`]],
+  ['a text, b text', [`'a', 'a'`, `'b', 'b'`, `'c', 'c'`, `'NULL', NULL`, `NULL, 'NULL'`, `'a ', 'a'`, `'a', 'a '`]],
+  ['a int, b int', ['0, 0', '1, 1', '2, 2', '0, 1', '1, 0', 'NULL, 0', '0, NULL', 'NULL, NULL', '-1, -1', '-1, 0']],
+  ['a bigint, b bigint', ['0, 0', '4294967297, 0', '0, 4294967297', '4294967297, 4294967297', '-4294967297, 0']],
+  ['a bigint, b bigint', ['1, 2', '2, 1', '1, 4294967298', '4294967296, 1', '4294967295, -1', '-1, 4294967295']],
+  ['a bool, b bool', ['true, false', 'false, true', 'NULL, false', 'false, NULL', 'true, true', 'false, false']],
+  ['a numeric, b numeric', ['1, 1.0', '1.0, 1', '1.00, 1', `'NaN', 1`, '0, 0.0', '0.0, 0', '-0.1, 0.1', '0.1, -0.1']],
+  ['a float8, b float4', [`'-0', 0`, `0, '-0'`, '0, 0', `'NaN', 0`, `0, 'NaN'`, `'Infinity', 0`, `'-Infinity', 0`]],
+  ['a interval', [`'1 mon'`, `'30 days'`, `'720:00'`, `'1 day'`, `'24:00'`, `'0'`, 'NULL']],
+  ['a timetz', [`'12:00+00'`, `'13:00+01'`, `'11:00-01'`]],
+  ['a timestamptz, b date', [`'infinity', 'infinity'`, `'-infinity', 'infinity'`, `'infinity', '-infinity'`]],
+  ['a bpchar, b char(3)', [`'a', 'a'`, `'a ', 'a'`, `'', ''`, `' ', ''`, `NULL, ''`, `'', NULL`]],
+  ['a int[], b text[]', [`'{}', NULL`, `'{NULL}', NULL`, `'{1,2}', NULL`, `'[0:1]={1,2}', NULL`, `'{{1,2}}', NULL`]],
+  ['a int[], b text[]', [`NULL, '{}'`, `NULL, '{NULL}'`, `NULL, '{"NULL"}'`, `NULL, '{a,b}'`, `NULL, '{"a,b"}'`]],
+  ['a jsonb, b json', [`'1', '1'`, `'1.0', '1'`, `'"1"', '1'`, `'null', '1'`, `NULL, '1'`, `'1', ' 1'`, `'[]', '{}'`]],
+  ['a uuid, b bytea', [`NULL, ''`, `NULL, NULL`, `NULL, '\\x00'`, `NULL, '\\x0000'`]],
+  ['a inet, b cidr', [`'10.0.0.1', '10.0.0.0/8'`, `'10.0.0.1/8', '10.0.0.0/8'`, `'10.0.0.1/32', '10.0.0.0/9'`]],
+]
+
+test.each(eachServer().map((server) => [server.major, server] as const))(
+  'the fast fingerprint takes no row for another (PostgreSQL %i)',
+  async (_major, server) => {
+    await using db = await createDatabase(server)
+    for (const [index, [columns, rows]] of ALIKE.entries()) {
+      await db.sql(`CREATE TABLE "${index}" (${columns}); INSERT INTO "${index}" VALUES (${rows.join('), (')})`)
+      const found = await fastFingerprints(db, String(index))
+      expectTold(found, columns)
+    }
+    // Integers and moments at regular distances, those among them that the server's own hashes fold together.
+    await db.sql(`CREATE TABLE n AS SELECT g * step AS a FROM generate_series(-5000, 5000) g,
+      unnest('{1,256,65536,4294967295,4294967296,4294967297,281474976710656}'::int8[]) step`)
+    await db.sql(`CREATE TABLE m AS SELECT timestamptz '2000-01-01 00:00+00' + a * interval '1 microsecond' AS a FROM n
+      WHERE abs(a) < 1e17`)
+    for (const table of ['n', 'm']) {
+      const found = await fastFingerprints(db, table)
+      expect(found.size).toBeGreaterThan(30_000)
+      expectTold(found, table)
+    }
+  },
+)
+
+test('values that two rows exchange change both sums of a bucket', async () => {
+  await using db = await createDatabase(source)
+  await db.sql(`CREATE TABLE t (g int, a int, b text, c uuid);
+    INSERT INTO t VALUES (1, 1, 'a', NULL), (1, 2, 'b', NULL), (2, 1, 'b', NULL), (2, 2, 'a', NULL)`)
+  const columns = (['integer', 'text', 'uuid'] as const).map((hash, i) => ({ expression: `t.${'abc'[i]}`, hash }))
+  const sums = await db.sql(
+    `SELECT count(DISTINCT x), count(DISTINCT s) FROM (
+       SELECT ${xorSql('h', source.major)} AS x, sum(h) AS s
+       FROM (SELECT g, ${fingerprintSql(columns, 'column-hash')} AS h FROM t) r GROUP BY g) d`,
+  )
+  expect(sums).toEqual([['2', '2']])
+})
 
 /** Pairs of different types that carry every value of the source, with values at the limits of it. */
 const LOSSLESS: readonly (readonly [from: string, to: string, values: readonly string[]])[] = [

@@ -46,6 +46,15 @@ export function columnType(catalog: TypeCatalog, oid: number, modifier: number, 
   return builtIn(type.name, modifier, native)
 }
 
+/** The enum types that values of a type hold, in any depth. */
+export function enumsOf(catalog: TypeCatalog, oid: number): number[] {
+  const type = catalog.get(oid)
+  if (type === undefined) return []
+  if (type.kind === 'e') return [oid]
+  const parts = [type.elementOid, type.baseOid, type.subtypeOid, ...type.fields.map((field) => field.oid)]
+  return parts.flatMap((part) => (part === 0 || part === oid ? [] : enumsOf(catalog, part)))
+}
+
 function builtIn(name: string, modifier: number, native: string): ColumnType {
   const digits = modifier < 0 ? 6 : modifier
   switch (name) {
@@ -134,8 +143,41 @@ const BINARY_SAFE = new Set(
   ].flatMap((line) => line.split(' ')),
 )
 
+/** Types whose binary form says nothing of their name: a domain over one of them sends and takes the same bytes. */
+const BINARY_NAMES: Readonly<Record<string, string>> = {
+  bool: 'boolean',
+  int2: 'smallint',
+  int4: 'integer',
+  int8: 'bigint',
+  text: 'text',
+  varchar: 'text',
+  uuid: 'uuid',
+  json: 'json',
+  jsonb: 'jsonb',
+}
+
+/**
+ * What a column travels as in binary COPY between two servers of major version `major`; null where it may not. The names of
+ * `model/cell-rows.ts` where there is one, else `spelled`, the name of the type.
+ */
+export function binaryType(
+  catalog: TypeCatalog,
+  { oid, spelled }: { oid: number; spelled: string },
+  major: number,
+): string | null {
+  if (!isBinarySafe(catalog, oid, major)) return null
+  const base = baseOf(catalog, oid)
+  const name = base?.kind === 'b' && base.schema === 'pg_catalog' ? base.name : ''
+  return Object.hasOwn(BINARY_NAMES, name) ? (BINARY_NAMES[name] ?? null) : spelled
+}
+
+function baseOf(catalog: TypeCatalog, oid: number): PgType | undefined {
+  const type = catalog.get(oid)
+  return type?.kind === 'd' ? baseOf(catalog, type.baseOid) : type
+}
+
 /** Whether a column may travel as binary COPY between two servers of major version `major`. Checked recursively. */
-export function isBinarySafe(catalog: TypeCatalog, oid: number, major: number): boolean {
+function isBinarySafe(catalog: TypeCatalog, oid: number, major: number): boolean {
   const type = catalog.get(oid)
   if (type === undefined) return false
   switch (type.kind) {

@@ -1,21 +1,24 @@
 import { pipeline } from 'node:stream/promises'
-import { RowsRefused } from '#adapters/adapter.ts'
+import { RowsRefused } from '#adapters/rows-refused.ts'
 import type {
+  Batch,
   BatchKind,
+  BatchPart,
   BatchResult,
-  BatchRow,
   Claim,
   CommittedCounts,
+  JobIdentity,
   MappingIdentity,
   RowStream,
   SequenceState,
   ServerInfo,
   Snapshot,
   StatePhase,
-  TableMaker,
+  Transaction,
   WritePlan,
   Writer,
 } from '#adapters/adapter.ts'
+import type { TableMaker } from '#adapters/table-ddl.ts'
 import { assert, must } from '#lib/assert.ts'
 import { failpoint } from '#lib/failpoint.ts'
 import type { Key } from '#model/change.ts'
@@ -23,27 +26,29 @@ import { AppError } from '#model/errors.ts'
 import type { Position } from '#model/position.ts'
 import { tableName, type TableRef } from '#model/table.ts'
 import type { KnownTables } from './known-tables.ts'
-import { BatchSql } from './batch.ts'
+import { adoptRows, createBaseline } from './baseline.ts'
+import { dropKeptStage, forgetStage } from './batch.ts'
 import { CommitUnknown, Connection } from './connection.ts'
 import type { Endpoint } from './endpoint.ts'
 import { asRowsRefused, toAppError } from './errors.ts'
 import { PostgresTableMaker } from './make-tables.ts'
+import { batchPart, beginPartSql, writeParts, type Part, type WrittenPart } from './parts.ts'
 import { advanceSequences } from './sequences.ts'
-import { importSnapshot } from './snapshot.ts'
 import { quote, quoteTable } from './sql.ts'
 import {
-  baselineTable,
   claimMappings,
+  endOlderLeases,
   ensureStateSchema,
+  enterPhase,
   isCommitted,
+  markJobSql,
   markWriterSql,
   readCommitted,
-  recordBatch,
   staleEpoch,
   type BatchRecord,
 } from './state.ts'
 import { formatOption, formatsOf } from './stream.ts'
-import { keyParameters, TableSql } from './table-sql.ts'
+import { PostgresTransaction } from './transaction.ts'
 import { watch } from '#adapters/watchdog.ts'
 
 /** How often something is done again whose COMMIT was not answered. */
@@ -64,10 +69,16 @@ export class PostgresWriter implements Writer, AsyncDisposable {
   readonly #options: Options
   readonly #idle: Connection[] = []
   readonly #open = new Set<Connection>()
+  /** Connections that broke here, whose sessions the server may keep for as long as it does not know. */
+  readonly #lost = new Set<Connection>()
   /** The highest number of a batch whose COMMIT was answered. */
   readonly #answered = new WeakMap<Claim, number>()
+  /** Batches that this writer has begun to write. */
+  #writes = 0
   /** Holds the session locks of the claimed mappings, where sessions are ours. */
   #guard: { readonly connection: Connection; readonly held: Set<string> } | null = null
+  /** The job whose sessions these are, where it has a lease and sessions are ours. */
+  #job: (JobIdentity & { readonly lease: number }) | null = null
 
   get tables(): TableMaker {
     return new PostgresTableMaker({
@@ -88,30 +99,34 @@ export class PostgresWriter implements Writer, AsyncDisposable {
     })
   }
 
-  async claim(mappings: readonly MappingIdentity[], jobId: string): Promise<Claim[]> {
+  async claim(mappings: readonly MappingIdentity[], job: JobIdentity): Promise<Claim[]> {
     return this.#use(async (connection) => {
       await ensureStateSchema(connection)
-      const claims = await claimMappings(connection, mappings, jobId)
+      const claims = await claimMappings(connection, mappings, job)
       for (const mapping of mappings) {
-        if (mapping.baseline) await this.#createBaseline(connection, mapping)
+        if (mapping.baseline) await createBaseline(connection, mapping, this.#known.get(mapping.target))
       }
       return claims
     }, 'claiming the mappings')
   }
 
-  async keepOthersOut(mappingIds: readonly string[]): Promise<void> {
+  async keepOthersOut(mappingIds: readonly string[], { id, lease }: JobIdentity): Promise<void> {
     if (this.#server.pooled) return
+    if (lease !== null) this.#job = { id, lease }
     if (this.#guard === null || this.#guard.connection.broken) {
+      if (this.#guard !== null) this.#lost.add(this.#guard.connection)
       this.#guard = { connection: await this.#connect(), held: new Set() }
+      await this.#endLost(this.#guard.connection)
     }
     const { connection, held } = this.#guard
     try {
       await connection.script(`SET lock_timeout = ${TAKEOVER_MS}`)
-      for (const id of mappingIds.filter((each) => !held.has(each)).toSorted()) {
+      if (lease !== null) await endOlderLeases(connection, id, lease)
+      for (const mappingId of mappingIds.filter((each) => !held.has(each)).toSorted()) {
         await connection.query(`SELECT pg_catalog.pg_advisory_lock(pg_catalog.hashtextextended($1, 0))`, [
-          `syncline ${id}`,
+          `syncline ${mappingId}`,
         ])
-        held.add(id)
+        held.add(mappingId)
       }
     } catch (error) {
       const failure = toAppError(error, 'waiting for another run')
@@ -121,22 +136,6 @@ export class PostgresWriter implements Writer, AsyncDisposable {
       }
       throw failure
     }
-  }
-
-  async #createBaseline(connection: Connection, mapping: MappingIdentity): Promise<void> {
-    const table = this.#known.get(mapping.target)
-    const key = must(mapping.key, 'the key of a mapping with a baseline')
-    const columns = key.map((name, i) => `t.${quote(name)} AS k${i}`)
-    const baseline = baselineTable(mapping.mappingId)
-    await connection.transaction('write', async () => {
-      const [found] = await connection.query('SELECT pg_catalog.to_regclass($1)', [baseline])
-      if (found?.[0]) return
-      await connection.query(
-        `CREATE TABLE ${baseline} AS SELECT ${columns.join(', ')}, 0::int8 AS source_fingerprint, 0::int8 AS target_fingerprint
-         FROM ${new TableSql({ table: mapping.target, columns: [], keyLength: 0, algorithm: 'md5' }, table).from} t WITH NO DATA`,
-      )
-      await connection.query(`ALTER TABLE ${baseline} ADD PRIMARY KEY (${key.map((_, i) => `k${i}`).join(', ')})`)
-    })
   }
 
   async maySilenceTriggers(): Promise<boolean> {
@@ -151,28 +150,67 @@ export class PostgresWriter implements Writer, AsyncDisposable {
     }, 'looking at privileges')
   }
 
-  async apply(
-    claim: Claim,
-    plan: WritePlan,
-    { rows, kind }: { rows: readonly BatchRow[]; kind: BatchKind },
-  ): Promise<BatchResult> {
-    const { scan } = plan
-    const batch = new BatchSql(plan, this.#known.get(scan.table))
-    const moved: BatchRow[] = []
-    const blocked: BatchRow[] = []
-    const counts = await this.#commitBatch(claim, plan, `writing ${rows.length} rows to ${tableName(scan.table)}`, {
-      record: async (connection) => {
-        moved.length = 0
-        blocked.length = 0
-        const applied = await batch.apply(connection, claim, { rows, kind })
-        for (const index of applied.moved) moved.push(must(rows[index], 'a row of the batch'))
-        for (const index of applied.blocked) blocked.push(must(rows[index], 'a row of the batch'))
-        // A patch completes rows that were counted when they were inserted.
-        const { inserted, updated, deleted } = kind === 'patch' ? NOTHING : applied
-        return { kind: kind === 'patch' ? kind : 'apply', label: `${rows.length} rows`, inserted, updated, deleted }
-      },
-    })
-    return { committed: counts, moved, blocked }
+  async apply(claim: Claim, plan: WritePlan, { rows, kind, telling }: Batch): Promise<BatchResult> {
+    const { part, found } = this.#part({ claim, plan, rows, telling }, kind)
+    const doing = `writing ${rows.length} rows to ${tableName(plan.scan.table)}`
+    return found(must((await this.#commit([part], doing))[0], 'the counts of a batch'))
+  }
+
+  async applyAcross(parts: readonly BatchPart[]): Promise<readonly BatchResult[]> {
+    const writings = parts.map((part) => this.#part(part, 'apply'))
+    const doing = `writing ${parts.reduce((sum, { rows }) => sum + rows.length, 0)} rows to ${parts.length} tables`
+    const counts = await this.#commit(
+      writings.map(({ part }) => part),
+      doing,
+    )
+    return writings.map(({ found }, i) => found(must(counts[i], 'the counts of a batch')))
+  }
+
+  #part(batch: BatchPart, kind: BatchKind): ReturnType<typeof batchPart> {
+    this.#writes += 1
+    return batchPart(batch, { kind, known: this.#known, number: this.#writes })
+  }
+
+  async atomically<T>(body: (transaction: Transaction) => Promise<T>): Promise<T> {
+    const doing = 'writing everything in one transaction'
+    let written: readonly WrittenPart[] = []
+    let result: { readonly of: T } | null = null
+    const once = async (connection: Connection): Promise<T> => {
+      await dropKeptStage(connection)
+      const write = async (): Promise<T> => {
+        const transaction = new PostgresTransaction(connection, this.#known)
+        result = { of: await body(transaction) }
+        written = transaction.written
+        failpoint('transaction.commit')
+        return result.of
+      }
+      // What may be deferred is looked at row by row, so that a row which breaks it is found; rings defer it themselves.
+      let answer: T
+      try {
+        answer = await connection.transaction('write', write, 'SET CONSTRAINTS ALL IMMEDIATE')
+      } finally {
+        forgetStage(connection)
+      }
+      failpoint('transaction.committed')
+      return answer
+    }
+    try {
+      return await this.#useOnce(once, doing)
+    } catch (error) {
+      if (!(error instanceof CommitUnknown)) throw error
+      const [first] = written
+      const known = result as { readonly of: T } | null
+      if (known === null) throw toAppError(error.cause, doing)
+      // What wrote nothing has nothing to lose.
+      if (first === undefined || (await this.#wasCommitted(first))) return known.of
+      throw new AppError('connection_lost', `The connection broke while ${doing}; nothing was committed.`, {
+        cause: error,
+      })
+    }
+  }
+
+  #wasCommitted(first: WrittenPart): Promise<boolean> {
+    return this.#use((connection) => isCommitted(connection, first.claim, first), 'asking what a COMMIT did')
   }
 
   copyFormats(plan: WritePlan): string[] {
@@ -187,7 +225,10 @@ export class PostgresWriter implements Writer, AsyncDisposable {
   ): Promise<CommittedCounts> {
     const { table } = plan.scan
     const names = plan.written.map(quote).join(', ')
-    return this.#commitBatch(claim, plan, `loading ${tableName(table)}`, {
+    const part: Part = {
+      claim,
+      plan,
+      lock: 'ROW EXCLUSIVE',
       record: async (connection) => {
         const copy = connection.copyIn(`COPY ${quoteTable(table)} (${names}) FROM STDIN ${formatOption(source.format)}`)
         const given = new AbortController()
@@ -207,43 +248,52 @@ export class PostgresWriter implements Writer, AsyncDisposable {
         }
         return { kind: 'load', label: source.label, inserted, updated: 0, deleted: 0 }
       },
-    })
+    }
+    return must((await this.#commit([part], `loading ${tableName(table)}`))[0], 'the counts of a load')
   }
 
-  /** One transaction: the rows, then their record with the test of the epoch, then COMMIT, whose loss is looked into. */
-  async #commitBatch(
-    claim: Claim,
-    plan: WritePlan,
-    doing: string,
-    body: { record: (connection: Connection) => Promise<BatchRecord> },
-  ): Promise<CommittedCounts> {
-    const done: { batch: number; record: BatchRecord } = { batch: 0, record: NO_RECORD }
-    const commit = async (connection: Connection): Promise<CommittedCounts> => {
-      await connection.transaction('write', async () => {
-        // Lost together or kept together: the next synchronous COMMIT makes all of them durable.
-        await connection.script(
-          `${markWriterSql(claim.mappingId)}; SET LOCAL synchronous_commit = off${plan.silenceTriggers ? '; SET LOCAL session_replication_role = replica' : ''}`,
-        )
-        done.record = await body.record(connection)
-        done.batch = await recordBatch(connection, claim, done.record)
-        this.#refuseLoss(claim, done.batch - 1)
-        failpoint('batch.commit')
-      })
-      this.#answered.set(claim, Math.max(done.batch, this.#answered.get(claim) ?? 0))
+  /** One transaction: the rows, then their records with the test of the epoch, then COMMIT, whose loss is looked into. */
+  async #commit(parts: readonly Part[], doing: string): Promise<CommittedCounts[]> {
+    const done: WrittenPart[] = []
+    const counts = (): CommittedCounts[] => done.map(({ record }) => ({ ...pick(record), batches: 1 }))
+    const onRecord = (part: WrittenPart): void => {
+      done.push(part)
+      this.#refuseLoss(part.claim, part.batch - 1)
+    }
+    const write = async (connection: Connection): Promise<void> => {
+      await writeParts(connection, parts, { known: this.#known, onRecord })
+      failpoint('batch.commit')
+    }
+    const commit = async (connection: Connection): Promise<CommittedCounts[]> => {
+      done.length = 0
+      await this.#prepare(connection, parts)
+      // Lost together or kept together: the next synchronous COMMIT makes all of them durable.
+      const first = `SET LOCAL synchronous_commit = off; ${parts.map(beginPartSql).join('; ')}`
+      await connection.transaction('write', () => write(connection), first)
+      for (const { claim, batch } of done) this.#answered.set(claim, Math.max(batch, this.#answered.get(claim) ?? 0))
       failpoint('batch.committed')
-      return { ...pick(done.record), batches: 1 }
+      return counts()
     }
     try {
       return await this.#useOnce(commit, doing)
     } catch (error) {
       if (!(error instanceof CommitUnknown)) throw error
-      if (!(await this.#use((connection) => isCommitted(connection, claim, done), 'asking what a COMMIT did'))) {
+      // One transaction: what is true of its first batch is true of all.
+      const first = must(done[0], 'a batch whose COMMIT was sent')
+      if (!(await this.#wasCommitted(first))) {
         throw new AppError('connection_lost', `The connection broke while ${doing}; the batch was not committed.`, {
           cause: error,
         })
       }
-      return { ...pick(done.record), batches: 1 }
+      return counts()
     }
+  }
+
+  /** What the session needs before the transaction begins. A session behind a pooler is not ours to furnish. */
+  async #prepare(connection: Connection, parts: readonly Part[]): Promise<void> {
+    if (this.#server.pooled) return
+    if (parts.length > 1) await dropKeptStage(connection)
+    else await parts[0]?.prepare?.(connection)
   }
 
   /**
@@ -260,49 +310,17 @@ export class PostgresWriter implements Writer, AsyncDisposable {
     plan: WritePlan,
     { moment, except }: { moment: Snapshot; except: Iterable<readonly Key[]> },
   ): Promise<number> {
-    const sql = new TableSql(plan.scan, this.#known.get(plan.scan.table))
-    const baseline = baselineTable(claim.mappingId)
-    const keys = Array.from({ length: plan.scan.keyLength }, (_, i) => `k${i}`)
-    return this.#use(async (connection) => {
-      let adopted = 0
-      await connection.transaction('write', async () => {
-        await connection.script('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ')
-        await importSnapshot(connection, moment.id)
-        await connection.query(`DELETE FROM ${baseline}`)
-        adopted = await connection.execute(
-          `INSERT INTO ${baseline} (${keys.join(', ')}, source_fingerprint, target_fingerprint)
-           SELECT ${keys.map((key) => `x.${key}`).join(', ')}, x.f, x.f FROM (
-             SELECT ${plan.scan.columns
-               .slice(0, plan.scan.keyLength)
-               .map((column, i) => `t.${quote(column.name)} AS k${i}`)
-               .join(', ')}, ${sql.fingerprint} AS f FROM ${sql.from} t OFFSET 0) x`,
-        )
-        for (const some of except) {
-          adopted -= await connection.execute(
-            `DELETE FROM ${baseline} b USING ${sql.keysFrom(1)} WHERE ${sql.matches('b.k', 'k.k')}`,
-            keyParameters(some, plan.scan.keyLength),
-          )
-        }
-        const moved = await connection.execute(
-          'UPDATE syncline.state SET baseline_complete = true WHERE mapping_id = $1 AND epoch = $2',
-          [claim.mappingId, claim.epoch],
-        )
-        if (moved === 0) throw staleEpoch(claim)
-      })
-      return adopted
-    }, 'filling the baseline')
+    const table = this.#known.get(plan.scan.table)
+    return this.#use(
+      (connection) => adoptRows(connection, { claim, plan, table }, { moment, except }),
+      'filling the baseline',
+    )
   }
 
   async startPhase(claim: Claim, phase: Exclude<StatePhase, 'new' | 'done'>): Promise<void> {
     await this.#use(async (connection) => {
-      const moved = await connection.transaction('write', () =>
-        connection.execute('UPDATE syncline.state SET phase = $3 WHERE mapping_id = $1 AND epoch = $2', [
-          claim.mappingId,
-          claim.epoch,
-          phase,
-        ]),
-      )
-      if (moved === 0) throw staleEpoch(claim)
+      const enter = (): Promise<void> => enterPhase(connection, claim, phase)
+      await connection.transaction('write', enter, markWriterSql(claim.mappingId))
     }, 'entering a phase')
   }
 
@@ -312,26 +330,31 @@ export class PostgresWriter implements Writer, AsyncDisposable {
   ): Promise<readonly CommittedCounts[]> {
     return this.#use(async (connection) => {
       const counts: CommittedCounts[] = []
-      await connection.transaction('write', async () => {
-        // Durable, whatever the server's default is: a run that says it is done has nothing to lose any more.
-        await connection.query(
-          `SELECT pg_catalog.set_config('synchronous_commit', 'on', true)
+      const marks = claims.map((claim) => markWriterSql(claim.mappingId)).join('; ')
+      await connection.transaction(
+        'write',
+        async () => {
+          // Durable, whatever the server's default is: a run that says it is done has nothing to lose any more.
+          await connection.query(
+            `SELECT pg_catalog.set_config('synchronous_commit', 'on', true)
            WHERE pg_catalog.current_setting('synchronous_commit') = 'off'`,
-        )
-        for (const claim of claims) {
-          const committed = await readCommitted(connection, claim)
-          this.#refuseLoss(claim, committed.batches)
-          counts.push(committed)
-          const moved = await connection.execute(
-            `UPDATE syncline.state SET phase = 'done', position = $3, updated_at = pg_catalog.now(),
+          )
+          for (const claim of claims) {
+            const committed = await readCommitted(connection, claim)
+            this.#refuseLoss(claim, committed.batches)
+            counts.push(committed)
+            const moved = await connection.execute(
+              `UPDATE syncline.state SET phase = 'done', position = $3, updated_at = pg_catalog.now(),
                verified_at = CASE WHEN $4::bool THEN pg_catalog.now() ELSE verified_at END
              WHERE mapping_id = $1 AND epoch = $2`,
-            [claim.mappingId, claim.epoch, facts.position.label, facts.verified.includes(claim.mappingId)],
-          )
-          if (moved === 0) throw staleEpoch(claim)
-        }
-        failpoint('run.finish')
-      })
+              [claim.mappingId, claim.epoch, facts.position.label, facts.verified.includes(claim.mappingId)],
+            )
+            if (moved === 0) throw staleEpoch(claim)
+          }
+          failpoint('run.finish')
+        },
+        marks,
+      )
       return counts
     }, 'closing the job')
   }
@@ -363,12 +386,13 @@ export class PostgresWriter implements Writer, AsyncDisposable {
   async #useOnce<T>(body: (connection: Connection) => Promise<T>, doing: string): Promise<T> {
     const connection = this.#takeIdle() ?? (await this.#connect())
     try {
+      await this.#endLost(connection)
       return await body(connection)
     } catch (error) {
       if (error instanceof CommitUnknown || error instanceof RowsRefused) throw error
       throw asRowsRefused(error) ?? toAppError(error, doing)
     } finally {
-      if (connection.broken) this.#open.delete(connection)
+      if (connection.broken) this.#forget(connection)
       else this.#idle.push(connection)
     }
   }
@@ -376,14 +400,39 @@ export class PostgresWriter implements Writer, AsyncDisposable {
   #takeIdle(): Connection | undefined {
     for (let idle = this.#idle.pop(); idle !== undefined; idle = this.#idle.pop()) {
       if (!idle.broken) return idle
-      this.#open.delete(idle)
+      this.#forget(idle)
     }
     return undefined
+  }
+
+  #forget(connection: Connection): void {
+    this.#open.delete(connection)
+    this.#lost.add(connection)
+  }
+
+  /**
+   * Ends the sessions of connections that broke: behind a network that has fallen silent the server keeps them, with
+   * their locks, and whoever tries again over another connection would wait for himself. Their transactions are over
+   * for us either way; what became of a COMMIT is told by the state. Behind a pooler the session is not ours to end.
+   */
+  async #endLost(connection: Connection): Promise<void> {
+    if (this.#lost.size === 0) return
+    const lost = [...this.#lost]
+    if (!this.#server.pooled) {
+      await connection.query(
+        `SELECT pg_catalog.pg_terminate_backend(a.pid)
+         FROM unnest($1::int4[], $2::text[]) lost(pid, started) JOIN pg_catalog.pg_stat_activity a ON a.pid = lost.pid
+         WHERE extract(epoch FROM a.backend_start)::text = lost.started AND a.usename = current_user`,
+        [lost.map(({ pid }) => pid), lost.map(({ startedAt }) => startedAt)],
+      )
+    }
+    for (const each of lost) this.#lost.delete(each)
   }
 
   async #connect(): Promise<Connection> {
     const connection = await Connection.open(this.#endpoint, this.#options.signal)
     this.#open.add(connection)
+    if (this.#job !== null) await connection.script(markJobSql(this.#job.id, this.#job.lease))
     return connection
   }
 
@@ -394,9 +443,6 @@ export class PostgresWriter implements Writer, AsyncDisposable {
     this.#idle.length = 0
   }
 }
-
-const NO_RECORD: BatchRecord = { kind: 'apply', label: '', inserted: 0, updated: 0, deleted: 0 }
-const NOTHING = { inserted: 0, updated: 0, deleted: 0 }
 
 function pick({ inserted, updated, deleted }: BatchRecord): { inserted: number; updated: number; deleted: number } {
   return { inserted, updated, deleted }

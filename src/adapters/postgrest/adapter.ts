@@ -1,0 +1,194 @@
+import type { Addition, Adapter, ServerInfo, Snapshot, SourceOfTarget } from '#adapters/adapter.ts'
+import type { DescribedDatabase } from '#adapters/postgres/endpoint.ts'
+import { grantSql } from '#adapters/postgres/sql.ts'
+import { must } from '#lib/assert.ts'
+import { httpDateMs, systemClock, wallMs } from '#lib/clock.ts'
+import { AppError } from '#model/errors.ts'
+import {
+  sameTable,
+  tableId,
+  tableName,
+  type Column,
+  type Right,
+  type TableRef,
+  type TableSchema,
+} from '#model/table.ts'
+import { readDescription, type ApiDescription, type RestTable } from './description.ts'
+import { RestClient, type Answer } from './http.ts'
+import { estimateRows } from './pages.ts'
+import { refuseBlindKey, toRestPlace, type RestPlace } from './place.ts'
+import { RestSnapshot } from './snapshot.ts'
+
+/** Tables whose sizes are asked for: for more of them it would take longer than it saves. */
+const ESTIMATED = 200
+const ESTIMATES_AT_ONCE = 4
+
+/**
+ * Opens a project by its REST API, for reading. It is never opened for writing: a request is a transaction of its own, so
+ * that rows, baseline and checkpoint could not be committed together.
+ * @throws AppError `rest_is_read_only`, `row_level_security`, and whatever keeps the API from being read
+ */
+export async function openPostgrest(
+  described: DescribedDatabase,
+  { write, signal }: { write: boolean; signal: AbortSignal },
+): Promise<Adapter> {
+  const place = toRestPlace(described)
+  if (write) {
+    throw new AppError('rest_is_read_only', `${place.address} is reached over its REST API and cannot be a target.`)
+  }
+  refuseBlindKey(place)
+  const client = new RestClient(place, signal)
+  try {
+    const answer = await askDescription(client, must(place.schemas[0], 'a schema'))
+    return new RestAdapter(client, describeServer(place, answer))
+  } catch (error) {
+    await client[Symbol.asyncDispose]()
+    throw error
+  }
+}
+
+/** The description of a schema, as the API gives it. */
+export function askDescription(client: RestClient, schema: string): Promise<Answer> {
+  return client.ask({
+    method: 'GET',
+    path: '',
+    query: '',
+    schema,
+    doing: `reading the description of the schema ${schema}`,
+  })
+}
+
+/** What the API tells of its server. */
+export function describeServer(place: RestPlace, answer: Answer): ServerInfo {
+  const date = httpDateMs(answer.headers.date ?? '')
+  return {
+    kind: 'postgrest',
+    product: readDescription(answer, must(place.schemas[0], 'a schema')).product,
+    major: 0,
+    address: place.address,
+    identity: `postgrest/${place.base.host}`,
+    local: place.local,
+    pooled: true,
+    readOnly: 'it is reached over its REST API',
+    hashProbe: '',
+    clockSkewMs: date === null ? 0 : skew(date),
+    moments: 'bounded',
+  }
+}
+
+/** The server tells its time in whole seconds. */
+function skew(date: number): number {
+  const ahead = date - wallMs()
+  return Math.abs(ahead) < 1_500 ? 0 : ahead
+}
+
+class RestAdapter implements Adapter {
+  readonly server: ServerInfo
+  readonly writer = null
+  readonly ddl = null
+  readonly #client: RestClient
+  readonly #known = new Map<string, RestTable>()
+  readonly #estimates = new Map<string, number | null>()
+
+  constructor(client: RestClient, server: ServerInfo) {
+    this.#client = client
+    this.server = server
+  }
+
+  async describe(wanted: readonly TableRef[] | 'all'): Promise<readonly TableSchema[]> {
+    const { schemas } = this.#client.place
+    const of = wanted === 'all' ? schemas : [...new Set(wanted.map(({ schema }) => schema))]
+    const found: RestTable[] = []
+    for (const schema of of) {
+      const { tables } = await this.#readSchema(schema, wanted === 'all')
+      const asked = (table: RestTable): boolean =>
+        wanted === 'all' || wanted.some((ref) => sameTable(ref, table.schema.ref))
+      found.push(...tables.filter(asked))
+    }
+    for (const table of found) this.#known.set(tableId(table.schema.ref), table)
+    await this.#estimate(found)
+    return found.map(({ schema }) => ({ ...schema, rowEstimate: this.#estimates.get(tableId(schema.ref)) ?? null }))
+  }
+
+  /** The API takes no SQL. */
+  describeQuery(name: TableRef): Promise<TableSchema> {
+    return Promise.reject(
+      new AppError('invalid_query', `${tableName(name)} is a query, and a REST API takes none.`, {
+        hint: 'Make a view of the query in an exposed schema, and name the view as the table, with its key.',
+      }),
+    )
+  }
+
+  /** Tables are altered over a database connection alone. */
+  additions(_: TableRef, columns: readonly Column[]): Promise<readonly Addition[]> {
+    const refused = 'a REST API alters no table: add the column over a database connection'
+    return Promise.resolve(columns.map((column) => ({ column: { ...column, nullable: true }, sql: '', refused })))
+  }
+
+  rename(table: TableRef, from: string, to: string): string {
+    return `rename the column "${from}" of ${tableName(table)} to "${to}"`
+  }
+
+  /** A mapping keeps its state in a target that can be written, which this is not. */
+  lastColumns(mappings: readonly SourceOfTarget[]): Promise<readonly null[]> {
+    return Promise.resolve(mappings.map(() => null))
+  }
+
+  /** A schema that was named with a table and is not offered has no tables. */
+  async #readSchema(schema: string, offered: boolean): Promise<ApiDescription> {
+    try {
+      return readDescription(await askDescription(this.#client, schema), schema)
+    } catch (error) {
+      if (offered || !(error instanceof AppError) || error.code !== 'schema_not_exposed') throw error
+      return { product: '', tables: [] }
+    }
+  }
+
+  /** An estimate is worth no failure: what is wrong with a table comes to light when it is read. */
+  async #estimate(tables: readonly RestTable[]): Promise<void> {
+    const unknown = tables.filter(({ schema }) => !this.#estimates.has(tableId(schema.ref))).slice(0, ESTIMATED)
+    for (let start = 0; start < unknown.length; start += ESTIMATES_AT_ONCE) {
+      const some = unknown.slice(start, start + ESTIMATES_AT_ONCE)
+      const rows = await Promise.all(some.map((table) => estimateRows(this.#client, table).catch(() => null)))
+      for (const [i, { schema }] of some.entries()) this.#estimates.set(tableId(schema.ref), rows[i] ?? null)
+    }
+  }
+
+  async definitions(tables: readonly TableRef[]): Promise<readonly (string | null)[]> {
+    const described = new Map<string, string>()
+    for (const schema of new Set(tables.map((ref) => ref.schema))) {
+      for (const table of (await this.#readSchema(schema, false)).tables) {
+        described.set(tableId(table.schema.ref), table.schema.definition)
+      }
+    }
+    return tables.map((ref) => described.get(tableId(ref)) ?? null)
+  }
+
+  grant(table: TableRef, rights: readonly Right[]): string {
+    return grantSql(table, rights, 'service_role')
+  }
+
+  snapshot(_connections: number, signal: AbortSignal): Promise<Snapshot> {
+    const tableOf = (ref: TableRef): RestTable =>
+      must(this.#known.get(tableId(ref)), `${tableName(ref)} was not described`)
+    return Promise.resolve(new RestSnapshot(this.#client.within(signal), tableOf, systemClock.now()))
+  }
+
+  /** The API shows no locks: nobody can find out over it whether two ends are the same database. */
+  plantMark(): Promise<AsyncDisposable & { id: string }> {
+    return Promise.resolve({ id: '0', [Symbol.asyncDispose]: () => Promise.resolve() })
+  }
+
+  seesMark(): Promise<boolean> {
+    return Promise.resolve(false)
+  }
+
+  /** Nothing of ours is ever committed here. */
+  committedBy(): Promise<null> {
+    return Promise.resolve(null)
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#client[Symbol.asyncDispose]()
+  }
+}
