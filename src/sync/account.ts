@@ -49,15 +49,16 @@ export function closeAccount(account: Account): Counts {
       )
     }
   }
-  const seen = detection === null ? account.loaded : detection.sourceRows + aloneInTarget(detection)
+  const rejected = outcome.rejections.length
+  const seen = detection === null ? account.loaded + rejected : detection.sourceRows + aloneInTarget(detection)
   const unchangedNow = (detection?.unchanged ?? 0) + outcome.unchanged
   const now: Counts = {
     read: seen,
     ...mine,
     unchanged: unchangedNow,
-    skipped: detection?.kept ?? 0,
+    skipped: (detection?.kept ?? 0) + (detection?.settled ?? 0),
     conflicted: outcome.conflicts.length,
-    rejected: outcome.rejections.length,
+    rejected,
   }
   assertClosed(now, name)
   if (detection !== null) assertTargetRows(detection, name)
@@ -70,8 +71,9 @@ function aloneInTarget(detection: Detection): number {
 
 /** The target's rows by count(*) inside the digests are those that had a partner and those that had none. */
 function assertTargetRows(detection: Detection, name: string): void {
-  const { targetRows, sourceRows, inserts } = detection
-  if (targetRows !== sourceRows - inserts + aloneInTarget(detection)) {
+  const { targetRows, sourceRows, inserts, rejections, rejectedInBoth, apart } = detection
+  const paired = sourceRows - inserts - (rejections.length - rejectedInBoth) - (apart.source - apart.target)
+  if (targetRows !== paired + aloneInTarget(detection)) {
     throw new AppError('internal', `${name}: ${targetRows} rows in the target do not match what was compared.`)
   }
 }

@@ -27,6 +27,11 @@ export function checkBrakes(intents: readonly Intent[], policies: Policies): voi
       hint: `Check that the source is whole; then approve the very number with --approve-deletes ${deletes}.`,
     })
   }
+  checkOverwrites(intents, policies)
+}
+
+/** The second of the brakes. */
+export function checkOverwrites(intents: readonly Intent[], policies: Policies): void {
   const overwriting = intents.filter((intent) => overwritesTooMany(intent, policies))
   const overwrites = sum(overwriting, (intent) => intent.detection.updates)
   if (overwrites > 0 && policies.approvedOverwrites !== overwrites) {

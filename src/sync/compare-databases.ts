@@ -1,14 +1,18 @@
-import type { Adapter, Snapshot } from '#adapters/adapter.ts'
+import type { Adapter, RowSource, Snapshot } from '#adapters/adapter.ts'
 import { allEnded, Slots } from '#lib/slots.ts'
 import { delay } from '#lib/clock.ts'
 import type { Key } from '#model/change.ts'
 import type { SyncConfig } from '#model/sync-config.ts'
 import type { TableRef } from '#model/table.ts'
+import { holdAsPlanned } from './drift.ts'
+import { withPatience } from './patience.ts'
 import type { TablePlan } from './plan.ts'
 import { selectTables } from './select-tables.ts'
 import { refuseSameDatabase, type RunTools } from './run-sync.ts'
 import { checkKey } from './stages/check-key.ts'
+import { NOTHING_SETTLED } from './stages/settled.ts'
 import { detect } from './stages/detect.ts'
+import { sourceOf } from './stages/mapped-source.ts'
 import type { StagedOperation, Staging } from './staging.ts'
 import { verifyFull, type Verified } from './verify/verify-table.ts'
 
@@ -57,25 +61,39 @@ interface Request {
 
 /**
  * Compares two databases that may both be in use. What differs is read again after a pause and counts only if both sides
- * have stayed as they were: a row under way is no difference (DESIGN 9).
+ * have stayed as they were: a row under way is no difference (DESIGN 9). A server that restarts is waited for.
  */
 export async function compareDatabases(request: Request, tools: RunTools): Promise<Comparison> {
+  return withPatience(tools, () => compareOnce(request, tools))
+}
+
+async function compareOnce(request: Request, tools: RunTools): Promise<Comparison> {
   const { source, target, config } = request
   await refuseSameDatabase(source, target)
-  const selection = await selectTables({ source, target }, { ...config, create: false })
+  const selection = await selectTables({ source, target }, { ...config, create: false, newColumns: 'leave' })
   tools.journal.record({
     type: 'planned',
     tables: selection.plans.map((plan) => plan.target.ref),
     notes: selection.notes,
   })
   using staging = tools.openStaging()
-  const slots = new Slots(config.parallel)
+  await using resources = new AsyncDisposableStack()
+  const slots = new Slots(Math.min(config.parallel, config.parallelTables ?? config.parallel))
   await using moments = await openMoments(request, tools.signal)
+  await Promise.all(
+    (['source', 'target'] as const).map((side) =>
+      holdAsPlanned(
+        moments[side],
+        request[side],
+        selection.plans.map((plan) => plan[side]),
+      ),
+    ),
+  )
   const tables = new Map<TablePlan, TableComparison>()
   await allEnded(
     selection.plans.map((plan) =>
       slots.use(async () => {
-        tables.set(plan, await compareTable(plan, { request, moments, staging, tools }))
+        tables.set(plan, await compareTable(plan, { request, moments, staging, tools, resources }))
       }),
     ),
   )
@@ -111,11 +129,26 @@ async function openMoments({ source, target, config }: Request, signal: AbortSig
   }
 }
 
+/** The rows of a table in one moment of each side. */
+interface Sides {
+  readonly source: RowSource
+  readonly target: Snapshot
+}
+
+function sidesAt(
+  plan: TablePlan,
+  { source, target }: Moments,
+  { staging, tools, resources }: Pick<Context, 'staging' | 'tools' | 'resources'>,
+): Sides {
+  return { source: sourceOf(plan, { source, staging, maskKey: tools.maskKey, resources }), target }
+}
+
 interface Context {
   readonly request: Request
   readonly moments: Moments
   readonly staging: Staging
   readonly tools: RunTools
+  readonly resources: AsyncDisposableStack
 }
 
 async function compareTable(plan: TablePlan, context: Context): Promise<TableComparison> {
@@ -123,23 +156,25 @@ async function compareTable(plan: TablePlan, context: Context): Promise<TableCom
   const phase = request.by === 'proof' ? 'verify' : 'compare'
   const table = plan.target.ref
   tools.journal.record({ type: 'phase', table, phase, total: plan.source.rowEstimate, estimated: true })
-  const proof = request.by === 'proof' ? await prove(plan, moments) : null
+  const sources = sidesAt(plan, moments, context)
+  const proof = request.by === 'proof' ? await prove(plan, sources) : null
   if (proof?.equal) {
     tools.journal.record({ type: 'phase done', table, phase })
     return toComparison(plan, { sourceRows: proof.source.rows, targetRows: proof.target.rows, proof, found: NONE })
   }
-  await checkKey(plan, 'source', moments.source)
-  await checkKey(plan, 'target', moments.target)
+  await checkKey(plan, 'source', sources.source)
+  await checkKey(plan, 'target', sources.target)
   const detection = await detect(plan, {
-    source: moments.source,
-    target: moments.target,
+    ...sources,
+    beyondFilter: null,
+    settled: NOTHING_SETTLED,
     staging,
     policies: { ...request.config, deletePolicy: 'delete', deleteScope: 'mirror' },
     signal: tools.signal,
     onRows: (rows) => tools.journal.record({ type: 'progress', table, phase, rows, bytes: 0 }),
   })
   const total = detection.inserts + detection.updates + detection.deletes
-  const found = total === 0 ? NONE : await recheck(plan, context)
+  const found = total === 0 ? NONE : await recheck(plan, sources, context)
   tools.journal.record({ type: 'phase done', table, phase })
   return toComparison(plan, { ...detection, proof, found })
 }
@@ -157,10 +192,10 @@ const NONE: Found = {
   samples: [],
 }
 
-function prove(plan: TablePlan, moments: Moments): Promise<Verified> {
+function prove(plan: TablePlan, { source, target }: Sides): Promise<Verified> {
   return verifyFull({
-    source: { snapshot: moments.source, scan: plan.proofScans.source },
-    target: { snapshot: moments.target, scan: plan.proofScans.target },
+    source: { rows: source, scan: plan.proofScans.source },
+    target: { rows: target, scan: plan.proofScans.target },
     except: () => [],
   })
 }
@@ -172,15 +207,17 @@ const SIDES: Readonly<Record<Exclude<StagedOperation, 'keep'>, Difference['side'
 }
 
 /** The differences that are still the very same after a pause. */
-async function recheck(plan: TablePlan, { request, moments, staging, tools }: Context): Promise<Found> {
+async function recheck(plan: TablePlan, sides: Sides, context: Context): Promise<Found> {
+  const { request, staging, tools } = context
   await delay(PAUSE_MS, tools.signal)
   await using later = await openMoments(request, tools.signal)
+  const laterSides = sidesAt(plan, later, context)
   const counts = { ...NONE.counts }
   const samples: Difference[] = []
   let inMotion = 0
   for (const changes of staging.read(plan.mappingId, ['insert', 'update', 'delete'], KEYS)) {
     const keys = changes.map((change) => change.key)
-    const [before, after] = await Promise.all([states(plan, moments, keys), states(plan, later, keys)])
+    const [before, after] = await Promise.all([states(plan, sides, keys), states(plan, laterSides, keys)])
     for (const { op, key } of changes) {
       const id = JSON.stringify(key)
       if (op === 'keep' || before.get(id) !== after.get(id)) {
@@ -195,10 +232,10 @@ async function recheck(plan: TablePlan, { request, moments, staging, tools }: Co
 }
 
 /** What both sides hold under some keys, as one text per key. */
-async function states(plan: TablePlan, moments: Moments, keys: readonly Key[]): Promise<Map<string, string>> {
+async function states(plan: TablePlan, sides: Sides, keys: readonly Key[]): Promise<Map<string, string>> {
   const [source, target] = await Promise.all([
-    moments.source.fingerprints(plan.sourceScan, keys),
-    moments.target.fingerprints(plan.write.scan, keys),
+    sides.source.fingerprints(plan.sourceScan, keys),
+    sides.target.fingerprints(plan.write.scan, keys),
   ])
   const of = (rows: typeof source): Map<string, string> =>
     new Map(rows.map((row) => [JSON.stringify(row.key), String(row.fingerprint)]))

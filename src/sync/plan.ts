@@ -1,19 +1,47 @@
 import { createHash } from 'node:crypto'
 import type { Scan, ScanColumn, ServerInfo, WritePlan } from '#adapters/adapter.ts'
-import { judgePair, type Form } from '#model/column-type.ts'
+import type { ColumnType, Form } from '#model/column-type.ts'
+import type { Condition } from '#model/condition.ts'
 import type { ErrorCode } from '#model/errors.ts'
 import type { FingerprintAlgorithm } from '#model/fingerprint.ts'
 import { needsBaseline, type Policies, type TableMapping } from '#model/sync-config.ts'
-import { sameTable, tableName, type Column, type ForeignKey, type TableSchema, type UniqueKey } from '#model/table.ts'
+import {
+  sameTable,
+  tableName,
+  TO_BE_ADDED,
+  type Column,
+  type ForeignKey,
+  type TableSchema,
+  type UniqueKey,
+} from '#model/table.ts'
+import { compileFilter } from './expressions/filter.ts'
+import type { Value } from '#model/value.ts'
+import type { LookupNeed } from './transforms/transform.ts'
+import { compileRules, referenceNeed } from './rules/rules.ts'
+import type { Rule } from './rules/rule-document.ts'
+import {
+  planFields,
+  reads,
+  reportField,
+  type Bind,
+  type ComputedFeed,
+  type Field,
+  type FieldReport,
+} from './plan-fields.ts'
 
 /** How one table is synced: decided before anything moves, from the two schemas and the mapping alone. */
 export interface TablePlan {
   /** Identity of the mapping in the target's state: servers, tables, key and columns. */
   readonly mappingId: string
+  /** The identity that it had without the columns that are to be added; null where there are none. */
+  readonly grownFrom: string | null
   /** What a fingerprint of this plan means; when it changes, old fingerprints say nothing. */
   readonly mappingHash: string
   readonly source: TableSchema
   readonly target: TableSchema
+  /** How rows are computed on their way; null where the server's own texts are carried as they are. */
+  readonly mapped: MappedRows | null
+  /** The source's rows in the order and forms of the target's; of a mapped table under the names of the target. */
   readonly sourceScan: Scan
   readonly write: WritePlan
   /** Scans of verification: the columns carried, and those that each side generates by itself. */
@@ -26,7 +54,40 @@ export interface TablePlan {
   readonly cyclic: boolean
   /** Positions in the scan of foreign-key columns that are written NULL first and filled in when all rows are there. */
   readonly patch: readonly number[]
+  /** What becomes of a row of the target whose source row does not meet the filter; null where there is no filter. */
+  readonly exit: 'ignore' | 'delete' | null
+  /** The fields of the scans, in their order, as people look at them. */
+  readonly fields: readonly FieldReport[]
+  /** Columns of the source that go nowhere. */
+  readonly unmapped: readonly string[]
   readonly notes: readonly string[]
+}
+
+/** What is read of the source, and what becomes of it. */
+export interface MappedRows {
+  /** The columns that some field needs, the source's key first. */
+  readonly raw: Scan
+  /** One for each column of the plan's scans, in their order. */
+  readonly fields: readonly MappedField[]
+  /** What the values must satisfy, and the types of the fields as the rules take them. */
+  readonly rules: readonly Rule[]
+  readonly types: readonly { readonly name: string; readonly type: ColumnType }[]
+  /** What is looked up in other tables of the source. */
+  readonly needs: readonly LookupNeed[]
+  /** What a row must meet besides the filter of `raw`. */
+  readonly filter: { readonly inputs: readonly number[]; readonly matches: (cells: readonly Value[]) => boolean } | null
+  /** The key in the target is the source's key as it is, so that a row is found by it. */
+  readonly keyIsDirect: boolean
+}
+
+export interface MappedField {
+  readonly name: string
+  /** Places in `raw`. */
+  readonly inputs: readonly number[]
+  /** Null: the one input is carried as it is. */
+  readonly bind: Bind | null
+  /** What the sandbox is given in place of the inputs: see `ComputedFeed`. */
+  readonly code: ComputedFeed['code']
 }
 
 export interface Problem {
@@ -41,12 +102,6 @@ export interface Sides {
   readonly target: ServerInfo
 }
 
-interface Pair {
-  readonly source: Column
-  readonly target: Column
-  readonly form: Form
-}
-
 /** Plans one table, or says everything that stands in the way. Pure. */
 export function planTable(
   mapping: TableMapping,
@@ -55,130 +110,224 @@ export function planTable(
 ): Planned {
   const problems: Problem[] = []
   const notes: string[] = []
-  const pairs = pairColumns(mapping, { source, target }, problems, notes)
-  const key = chooseKey(mapping, source, target)
-  if (key === null) problems.push(noKey(source))
-  const keyPairs = (key?.source ?? []).map((name) => pairs.find((pair) => pair.source.name === name))
-  for (const [i, pair] of keyPairs.entries()) {
-    if (pair === undefined) problems.push(keyNotCarried(mapping, key?.source[i] ?? ''))
-  }
+  const fields = planFields(mapping, { source, target }, { problems, notes, pairs: [] })
+  const key = chooseKey(mapping, { source, target, fields })
+  if ('message' in key) problems.push(key)
   checkKind(source, target, problems)
-  if (problems.length > 0 || key === null) return { problems }
+  if (problems.length > 0 || 'message' in key) return { problems }
 
-  const keyed = keyPairs.filter((pair) => pair !== undefined)
-  const ordered = [...keyed, ...pairs.filter((pair) => !keyed.includes(pair))]
-  const algorithm = chooseAlgorithm(sides)
-  const scanOf = (side: 'source' | 'target', columns: readonly Pair[]): Scan => ({
-    table: side === 'source' ? source.ref : target.ref,
-    columns: columns.map((pair): ScanColumn => ({ name: pair[side].name, form: pair.form })),
-    keyLength: keyed.length,
+  const ordered = [...key.fields, ...fields.filter((field) => !key.fields.includes(field))]
+  const carried = ordered.filter(({ target: column }) => column.generated === null || isKey(key, column))
+  const generated = ordered.filter((field) => !carried.includes(field))
+  const filter = planFilter(mapping, source, key)
+  if ('message' in filter) return { problems: [filter] }
+  const mapped = mapRows(carried, key, { source, filter })
+  const wrong = mapped && ruleProblem(mapped, target)
+  if (wrong) return { problems: [wrong] }
+  const algorithm = mapped === null ? chooseAlgorithm(sides) : 'md5'
+  const targetScan = (columns: readonly Field[]): Scan => ({
+    table: target.ref,
+    columns: columns.map(targetColumn),
+    keyLength: key.fields.length,
     algorithm,
+    filter: null,
   })
-  const carried = ordered.filter((pair) => pair.target.generated === null || keyed.includes(pair))
-  const targetScan = scanOf('target', carried)
-  const generated = ordered.filter((pair) => !carried.includes(pair))
-  const identity = { sides, mapping, key: key.source, columns: carried }
+  const sourceScan = (columns: readonly Field[]): Scan => ({
+    ...targetScan(columns),
+    table: source.ref,
+    filter: filter.pushdown,
+    columns: columns.map(({ target: { name }, feed, form, hash }): ScanColumn => ({
+      name: feed.kind === 'direct' && mapped === null ? feed.column.name : name,
+      form,
+      hash,
+    })),
+  })
+  const scan = targetScan(carried)
+  const identityOf = (columns: readonly Field[]): unknown[] => identity(mapping, key, columns)
+  const idOf = (columns: readonly Field[]): string =>
+    hash([sides.source.identity, sides.target.identity, ...identityOf(columns)])
+  const there = carried.filter((field) => field.target.id !== TO_BE_ADDED)
+  const compared = mapped === null ? [...carried, ...generated] : carried
   const plan: TablePlan = {
-    mappingId: hash([identity.sides.source.identity, sides.target.identity, ...identityParts(identity)]),
-    mappingHash: hash([algorithm, sides.source.major, sides.target.major, ...identityParts(identity)]),
+    mappingId: idOf(carried),
+    grownFrom: there.length === carried.length ? null : idOf(there),
+    mappingHash: hash([
+      algorithm,
+      carried.map((field) => field.hash),
+      sides.source.major,
+      sides.target.major,
+      ...identityOf(carried),
+    ]),
     source,
     target,
-    sourceScan: scanOf('source', carried),
+    mapped,
+    sourceScan: sourceScan(carried),
     write: {
-      scan: targetScan,
-      written: carried.filter((pair) => pair.target.generated === null).map((pair) => pair.target.name),
+      scan,
+      definition: target.definition,
+      written: carried.filter((field) => field.target.generated === null).map((field) => field.target.name),
       keyIsUnique: key.uniqueInTarget,
       silenceTriggers: false,
-      baseline: needsBaseline(policies),
+      baseline: needsBaseline(policies, mapping),
     },
-    proofScans: {
-      source: scanOf('source', [...carried, ...generated]),
-      target: scanOf('target', [...carried, ...generated]),
-    },
+    exit: mapping.filter === null ? null : mapping.filterExit,
+    fields: carried.map(reportField),
+    unmapped: source.columns.map(({ name }) => name).filter((name) => !carried.some((field) => reads(field, name))),
+    proofScans: { source: sourceScan(compared), target: targetScan(compared) },
     sourceKeyIsUnique: key.uniqueInSource,
-    integerKey:
-      keyed.length === 1 && keyed[0]?.source.type.kind === 'integer' && keyed[0].target.type.kind === 'integer',
+    integerKey: key.fields.length === 1 && key.fields.every(isInteger),
     cyclic: cyclicKeys(target, cyclic).length > 0,
-    patch: patchPositions(target, targetScan, cyclic),
+    patch: patchPositions(target, scan, cyclic),
     notes,
   }
   return { plan }
 }
 
-/** Pairs the columns by name or by rename, and judges each pair. */
-function pairColumns(
-  mapping: TableMapping,
-  { source, target }: { source: TableSchema; target: TableSchema },
-  problems: Problem[],
-  notes: string[],
-): Pair[] {
-  const named = [...(mapping.columns ?? []), ...mapping.exclude, ...mapping.rename.keys()]
-  for (const name of named) {
-    if (!source.columns.some((column) => column.name === name)) {
-      problems.push({ code: 'column_not_found', message: `${tableName(source.ref)} has no column "${name}".` })
-    }
-  }
-  const pairs: Pair[] = []
-  for (const column of source.columns) {
-    const selected = mapping.columns === null || mapping.columns.includes(column.name)
-    if (!selected || mapping.exclude.includes(column.name)) continue
-    const targetName = mapping.rename.get(column.name) ?? column.name
-    const partner = target.columns.find((candidate) => candidate.name === targetName)
-    if (partner === undefined) {
-      const asked = mapping.columns !== null || mapping.rename.has(column.name)
-      const message = `${tableName(target.ref)} has no column "${targetName}"`
-      if (asked) problems.push({ code: 'column_not_found', message: `${message}.` })
-      else notes.push(`${message}: ${tableName(source.ref)}.${column.name} is not carried.`)
-      continue
-    }
-    const judged = judgePair(column.type, partner.type)
-    if (judged.ok) pairs.push({ source: column, target: partner, form: judged.form })
-    else problems.push(impossible({ source, target, column, partner, reason: judged.reason }))
-  }
-  checkRest({ source, target, pairs }, problems, notes)
-  return pairs
+function isInteger({ feed, target }: Field): boolean {
+  return feed.kind === 'direct' && feed.column.type.kind === 'integer' && target.type.kind === 'integer'
 }
 
-/** Columns of the target that nothing feeds: harmless if they may be NULL, have a default or fill themselves. */
-function checkRest(
-  { source, target, pairs }: { source: TableSchema; target: TableSchema; pairs: readonly Pair[] },
-  problems: Problem[],
-  notes: string[],
-): void {
-  for (const column of target.columns) {
-    if (pairs.some((pair) => pair.target.name === column.name) || column.generated !== null) continue
-    const where = `${tableName(target.ref)}.${column.name}`
-    if (column.nullable || column.hasDefault || column.identity !== null) {
-      notes.push(`${where} has no counterpart in ${tableName(source.ref)}: the target fills it by itself.`)
-    } else {
-      problems.push({
-        code: 'impossible_mapping',
-        message: `${where} must have a value, and ${tableName(source.ref)} has no column for it.`,
-      })
-    }
+function isKey(key: ChosenKey, column: Column): boolean {
+  return key.fields.some((field) => field.target === column)
+}
+
+function targetColumn({ target: { name, id }, form, hash: by }: Field): ScanColumn {
+  return { name, form, hash: by, ...(id === TO_BE_ADDED ? { absent: true as const } : {}) }
+}
+
+/** What makes a mapping of two tables this one and no other. */
+function identity(mapping: TableMapping, key: ChosenKey, columns: readonly Field[]): unknown[] {
+  return [mapping.source, mapping.target, key.source, columns.map(fieldIdentity), mapping.query, mapping.filter]
+}
+
+/** What decides the meaning of a field's values. */
+function fieldIdentity({ target, form, feed }: Field): unknown[] {
+  return feed.kind === 'direct' ? [feed.column.name, target.name, form] : [feed.identity, target.name, form]
+}
+
+/** The filter of the rows: what the database is asked, and what is left to be asked of each row here. */
+interface RowFilter {
+  readonly pushdown: Condition | null
+  readonly rest: { readonly uses: readonly string[]; readonly matches: (cells: readonly Value[]) => boolean } | null
+}
+
+function planFilter({ filter: text }: TableMapping, source: TableSchema, key: ChosenKey): RowFilter | Problem {
+  if (text === null) return { pushdown: null, rest: null }
+  const filter = compileFilter(text, source.columns)
+  if ('problem' in filter) {
+    const { message, line, column } = filter.problem
+    const where = `the filter of ${tableName(source.ref)}, line ${line}, column ${column}`
+    return { code: 'invalid_expression', message: `${message} (${where})` }
   }
+  const { uses, matches, pushdown, rest } = filter
+  // A row that left the filter is found again by its key: where that is computed, by having been seen.
+  if (!key.direct) return { pushdown: null, rest: { uses, matches } }
+  return { pushdown, rest: rest === null ? null : { uses, matches: rest } }
+}
+
+function ruleProblem({ rules, types }: MappedRows, target: TableSchema): Problem | null {
+  // What the source holds is known later; here it matters that the rules can be asked.
+  const compiled = compileRules(rules, types, { keysOf: () => new Set(), repeated: () => false })
+  if (!('problems' in compiled)) return null
+  const words = compiled.problems.map(({ index, message }) => `${rules[index]?.field}: ${message}`)
+  return { code: 'invalid_rule', message: `A rule of ${tableName(target.ref)} cannot be asked. ${words.join(' ')}` }
+}
+
+/** What is read of the source where rows are computed on their way, and how; null where nothing needs that. */
+function mapRows(
+  carried: readonly Field[],
+  key: ChosenKey,
+  { source, filter }: { source: TableSchema; filter: RowFilter },
+): MappedRows | null {
+  const plain = carried.every(({ feed, rules }) => feed.kind === 'direct' && rules.length === 0)
+  if (plain && filter.rest === null) return null
+  const columns: ScanColumn[] = []
+  const place = (name: string, form: Form): number => {
+    const found = columns.findIndex((column) => column.name === name && column.form === form)
+    return found >= 0 ? found : columns.push({ name, form, hash: 'text' }) - 1
+  }
+  // The key comes first, in the form in which a direct field carries it.
+  for (const name of key.source) {
+    const field = key.fields.find(({ feed }) => feed.kind === 'direct' && feed.column.name === name)
+    place(name, field?.form ?? 'own')
+  }
+  // Then what somebody looks at: behind that a row need not be searched for the borders of cells.
+  for (const { feed } of carried) if (feed.kind === 'computed') for (const { name } of feed.columns) place(name, 'own')
+  for (const name of filter.rest?.uses ?? []) place(name, 'own')
+  const fields = carried.map((field): MappedField =>
+    field.feed.kind === 'direct'
+      ? { name: field.target.name, inputs: [place(field.feed.column.name, field.form)], bind: null, code: null }
+      : {
+          name: field.target.name,
+          inputs: field.feed.columns.map(({ name }) => place(name, 'own')),
+          bind: field.feed.bind,
+          code: field.feed.code,
+        },
+  )
+  const { rest, pushdown } = filter
+  const matches = rest && { inputs: rest.uses.map((name) => place(name, 'own')), matches: rest.matches }
+  const raw: Scan = {
+    table: source.ref,
+    columns,
+    keyLength: key.source.length,
+    algorithm: 'md5',
+    filter: pushdown,
+  }
+  const rules = carried.flatMap((field) => field.rules)
+  const needs = [
+    ...carried.flatMap(({ feed }) => (feed.kind === 'computed' ? feed.needs : [])),
+    ...rules.flatMap((rule) => ('reference' in rule ? [referenceNeed(rule.reference)] : [])),
+  ]
+  const types = carried.map(({ target: { name, type } }) => ({ name, type }))
+  return { raw, fields, needs, rules, types, filter: matches, keyIsDirect: key.direct }
 }
 
 interface ChosenKey {
+  /** The columns of the source that identify a row there. */
   readonly source: readonly string[]
+  /** The fields that identify it in the target. */
+  readonly fields: readonly Field[]
+  /** The one are the other, column by column. */
+  readonly direct: boolean
   readonly uniqueInSource: boolean
   readonly uniqueInTarget: boolean
 }
 
-/** The declared key, else the primary key, else the first unique index whose columns are never NULL. */
-function chooseKey(mapping: TableMapping, source: TableSchema, target: TableSchema): ChosenKey | null {
-  const usable = [source.primaryKey, ...source.uniqueKeys].filter((key) => key?.notNull === true)
+/**
+ * The key of the source: the declared one, else the primary key, else the first unique index whose columns are never NULL.
+ * In the target it is the fields that carry these columns as they are; where they do not, the target's own key, computed.
+ */
+function chooseKey(
+  mapping: TableMapping,
+  { source, target, fields }: { source: TableSchema; target: TableSchema; fields: readonly Field[] },
+): ChosenKey | Problem {
+  const usable = keysOf(source).filter((key) => key.notNull)
   const columns = mapping.key ?? usable[0]?.columns ?? null
-  if (columns === null || columns.length === 0) return null
-  const targetColumns = columns.map((name) => mapping.rename.get(name) ?? name)
-  const arbiters = [target.primaryKey, ...target.uniqueKeys].filter(
-    (key) => key !== null && key.notNull && key.immediate,
-  )
-  return {
-    source: columns,
-    uniqueInSource: usable.some((key) => key !== null && sameColumns(key, columns)),
-    uniqueInTarget: arbiters.some((key) => key !== null && sameColumns(key, targetColumns)),
+  if (columns === null || columns.length === 0) return noKey(source)
+  const arbiters = keysOf(target).filter((key) => key.notNull && key.immediate)
+  const uniqueInSource = usable.some((key) => sameColumns(key, columns))
+  const carrying = columns.map((name) => fields.find(({ feed }) => feed.kind === 'direct' && feed.column.name === name))
+  const direct = carrying.filter((field) => field !== undefined)
+  if (direct.length === columns.length) {
+    const names = direct.map((field) => field.target.name)
+    const uniqueInTarget = arbiters.some((key) => sameColumns(key, names))
+    return { source: columns, fields: direct, direct: true, uniqueInSource, uniqueInTarget }
   }
+  const unknown = columns.find((name) => !source.columns.some((column) => column.name === name))
+  const fed = arbiters
+    .map((key) => key.columns.map((name) => fields.find((field) => field.target.name === name)))
+    .find((found) => found.every((field) => field !== undefined))
+  if (unknown !== undefined || fed === undefined || mapping.fields === null) {
+    const missing = unknown ?? columns[carrying.indexOf(undefined)] ?? ''
+    return keyNotCarried(mapping, missing)
+  }
+  // Nothing says that what is computed is unique: the rows are asked.
+  const own = fed.filter((field) => field !== undefined)
+  return { source: columns, fields: own, direct: false, uniqueInSource: false, uniqueInTarget: true }
+}
+
+function keysOf(table: TableSchema): UniqueKey[] {
+  return [table.primaryKey, ...table.uniqueKeys].filter((key) => key !== null)
 }
 
 function sameColumns(key: UniqueKey, columns: readonly string[]): boolean {
@@ -200,11 +349,9 @@ function checkKind(source: TableSchema, target: TableSchema, problems: Problem[]
   }
 }
 
-/** The fast hash may stand in for MD5 only where both servers give the same hash for the same text. */
+/** The fast hash may stand in for MD5 only where both servers make the same of the same values. */
 function chooseAlgorithm(sides: Sides): FingerprintAlgorithm {
-  return sides.source.textHashProbe !== '' && sides.source.textHashProbe === sides.target.textHashProbe
-    ? 'text-hash'
-    : 'md5'
+  return sides.source.hashProbe !== '' && sides.source.hashProbe === sides.target.hashProbe ? 'column-hash' : 'md5'
 }
 
 /** Nullable columns of foreign keys that run in a cycle: rows can be there only before the rows that they point to. */
@@ -218,15 +365,6 @@ function patchPositions(target: TableSchema, scan: Scan, cyclic: ReadonlySet<str
 
 function cyclicKeys(target: TableSchema, cyclic: ReadonlySet<string>): readonly ForeignKey[] {
   return target.foreignKeys.filter((key) => sameTable(key.parent, target.ref) || cyclic.has(key.name))
-}
-
-function identityParts(identity: {
-  mapping: TableMapping
-  key: readonly string[]
-  columns: readonly Pair[]
-}): unknown[] {
-  const { mapping, key, columns } = identity
-  return [mapping.source, mapping.target, key, columns.map((pair) => [pair.source.name, pair.target.name, pair.form])]
 }
 
 function hash(parts: readonly unknown[]): string {
@@ -244,21 +382,5 @@ function keyNotCarried(mapping: TableMapping, column: string): Problem {
   return {
     code: 'column_not_found',
     message: `The key column "${column}" of ${tableName(mapping.source)} is not carried to ${tableName(mapping.target)}.`,
-  }
-}
-
-function impossible(of: {
-  source: TableSchema
-  target: TableSchema
-  column: Column
-  partner: Column
-  reason: string
-}): Problem {
-  const { source, target, column, partner, reason } = of
-  return {
-    code: 'impossible_mapping',
-    message:
-      `${tableName(source.ref)}.${column.name} (${column.nativeType}) cannot go to ` +
-      `${tableName(target.ref)}.${partner.name} (${partner.nativeType}): ${reason}.`,
   }
 }

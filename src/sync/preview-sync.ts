@@ -1,13 +1,21 @@
 import { Slots } from '#lib/slots.ts'
+import type { Snapshot } from '#adapters/adapter.ts'
+import type { ChangeSetSummary, ChangeSetTable } from '#model/change-set.ts'
 import type { Key } from '#model/change.ts'
 import { AppError } from '#model/errors.ts'
+import { toJobError } from '#model/job.ts'
 import type { TableRef } from '#model/table.ts'
 import type { Row } from '#model/value.ts'
-import { checkBrakes } from './brakes.ts'
+import { checkBrakes, checkOverwrites } from './brakes.ts'
+import type { ChangeSet } from './change-set.ts'
+import { holdAsPlanned } from './drift.ts'
+import { keepChanges } from './stages/keep-changes.ts'
+import { withPatience } from './patience.ts'
 import { announce, detectAll, refuseSameDatabase, type RunTools, type SyncRequest } from './run-sync.ts'
 import { selectTables } from './select-tables.ts'
 import type { StagedOperation, Staging } from './staging.ts'
-import type { Attempt, TableSync } from './sync-table.ts'
+import type { Attempt } from './attempt.ts'
+import type { TableSync } from './sync-table.ts'
 
 /** A change with its cells, in the order of `TablePreview.columns`; unchanged cells are given too. */
 export interface SampleChange {
@@ -39,30 +47,92 @@ export interface Preview {
   readonly notes: readonly string[]
   /** The brake or other guard at which the run would stop, or null. */
   readonly stop: AppError | null
+  /** The whole of it, where it was kept. */
+  readonly changeSet: ChangeSetSummary | null
 }
 
 /**
  * What `runSync` would do, without doing it: the same selection, detection and brakes, over read-only sessions. Nothing
  * is written and no position moves (invariant 5).
  */
-export async function previewSync(request: SyncRequest, tools: RunTools, samples: number): Promise<Preview> {
+export async function previewSync(
+  request: SyncRequest,
+  tools: RunTools,
+  /**
+   * With a change set, everything that would be done is kept in it, row by row. `quarantining`: it will be done, so that
+   * rows which cannot be carried are set aside.
+   */
+  { samples, set = null, quarantining = false }: { samples: number; set?: ChangeSet | null; quarantining?: boolean },
+): Promise<Preview> {
+  return withPatience(tools, () => previewOnce(request, tools, { samples, set, quarantining }))
+}
+
+async function previewOnce(
+  request: SyncRequest,
+  tools: RunTools,
+  { samples, set, quarantining }: { samples: number; set: ChangeSet | null; quarantining: boolean },
+): Promise<Preview> {
   const { source, target, config } = request
   await refuseSameDatabase(source, target)
   using staging = tools.openStaging()
   const selection = await selectTables(request, config)
   await using moment = await source.snapshot(config.parallel + 1, tools.signal)
+  await holdAsPlanned(
+    moment,
+    source,
+    selection.plans.map((plan) => plan.source),
+  )
   const { journal, signal } = tools
   const slots = new Slots(config.parallel)
-  const stop = new AbortController()
-  const attempt: Attempt = { source: moment, target, config, staging, journal, signal, stop, slots }
+  const tableSlots = new Slots(config.parallelTables ?? Infinity)
+  const failed = new AbortController()
+  const { maskKey, quarantine } = tools
+  await using resources = new AsyncDisposableStack()
+  const attempt: Attempt = {
+    source: moment,
+    target,
+    config,
+    staging,
+    maskKey,
+    resources,
+    quarantine,
+    replay: null,
+    changeSet: null,
+    listing: set !== null,
+    history: null,
+    journal,
+    signal,
+    stop: failed,
+    slots,
+    tableSlots,
+  }
   announce(selection, journal)
-  const { tables, intents } = await detectAll(selection, attempt)
+  await set?.begin()
+  const isMissing = (table: TableSync): boolean => selection.missing.some((ref) => ref === table.plan.source.ref)
+  const kept: ChangeSetTable[] = []
+  const keep = async (found: readonly TableSync[], now: Snapshot): Promise<void> => {
+    if (set === null) return
+    for (const [place, table] of found.entries()) {
+      if (quarantining) await table.tell()
+      kept.push(await keepChanges(table, { set, place, staging, target: isMissing(table) ? null : now, signal }))
+    }
+  }
+  const { tables, intents } = await detectAll(selection, attempt, keep)
+  const stop = brakeOf(() => checkBrakes(intents, config))
+  const further = stop?.code === 'delete_brake' ? brakeOf(() => checkOverwrites(intents, config)) : null
+  const changeSet =
+    (await set?.seal({
+      tables: kept,
+      notes: selection.notes,
+      stop: stop && toJobError(stop),
+      ...(further === null ? {} : { furtherStop: toJobError(further) }),
+      position: moment.position.label,
+    })) ?? null
   const previews: TablePreview[] = []
   for (const table of tables) {
-    const created = selection.missing.some((ref) => ref === table.plan.source.ref)
-    previews.push(await previewTable(table, attempt, { created, samples }))
+    previews.push(await previewTable(table, attempt, { created: isMissing(table), samples }))
   }
-  return { tables: previews, notes: selection.notes, stop: brakeOf(() => checkBrakes(intents, config)) }
+  return { tables: previews, notes: selection.notes, stop, changeSet }
 }
 
 function brakeOf(check: () => void): AppError | null {
@@ -76,8 +146,8 @@ function brakeOf(check: () => void): AppError | null {
 }
 
 async function previewTable(
-  { plan, detection }: TableSync,
-  { source, target, staging, signal }: Attempt,
+  { plan, detection, source }: TableSync,
+  { target, staging, signal }: Attempt,
   { created, samples }: { created: boolean; samples: number },
 ): Promise<TablePreview> {
   const facts = {
@@ -89,7 +159,7 @@ async function previewTable(
   }
   if (detection === null) {
     const rows = await source.sample(plan.sourceScan, samples)
-    const inserts = await source.count(plan.source.ref)
+    const inserts = await source.count(plan.sourceScan)
     return {
       ...facts,
       inserts,
@@ -111,7 +181,7 @@ async function previewTable(
     new Map((await rows).map((row) => [JSON.stringify(row.slice(0, plan.sourceScan.keyLength)), row]))
   await using now = await target.snapshot(1, signal)
   const after = await rowsOf(source.rows(plan.sourceScan, keys))
-  const before = await rowsOf(now.rows(plan.write.scan, keys))
+  const before = created ? new Map<string, Row>() : await rowsOf(now.rows(plan.write.scan, keys))
   const { inserts, updates, deletes, unchanged, kept } = detection
   return {
     ...facts,

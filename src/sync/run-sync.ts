@@ -1,27 +1,39 @@
-import type { Adapter, CommittedCounts, PendingDdl, Writer } from '#adapters/adapter.ts'
+import type { Adapter, JobIdentity, Snapshot, Writer } from '#adapters/adapter.ts'
 import { must } from '#lib/assert.ts'
-import { backoffMs } from '#lib/backoff.ts'
-import { delay, type Clock } from '#lib/clock.ts'
-import { allEnded, runApart, runInOrder, Slots } from '#lib/slots.ts'
+import type { Clock } from '#lib/clock.ts'
+import { allEnded, Slots } from '#lib/slots.ts'
 import { addCounts, NO_COUNTS } from '#model/counts.ts'
-import { AppError, EXIT, type ErrorCode } from '#model/errors.ts'
-import type { Receipt, TableReceipt, Verification } from '#model/receipt.ts'
-import { needsBaseline, type SyncConfig } from '#model/sync-config.ts'
-import { sameTable, tableId, tableName, type TableSchema } from '#model/table.ts'
-import { closeAccount } from './account.ts'
+import { AppError } from '#model/errors.ts'
+import type { Receipt } from '#model/receipt.ts'
+import type { SyncConfig } from '#model/sync-config.ts'
+import { sameTable, tableName } from '#model/table.ts'
+import type { Attempt, ChangeSetInHand } from './attempt.ts'
 import { checkBrakes, type Intent } from './brakes.ts'
+import { TableFromChangeSet } from './change-set-table.ts'
+import { closeAll, stoppedTable } from './close-tables.ts'
+import { holdAsPlanned, judgeDrift } from './drift.ts'
+import type { History } from './history.ts'
 import type { Journal } from './journal.ts'
-import { orderTables } from './order.ts'
+import { knownColumns, sourceName } from './new-columns.ts'
+import { withPatience } from './patience.ts'
 import type { TablePlan } from './plan.ts'
+import { selectForRevert } from './plan-revert.ts'
+import type { Quarantine, Replay } from './quarantine.ts'
+import { TableReplay } from './replay-table.ts'
 import { selectTables, type Selection } from './select-tables.ts'
 import type { Staging } from './staging.ts'
-import { TableSync, type Attempt } from './sync-table.ts'
+import { TableSync } from './sync-table.ts'
+import { concerns, writeAll, writeAtOnce } from './write-tables.ts'
 
 export interface SyncRequest {
   readonly source: Adapter
   /** Opened for writing, unless it is a dry run. */
   readonly target: Adapter
   readonly config: SyncConfig
+  /** Only these rows, which were set aside before, are tried again (see `replay-table.ts`). */
+  readonly replay?: Replay
+  /** Nothing is looked for: these changes, which were decided before, are applied in one transaction. */
+  readonly changeSet?: ChangeSetInHand
 }
 
 /** What a run needs of the world. */
@@ -29,22 +41,24 @@ export interface RunTools {
   readonly openStaging: () => Staging
   readonly journal: Journal
   readonly clock: Clock
-  readonly newJobId: () => string
+  readonly job: RunIdentity
   readonly signal: AbortSignal
+  /** By which values are masked and tokenised; null where none was given. */
+  readonly maskKey: Uint8Array | null
+  /** Where rows go that cannot be carried; null: they are in the receipt alone. */
+  readonly quarantine: Quarantine | null
+  /** Where what is written is kept; null: nowhere. */
+  readonly history: History | null
 }
 
-/** A failed run is tried again so often without having got anywhere; then it fails. */
-const ATTEMPTS = 3
-const BACKOFF = { firstMs: 500, ceilingMs: 5_000 }
-
-/** A server that cannot be reached is waited for this long, so that it may restart under a run. */
-const RESTART_MS = 60_000
-const UNREACHABLE: readonly ErrorCode[] = [
-  'connection_lost',
-  'connection_refused',
-  'connection_timeout',
-  'server_unavailable',
-]
+/** The job that a run belongs to, and how it makes sure that it may still work for it. */
+export interface RunIdentity extends JobIdentity {
+  /**
+   * Rejects where another process has taken the job. Asked before an older process is ended and once more after the
+   * claim: whoever takes the job after that claims after us, and our epoch is over then (invariant 8).
+   */
+  confirm(): Promise<void>
+}
 
 /**
  * Brings the target in step with the source, once. Interrupted at any instant, it can be called again: it goes on from
@@ -52,42 +66,32 @@ const UNREACHABLE: readonly ErrorCode[] = [
  * @throws AppError; nothing of the batch in hand was committed then
  */
 export async function runSync(request: SyncRequest, tools: RunTools): Promise<Receipt> {
-  const { journal, clock, signal } = tools
   let prepared = false
-  for (let attempt = 1, fruitless = 1, failingSince: number | null = null; ; attempt++, fruitless++) {
-    const progress = { committed: false }
-    try {
-      if (!prepared) await prepare(request, tools)
-      prepared = true
-      return await attemptSync(request, tools, progress)
-    } catch (error) {
-      // A table that never proves equal is written anew each time, and gets nowhere by that.
-      const proved = !(error instanceof AppError && error.code === 'verification_failed')
-      if (progress.committed && proved) {
-        fruitless = 1
-        failingSince = null
-      }
-      failingSince ??= clock.elapsed()
-      const worthwhile = error instanceof AppError && error.retry === 'later' && error.code !== 'already_running'
-      if (signal.aborted || !worthwhile) throw error
-      const restarting = UNREACHABLE.includes(error.code) && clock.elapsed() - failingSince < RESTART_MS
-      if (fruitless >= ATTEMPTS && !restarting) throw asLost(error)
-      const afterMs = backoffMs(BACKOFF, fruitless, Math.random())
-      journal.record({ type: 'retry', attempt, afterMs, reason: error.message })
-      await delay(afterMs, signal)
-    }
+  let progress: Progress = { committed: false, planned: [] }
+  const attempt = async (): Promise<Receipt> => {
+    progress = { committed: false, planned: progress.planned }
+    if (!prepared) await prepare(request, tools)
+    prepared = true
+    return attemptSync(request, tools, progress).catch((error: unknown) => {
+      throw request.changeSet === undefined ? error : forGood(error)
+    })
   }
+  // A table that never proves equal is written anew each time, and gets nowhere by that.
+  return withPatience(tools, attempt, (error) => {
+    const proved = !(error instanceof AppError && error.code === 'verification_failed')
+    return progress.committed && proved
+  })
 }
 
-/** Both ends were reached when the run began: what cannot be connected any more has been lost. */
-function asLost(error: AppError): AppError {
-  if (error.exit !== EXIT.cannotConnect) return error
-  return new AppError('connection_lost', error.message, { hint: error.hint, cause: error })
+/** What a change set has written is not what was decided: another attempt would take its own rows for those of others. */
+function forGood(error: unknown): unknown {
+  if (!(error instanceof AppError) || error.code !== 'verification_failed') return error
+  return new AppError(error.code, error.message, { hint: error.hint, retry: 'never', cause: error })
 }
 
 /** Refuses what must not run at all. */
-async function prepare({ source, target, config }: SyncRequest, { journal }: RunTools): Promise<void> {
-  await refuseSameDatabase(source, target)
+async function prepare({ source, target, config, changeSet }: SyncRequest, { journal }: RunTools): Promise<void> {
+  if (!changeSet?.reverting) await refuseSameDatabase(source, target)
   if (target.writer === null) return
   if (target.server.readOnly !== null) {
     throw new AppError('read_only_server', `${target.server.address} cannot be written: ${target.server.readOnly}.`)
@@ -111,53 +115,69 @@ export async function refuseSameDatabase(source: Adapter, target: Adapter): Prom
   }
 }
 
-async function attemptSync(request: SyncRequest, tools: RunTools, progress: { committed: boolean }): Promise<Receipt> {
+interface Progress {
+  /** The attempt has committed something. */
+  committed: boolean
+  /** What the first attempt of the run planned; empty until then. */
+  readonly planned: TablePlan[]
+}
+
+async function attemptSync(request: SyncRequest, tools: RunTools, progress: Progress): Promise<Receipt> {
   const { source, target, config } = request
   const startedAt = tools.clock.now()
   const writer = must(target.writer, 'a target that is opened for writing')
   using staging = tools.openStaging()
-  const before = await selectTables(request, config)
-  await writer.keepOthersOut(before.plans.map((plan) => plan.mappingId))
+  const before = await selectFor(request)
+  await tools.job.confirm()
+  await writer.keepOthersOut(
+    before.plans.map((plan) => plan.mappingId),
+    tools.job,
+  )
   await completeIndexes(writer, before)
-  const selection = await decideTriggers(writer, await selectTables(request, config))
+  const selection = await decideTriggers(writer, await selectFor(request))
+  if (progress.planned.length === 0) progress.planned.push(...selection.plans)
+  refuseOtherPlan(progress.planned, selection)
   const { journal } = tools
   const stop = new AbortController()
   const signal = AbortSignal.any([tools.signal, stop.signal])
+  await using resources = new AsyncDisposableStack()
   await using moment = await source.snapshot(2 * config.parallel, signal)
+  await holdAsPlanned(
+    moment,
+    source,
+    selection.plans.map((plan) => plan.source),
+  )
   const attempt: Attempt = {
     source: moment,
     target,
     config,
     staging,
+    maskKey: tools.maskKey,
+    resources,
+    quarantine: tools.quarantine,
+    replay: request.replay ?? null,
+    changeSet: request.changeSet ?? null,
+    listing: false,
+    history: tools.history,
     journal,
     signal,
     stop,
     slots: new Slots(config.parallel),
+    tableSlots: new Slots(config.parallelTables ?? Infinity),
   }
   announce(selection, journal)
 
   const detected = await detectAll(selection, attempt)
-  checkBrakes(detected.intents, config)
+  // Whoever decided on a change set, or on rows that were set aside, has seen them.
+  if (attempt.replay === null && attempt.changeSet === null) checkBrakes(detected.intents, config)
   const tables = await createMissing(detected.tables, selection, { request, attempt, writer })
-  await claimAll(tables, { request, jobId: tools.newJobId() })
-  try {
-    await writeAll(tables, attempt, writer)
-  } finally {
-    progress.committed = tables.some((table) => table.outcome.batches > 0)
-  }
+  await claimAll(tables, request, tools.job)
+  for (const { claim } of tables) await tools.history?.begin(claim.mappingId, claim.committed.batches)
+  await addColumns(tables, selection, { request, attempt, writer })
+  await writeRows(tables, attempt, { writer, progress })
   const sequencesAdvanced = await advanceSequences(tables, attempt)
-  const verified = await verifyAll(tables, attempt)
-  await refuseDrift(tables, request)
-  const committed = await writer.finish(
-    tables.map((table) => table.claim),
-    { position: moment.position, verified: verified.proved },
-  )
-  const receipts = tables.map((table, i) =>
-    tableReceipt(table, {
-      committed: must(committed[i], 'the counters of a claim'),
-      verification: must(verified.of.get(table), 'a verification'),
-    }),
-  )
+  const told = await closeAll(tables, { attempt, request, writer })
+  await settleChangeSet(tables, attempt, { committed: true })
   return {
     jobId: must(tables[0], 'a table').claim.jobId,
     startedAt,
@@ -165,32 +185,135 @@ async function attemptSync(request: SyncRequest, tools: RunTools, progress: { co
     dryRun: false,
     source: { address: source.server.address, product: source.server.product, position: moment.position },
     target: { address: target.server.address, product: target.server.product },
-    completeness: 'exact',
-    tables: receipts,
-    counts: receipts.reduce((sum, table) => addCounts(sum, table.counts), NO_COUNTS),
+    completeness: completenessOf(attempt, request),
+    tables: told,
+    stopped: tables.flatMap(stoppedTable),
+    counts: told.reduce((sum, table) => addCounts(sum, table.counts), NO_COUNTS),
     sequencesAdvanced,
-    notes: selection.notes,
+    notes: [...selection.notes, ...tables.flatMap((table) => [...table.notes, ...table.warnings])],
   }
 }
 
-/** Detection of all tables, over one moment of each side. */
+/** Batch by batch, or all at once. @throws AppError `changes_moved`, of which the change set knows then */
+async function writeRows(
+  tables: readonly TableSync[],
+  attempt: Attempt,
+  { writer, progress }: { writer: Writer; progress: Progress },
+): Promise<void> {
+  const wrote = (): boolean => tables.some((table) => table.outcome.batches > 0)
+  if (attempt.changeSet === null) {
+    try {
+      return await writeAll(tables, attempt, writer)
+    } finally {
+      progress.committed = wrote()
+    }
+  }
+  try {
+    await writeAtOnce(tables, attempt, writer)
+    progress.committed = wrote()
+  } catch (error) {
+    const isMoved = error instanceof AppError && error.code === 'changes_moved'
+    if (isMoved) await settleChangeSet(tables, attempt, { committed: false })
+    // What was told of a transaction that is undone for good was never written; what may come again is told again.
+    if (error instanceof AppError && error.retry !== 'later') await forgetTold(tables, attempt)
+    throw error
+  }
+}
+
+async function forgetTold(tables: readonly TableSync[], { history }: Attempt): Promise<void> {
+  for (const { claim } of tables) await history?.begin(claim.mappingId, claim.committed.batches)
+}
+
+/** Tells the change set what was not applied, and why: rows that moved as they are now. */
+async function settleChangeSet(
+  tables: readonly TableSync[],
+  { changeSet, target, signal }: Attempt,
+  { committed }: { committed: boolean },
+): Promise<void> {
+  if (changeSet === null) return
+  const own = tables.filter((table) => table instanceof TableFromChangeSet)
+  // Where nothing is decided on again, nobody asks what was written.
+  const again = own.some(({ outcome }) => outcome.conflicts.length > 0)
+  await using now = await target.snapshot(1, signal)
+  for (const table of own) {
+    const which = { moment: now, committed, written: committed && again }
+    for await (const outcomes of table.outcomes(which)) await changeSet.set.settle(outcomes)
+  }
+}
+
+function completenessOf({ replay }: Attempt, { source, target }: SyncRequest): Receipt['completeness'] {
+  const exact = replay === null && source.server.moments === 'exact' && target.server.moments === 'exact'
+  return exact ? 'exact' : 'bounded'
+}
+
+/** A run that begins again must mean what it meant: what was altered since is for the next one to plan. */
+function refuseOtherPlan(planned: readonly TablePlan[], { plans, missing }: Selection): void {
+  for (const first of planned) {
+    const again = plans.find(
+      (plan) => sameTable(plan.source.ref, first.source.ref) && sameTable(plan.target.ref, first.target.ref),
+    )
+    // Until it is made, a missing table has the source's definition in the target as well.
+    const sides = missing.some((ref) => sameTable(ref, first.target.ref)) ? (['source'] as const) : SIDES
+    for (const side of sides) {
+      const drift = judgeDrift(first, { side, now: again?.[side], writing: false })
+      if ('stop' in drift) throw new AppError('schema_changed', drift.stop)
+    }
+  }
+}
+
+const SIDES = ['source', 'target'] as const
+
+function tableOf(plan: TablePlan, attempt: Attempt): TableSync {
+  if (attempt.changeSet !== null) return new TableFromChangeSet(plan, attempt, attempt.changeSet)
+  return attempt.replay === null ? new TableSync(plan, attempt) : new TableReplay(plan, attempt, attempt.replay)
+}
+
+/** Of a change set, the tables that it changes; all of them where it changes nothing, so that this is proved. */
+async function selectFor(request: SyncRequest): Promise<Selection> {
+  const { changeSet } = request
+  if (changeSet?.reverting) return selectForRevert(request, changeSet.summary.tables)
+  const selection = await selectTables(request, request.config)
+  if (changeSet === undefined) return selection
+  const { tables } = changeSet.summary
+  const changed = tables.filter(({ inserts, updates, deletes, created }) => created || inserts + updates + deletes > 0)
+  const wanted = changed.length === 0 ? tables : changed
+  const lost = wanted.find(({ target }) => !selection.plans.some((plan) => sameTable(plan.target.ref, target)))
+  if (lost !== undefined) {
+    throw new AppError('change_set_outdated', `${tableName(lost.target)} is not a table of the sync any more.`)
+  }
+  const plans = selection.plans.filter((plan) => wanted.some(({ target }) => sameTable(target, plan.target.ref)))
+  return { ...selection, plans }
+}
+
+/** Detection of all tables, over one moment of each side. `look` is called while that moment of the target can be read. */
 export async function detectAll(
   selection: Selection,
   attempt: Attempt,
+  look?: (tables: readonly TableSync[], target: Snapshot) => Promise<void>,
 ): Promise<{ tables: readonly TableSync[]; intents: readonly Intent[] }> {
-  const { target, config, slots, signal, stop } = attempt
+  const { target, config, slots, tableSlots, signal, stop } = attempt
   // A table under comparison may ask for its baseline while it reads its buckets.
   const connections = 2 * config.parallel
-  const tables = selection.plans.map((plan) => new TableSync(plan, attempt))
+  const tables = selection.plans.map((plan) => tableOf(plan, attempt))
   await using moment = await target.snapshot(connections, signal)
   const exists = (table: TableSync): boolean => !selection.missing.some((ref) => sameTable(ref, table.plan.target.ref))
+  await holdAsPlanned(
+    moment,
+    target,
+    tables.filter(exists).map(({ plan }) => plan.target),
+  )
   await allEnded(
-    tables.map((table) => slots.use(() => table.detect(moment, exists(table)))),
+    tables.map((table) => tableSlots.use(() => slots.use(() => table.detect(moment, exists(table))))),
     stop,
   )
-  const known = await moment.knownMappings(selection.plans.map((plan) => plan.mappingId))
+  await look?.(tables, moment)
+  const names = ({ mappingId, grownFrom }: TablePlan): string[] => [
+    mappingId,
+    ...(grownFrom === null ? [] : [grownFrom]),
+  ]
+  const known = await moment.knownMappings(selection.plans.flatMap(names))
   const intents = tables.flatMap(({ plan, detection }) =>
-    detection === null ? [] : [{ plan, detection, firstContact: !known.has(plan.mappingId) }],
+    detection === null ? [] : [{ plan, detection, firstContact: !names(plan).some((name) => known.has(name)) }],
   )
   return { tables, intents }
 }
@@ -211,100 +334,74 @@ async function createMissing(
   for (const table of missing) attempt.journal.record({ type: 'phase done', table, phase: 'create' })
   const isNew = (plan: TablePlan): boolean => missing.some((ref) => sameTable(ref, plan.target.ref))
   const { plans } = await selectTables({ source, target }, config)
-  const made = plans.filter(isNew).map((plan) => new TableSync(plan, attempt))
-  for (const table of made) table.bulk = true
+  const made = plans.filter(isNew).map((plan) => tableOf(plan, attempt))
+  if (attempt.changeSet === null) for (const table of made) table.bulk = true
+  else {
+    await using now = await target.snapshot(1, attempt.signal)
+    for (const table of made) await table.detect(now, true)
+  }
   return [...tables.filter((table) => !isNew(table.plan)), ...made]
+}
+
+/**
+ * Gives tables the columns that they lack, and plans these tables again, against what the target has now. Their changes
+ * were found as if the columns had been there, with NULL in every row: they hold (invariant 9). After the claim, so that
+ * a run which is killed before its rows are written finds a mapping of its own.
+ */
+async function addColumns(
+  tables: readonly TableSync[],
+  { added }: Selection,
+  { request, attempt, writer }: { request: SyncRequest; attempt: Attempt; writer: Writer },
+): Promise<void> {
+  if (added.length === 0) return
+  for (const { table: ref, additions } of added) {
+    const table = must(
+      tables.find(({ plan }) => sameTable(plan.target.ref, ref)),
+      'the table that gets columns',
+    )
+    attempt.journal.record({ type: 'phase', table: ref, phase: 'create', total: null, estimated: false })
+    await writer.tables.addColumns(table.claim, additions)
+    attempt.journal.record({ type: 'phase done', table: ref, phase: 'create' })
+  }
+  const { plans } = await selectTables(request, request.config)
+  for (const table of tables.filter(({ plan }) => plan.grownFrom !== null)) {
+    const again = plans.find(({ mappingId }) => mappingId === table.plan.mappingId)
+    if (again === undefined || again.grownFrom !== null) {
+      const name = tableName(table.plan.target.ref)
+      throw new AppError('schema_changed', `${name} was altered while the run gave it columns.`, { retry: 'later' })
+    }
+    table.replan(again)
+  }
 }
 
 async function claimAll(
   tables: readonly TableSync[],
-  { request, jobId }: { request: SyncRequest; jobId: string },
+  { source, target, changeSet }: SyncRequest,
+  job: RunIdentity,
 ): Promise<void> {
-  const { source, target, config } = request
   const claims = await must(target.writer, 'a writer').claim(
     tables.map(({ plan }) => ({
       mappingId: plan.mappingId,
-      source: `${source.server.identity} ${tableName(plan.source.ref)}`,
+      source: sourceName(source, plan.source.ref),
       target: plan.target.ref,
       mappingHash: plan.mappingHash,
       key: plan.write.scan.columns.slice(0, plan.write.scan.keyLength).map((column) => column.name),
-      baseline: needsBaseline(config),
+      baseline: plan.write.baseline,
+      columns: knownColumns(plan.source),
+      asItIs: changeSet?.reverting ?? false,
     })),
-    jobId,
+    job,
   )
+  await job.confirm()
   for (const table of tables) {
+    const { plan } = table
     table.claim = must(
-      claims.find((claim) => claim.mappingId === table.plan.mappingId),
+      claims.find((claim) => claim.mappingId === plan.mappingId),
       'a claim for every mapping',
     )
+    const { hasBaseline } = table.claim
+    if (changeSet?.reverting) table.replan({ ...plan, write: { ...plan.write, baseline: hasBaseline } })
   }
-}
-
-/**
- * Everything that is written, in the order that foreign keys ask for: deletes, children first; then loads and writes,
- * parents first, each table followed by its own indexes; then what another row was in the way of; then foreign keys of
- * new tables.
- */
-async function writeAll(
-  tables: readonly TableSync[],
-  { slots, journal, stop }: Attempt,
-  writer: Writer,
-): Promise<void> {
-  const order = rank(tables)
-  const parents = (table: TableSync): TableSync[] =>
-    tables.filter((other) => isParent(other, table) && order(other) < order(table))
-  const children = (table: TableSync): TableSync[] =>
-    tables.filter((other) => isParent(table, other) && order(other) > order(table))
-  await runInOrder(tables, { after: children, stop }, (table) => slots.use(() => table.delete()))
-  const pending = ofTables(await writer.tables.pending(), tables)
-  const isOwn = ({ stage, tables: [ref, ...more] }: PendingDdl): boolean =>
-    stage === 'after data' && more.length === 0 && tables.some(({ plan }) => ref && sameTable(plan.target.ref, ref))
-  // What concerns several tables, or a partition that is no table of the run, comes when all rows are there.
-  const [own, shared] = split(pending, isOwn)
-  await runInOrder(tables, { after: parents, stop }, async (table) => {
-    await table.load()
-    await slots.use(() => table.write(), table.weight)
-    const mine = own.filter((statement) => statement.tables.some((ref) => sameTable(ref, table.plan.target.ref)))
-    if (mine.length > 0) await slots.use(() => carryOut(mine, table, { journal, writer }), table.weight)
-  })
-  await settleAll(tables)
-  const [others, foreignKeys] = split(shared, (statement) => statement.stage === 'after data')
-  for (const statement of others) await writer.tables.carryOut(statement)
-  // A foreign key locks both its tables against every other.
-  await runApart(foreignKeys, { holds: ({ tables: locked }) => locked.map(tableId), stop }, (statement) =>
-    slots.use(() => writer.tables.carryOut(statement)),
-  )
-}
-
-/** What one table lets go may be what a row of another waits for: all are tried while one of them gets on. */
-async function settleAll(tables: readonly TableSync[]): Promise<void> {
-  const waiting = (): number => tables.reduce((sum, table) => sum + table.waiting, 0)
-  const retry = async (): Promise<void> => {
-    for (let before = Infinity; waiting() > 0 && waiting() < before;) {
-      before = waiting()
-      for (const table of tables) await table.applyLater()
-    }
-  }
-  await retry()
-  if (waiting() > 0) {
-    for (const table of tables) await table.untie()
-    await retry()
-  }
-  for (const table of tables) await table.settle()
-}
-
-async function carryOut(
-  statements: readonly PendingDdl[],
-  table: TableSync,
-  { journal, writer }: { journal: Journal; writer: Writer },
-): Promise<void> {
-  const ref = table.plan.target.ref
-  journal.record({ type: 'phase', table: ref, phase: 'index', total: statements.length, estimated: false })
-  for (const statement of statements) {
-    await writer.tables.carryOut(statement)
-    journal.record({ type: 'progress', table: ref, phase: 'index', rows: 1, bytes: 0 })
-  }
-  journal.record({ type: 'phase done', table: ref, phase: 'index' })
 }
 
 /** Indexes that a killed run had still to make: without them rows could not be found by key. Foreign keys wait. */
@@ -314,17 +411,6 @@ async function completeIndexes(writer: Writer, { plans }: Selection): Promise<vo
   for (const statement of pending) {
     if (statement.stage === 'after data' && concerns(statement, targets)) await writer.tables.carryOut(statement)
   }
-}
-
-function ofTables(pending: readonly PendingDdl[], tables: readonly TableSync[]): readonly PendingDdl[] {
-  const targets = tables.map((table) => table.plan.target)
-  return pending.filter((statement) => concerns(statement, targets))
-}
-
-function concerns(statement: PendingDdl, targets: readonly TableSchema[]): boolean {
-  return statement.tables.every((ref) =>
-    targets.some((table) => [table.ref, ...table.partitions].some((own) => sameTable(own, ref))),
-  )
 }
 
 /** Silences triggers where the role may and no foreign key would fall silent with them; says so, or says they fire. */
@@ -354,8 +440,8 @@ export function announce({ plans, notes }: Selection, journal: Journal): void {
 
 async function advanceSequences(tables: readonly TableSync[], { source, target }: Attempt): Promise<number> {
   let moved = 0
-  for (const { plan } of tables) {
-    if (!plan.target.columns.some((column) => column.sequence !== null)) continue
+  const advance = async ({ plan }: TableSync): Promise<void> => {
+    if (!plan.target.columns.some((column) => column.sequence !== null)) return
     const states = await source.sequences(plan.source.ref)
     const named = states.flatMap((state) => {
       const position = plan.sourceScan.columns.findIndex((column) => column.name === state.column)
@@ -364,84 +450,6 @@ async function advanceSequences(tables: readonly TableSync[], { source, target }
     })
     moved += await must(target.writer, 'a writer').advanceSequences(plan.target.ref, named)
   }
+  for (const table of tables) await table.step(() => advance(table))
   return moved
-}
-
-/** The proofs, over one moment of the target; a table that is proved whole fills its baseline from that very moment. */
-async function verifyAll(
-  tables: readonly TableSync[],
-  attempt: Attempt,
-): Promise<{ of: ReadonlyMap<TableSync, Verification>; proved: readonly string[] }> {
-  const { target, config, slots, signal, stop } = attempt
-  const of = new Map<TableSync, Verification>()
-  const proved: string[] = []
-  await using moment = await target.snapshot(config.parallel, signal)
-  const verify = async (table: TableSync): Promise<void> => {
-    const verification = await table.verify(moment)
-    of.set(table, verification)
-    if (verification.mode !== 'full' || verification.changedSince > 0) return
-    proved.push(table.claim.mappingId)
-    if (!table.plan.write.baseline || table.claim.baselineComplete) return
-    await must(target.writer, 'a writer').adopt(table.claim, table.plan.write, { moment, except: table.keysApart() })
-  }
-  await allEnded(
-    tables.map((table) => slots.use(() => verify(table))),
-    stop,
-  )
-  return { of, proved }
-}
-
-/** A table that changed its shape under the run was read or written by a plan that no longer holds (hazard D10). */
-async function refuseDrift(tables: readonly TableSync[], { source, target }: SyncRequest): Promise<void> {
-  const now = await Promise.all([
-    source.describe(tables.map(({ plan }) => plan.source.ref)),
-    target.describe(tables.map(({ plan }) => plan.target.ref)),
-  ])
-  for (const { plan } of tables) {
-    for (const [side, before] of [plan.source, plan.target].entries()) {
-      const after = now[side]?.find((table) => sameTable(table.ref, before.ref))
-      if (after !== undefined && JSON.stringify(after.columns) === JSON.stringify(before.columns)) continue
-      throw new AppError(
-        'schema_changed',
-        `${tableName(before.ref)} changed its columns while the run was under way.`,
-        {
-          retry: 'later',
-        },
-      )
-    }
-  }
-}
-
-function tableReceipt(
-  table: TableSync,
-  { committed, verification }: { committed: CommittedCounts; verification: Verification },
-): TableReceipt {
-  const { plan, outcome, detection, loaded, bulk, claim } = table
-  const counts = closeAccount({ plan, detection, loaded, outcome, before: claim.committed, committed })
-  return {
-    source: plan.source.ref,
-    target: plan.target.ref,
-    key: plan.sourceScan.columns.slice(0, plan.sourceScan.keyLength).map((column) => column.name),
-    counts,
-    targetOnly: detection?.kept ?? 0,
-    bulkLoaded: bulk,
-    verification,
-    rejections: [...outcome.rejections, ...outcome.incomplete],
-    batches: committed.batches,
-  }
-}
-
-/** A place for every table, parents before children; inside a ring of foreign keys any order serves. */
-function rank(tables: readonly TableSync[]): (table: TableSync) => number {
-  const { groups } = orderTables(tables.map((table) => table.plan.target))
-  const places = new Map(groups.flat().map((schema, place) => [tableId(schema.ref), place]))
-  return (table) => places.get(tableId(table.plan.target.ref)) ?? 0
-}
-
-function isParent(parent: TableSync, child: TableSync): boolean {
-  return child.plan.target.foreignKeys.some((key) => sameTable(key.parent, parent.plan.target.ref))
-}
-
-function split<T>(items: readonly T[], belongs: (item: T) => boolean): [T[], T[]] {
-  return [items.filter(belongs), items.filter((item) => !belongs(item))]
 }

@@ -1,7 +1,9 @@
 import type { Adapter } from '#adapters/adapter.ts'
 import { AppError } from '#model/errors.ts'
-import type { SyncConfig, TableMapping } from '#model/sync-config.ts'
+import { mayDelete, plainMapping, type SyncConfig, type TableMapping } from '#model/sync-config.ts'
 import { sameTable, tableId, tableName, type Right, type TableRef, type TableSchema } from '#model/table.ts'
+import { parseTableName } from '#model/table-pattern.ts'
+import { followColumns, type NewColumns } from './new-columns.ts'
 import { orderTables } from './order.ts'
 import { planTable, type Problem, type Sides, type TablePlan } from './plan.ts'
 
@@ -10,47 +12,126 @@ export interface Selection {
   readonly plans: readonly TablePlan[]
   /** Tables of the source that the target lacks and that are to be created; planned against their own schema. */
   readonly missing: readonly TableRef[]
+  /** Columns that tables of the target are to get; the plans are made as if they had them. */
+  readonly added: readonly NewColumns[]
   readonly notes: readonly string[]
 }
 
-/** Chooses and plans the tables of a run. @throws AppError with everything that stands in the way, at once */
-export async function selectTables(
+/** A mapping with its tables and what stands in its way. */
+export interface SurveyedTable {
+  readonly mapping: TableMapping
+  /** Null where a table is not there and is not to be made either. */
+  readonly tables: { readonly source: TableSchema; readonly target: TableSchema; readonly missing: boolean } | null
+  /** Null where there is a problem. */
+  readonly plan: TablePlan | null
+  readonly problems: readonly Problem[]
+}
+
+export interface Survey {
+  readonly tables: readonly SurveyedTable[]
+  readonly added: readonly NewColumns[]
+  readonly notes: readonly string[]
+}
+
+/** Looks at the tables of a config and plans each that can be planned. */
+export async function surveyTables(
   { source, target }: { source: Adapter; target: Adapter },
   config: SyncConfig,
-): Promise<Selection> {
+): Promise<Survey> {
   const [sourceTables, targetTables] = await Promise.all([
-    source.describe(config.tables === null ? 'all' : config.tables.map((mapping) => mapping.source)),
+    describeSources(source, config.tables),
     target.describe(config.tables === null ? 'all' : config.tables.map((mapping) => mapping.target)),
   ])
   const notes: string[] = []
   const mappings = config.tables ?? sameNames(sourceTables, targetTables, { create: config.create, notes })
-  const problems: Problem[] = []
-  const pairs = mappings.flatMap((mapping) => {
+  const tables: SurveyedTable[] = []
+  const found = mappings.flatMap((mapping) => {
     const pair = findPair(mapping, { sourceTables, targetTables, create: config.create })
-    if ('message' in pair) problems.push(pair)
+    if ('message' in pair) tables.push({ mapping, tables: null, plan: null, problems: [pair] })
     return 'message' in pair ? [] : [{ mapping, ...pair }]
   })
-  const { cyclic } = orderTables(pairs.map((pair) => pair.target))
+  const followed = await followColumns(found, { source, target, policy: config.newColumns })
+  const { cyclic } = orderTables(followed.pairs.map((pair) => pair.target))
   const sides: Sides = { source: source.server, target: target.server }
-  const plans: TablePlan[] = []
-  for (const { mapping, ...tables } of pairs) {
-    const own = cyclic.get(tableId(tables.target.ref)) ?? new Set<string>()
-    const planned = planTable(mapping, tables, { sides, policies: config, cyclic: own })
-    if ('problems' in planned) problems.push(...planned.problems)
-    else plans.push(planned.plan)
+  for (const [i, { mapping, ...pair }] of followed.pairs.entries()) {
+    const own = cyclic.get(tableId(pair.target.ref)) ?? new Set<string>()
+    const planned = planTable(mapping, pair, { sides, policies: config, cyclic: own })
+    const plan = 'plan' in planned ? planned.plan : null
+    const problems = [
+      ...(followed.problems[i] ?? []),
+      ...('problems' in planned ? planned.problems : []),
+      ...missingRights(pair, { source, target, deletes: mayDelete(config, mapping) }),
+      ...(plan === null ? [] : await checkLookups(source, [plan])),
+    ]
+    tables.push({ mapping, tables: pair, plan, problems })
   }
-  for (const pair of pairs) problems.push(...missingRights(pair, { source, target, config }))
-  refuse(problems)
-  if (plans.length === 0) {
-    throw new AppError(
-      'no_tables',
-      `No table of ${source.server.address} has a counterpart in ${target.server.address}.`,
-    )
-  }
+  return { tables, added: followed.added, notes: [...notes, ...followed.notes] }
+}
+
+/** Chooses and plans the tables of a run. @throws AppError with everything that stands in the way, at once */
+export async function selectTables(ends: { source: Adapter; target: Adapter }, config: SyncConfig): Promise<Selection> {
+  const { tables, added, notes } = await surveyTables(ends, config)
+  refuse(tables.flatMap(({ problems }) => problems))
+  const plans = tables.flatMap(({ plan }) => plan ?? [])
+  if (plans.length === 0) throw noTables(ends, config)
   return {
     plans,
-    missing: pairs.filter((pair) => pair.missing).map((pair) => pair.source.ref),
+    missing: tables.flatMap((table) => (table.tables?.missing ? [table.tables.source.ref] : [])),
+    added,
     notes: [...notes, ...plans.flatMap((plan) => plan.notes)],
+  }
+}
+
+function noTables({ source, target }: { source: Adapter; target: Adapter }, { create }: SyncConfig): AppError {
+  const where = source.server.address
+  return create
+    ? new AppError('no_tables', `${where} has no tables that this login can see.`, {
+        hint: 'Check the name of the database, and the schemas and rights of the login.',
+      })
+    : new AppError('no_tables', `No table of ${where} has a counterpart in ${target.server.address}.`)
+}
+
+async function describeSources(source: Adapter, mappings: readonly TableMapping[] | null): Promise<TableSchema[]> {
+  if (mappings === null) return [...(await source.describe('all'))]
+  const named = mappings.filter(({ query }) => query === null)
+  const tables = [...(await source.describe(named.map((mapping) => mapping.source)))]
+  for (const { source: ref, query } of mappings) {
+    if (query !== null) tables.push(await source.describeQuery(ref, query))
+  }
+  return tables
+}
+
+/** Makes the tables known that values are looked up in, and says what is wrong with them. */
+async function checkLookups(source: Adapter, plans: readonly TablePlan[]): Promise<Problem[]> {
+  const needs = plans.flatMap(({ mapped }) => mapped?.needs ?? [])
+  if (needs.length === 0) return []
+  const problems: Problem[] = []
+  const refs = needs.map(({ table }) => readName(table))
+  const tables = await source.describe(refs.filter((ref) => ref !== null))
+  for (const [i, { table, keyColumn, valueColumn }] of needs.entries()) {
+    const ref = refs[i] ?? null
+    const found = ref && tables.find((each) => sameTable(each.ref, ref))
+    if (!found) {
+      problems.push({ code: 'table_not_found', message: `The source has no table ${table} to look values up in.` })
+      continue
+    }
+    for (const name of [keyColumn, valueColumn]) {
+      if (found.columns.some((column) => column.name === name)) continue
+      problems.push({ code: 'column_not_found', message: `${table} has no column "${name}" to look values up in.` })
+    }
+    if (!found.rights.select || !found.rights.use) {
+      const grant = source.grant(found.ref, ['use', 'select'])
+      problems.push({ code: 'missing_privilege', message: `The login of the source may not read ${table}: ${grant}` })
+    }
+  }
+  return problems
+}
+
+function readName(table: string): TableRef | null {
+  try {
+    return parseTableName(table)
+  } catch {
+    return null
   }
 }
 
@@ -66,14 +147,7 @@ function sameNames(
   if (alone.length > 0 && !create) {
     notes.push(`Only in the source, and left out: ${listTables(alone)}. --create makes them in the target.`)
   }
-  return (create ? wanted : wanted.filter(there)).map(({ ref }) => ({
-    source: ref,
-    target: ref,
-    key: null,
-    columns: null,
-    exclude: [],
-    rename: new Map(),
-  }))
+  return (create ? wanted : wanted.filter(there)).map(({ ref }) => plainMapping(ref, ref))
 }
 
 function findPair(
@@ -92,7 +166,11 @@ function findPair(
       message: `The target has no table ${tableName(mapping.target)}; --create makes it.`,
     }
   }
-  const sameShape = sameTable(mapping.source, mapping.target) && mapping.rename.size === 0
+  const sameShape =
+    sameTable(mapping.source, mapping.target) &&
+    mapping.rename.size === 0 &&
+    mapping.query === null &&
+    mapping.fields === null
   return sameShape
     ? { source, target: { ...source, rowEstimate: 0, bytes: 0, triggers: [] }, missing: true }
     : {
@@ -104,12 +182,12 @@ function findPair(
 /** What the logins may not do, each with the statement that mends it. A dry run writes nothing and asks for less. */
 function missingRights(
   pair: { source: TableSchema; target: TableSchema; missing: boolean },
-  { source, target, config }: { source: Adapter; target: Adapter; config: SyncConfig },
+  { source, target, deletes }: { source: Adapter; target: Adapter; deletes: boolean },
 ): Problem[] {
   const wanted: readonly Right[] =
     target.writer === null
       ? ['use', 'select']
-      : ['use', 'select', 'insert', 'update', ...(config.deletePolicy === 'delete' ? (['delete'] as const) : [])]
+      : ['use', 'select', 'insert', 'update', ...(deletes ? (['delete'] as const) : [])]
   const sides = [
     { side: 'source', adapter: source, table: pair.source, rights: ['use', 'select'] as readonly Right[] },
     { side: 'target', adapter: target, table: pair.target, rights: pair.missing ? [] : wanted },

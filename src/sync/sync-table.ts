@@ -1,13 +1,15 @@
-import { RowsRefused, type Adapter, type Claim, type Piece, type Snapshot } from '#adapters/adapter.ts'
-import { allEnded, type Slots } from '#lib/slots.ts'
-import { must } from '#lib/assert.ts'
+import type { BatchTarget, Claim, Piece, RowSource, Snapshot } from '#adapters/adapter.ts'
+import { RowsRefused } from '#adapters/rows-refused.ts'
+import { allEnded, Slots } from '#lib/slots.ts'
+import { assert, must } from '#lib/assert.ts'
 import { failpoint } from '#lib/failpoint.ts'
-import type { Key } from '#model/change.ts'
-import { AppError } from '#model/errors.ts'
+import type { Key, Rejection } from '#model/change.ts'
+import { AppError, type ErrorCode } from '#model/errors.ts'
 import type { Verification } from '#model/receipt.ts'
-import type { SyncConfig } from '#model/sync-config.ts'
-import { tableName } from '#model/table.ts'
-import type { Journal, Phase } from './journal.ts'
+import { sameTable, tableName, type TableSchema } from '#model/table.ts'
+import { judgeDrift, type Side } from './drift.ts'
+import type { Attempt } from './attempt.ts'
+import type { Phase } from './journal.ts'
 import type { TablePlan } from './plan.ts'
 import {
   applyLater,
@@ -15,32 +17,29 @@ import {
   applyStaged,
   giveUp,
   newOutcome,
-  untie,
+  refuseTooMany,
   type ApplyContext,
+  type BaselinesOf,
   type Outcome,
 } from './stages/apply.ts'
 import { checkKey } from './stages/check-key.ts'
-import { detect, type Detection } from './stages/detect.ts'
-import { loadPiece, PIECE_BYTES } from './stages/load.ts'
-import type { BatchBounds, StagedOperation, Staging } from './staging.ts'
+import { detect, listRows, type Detection } from './stages/detect.ts'
+import { explainDifference } from './stages/explain.ts'
+import { SetAside, type SourceKeyOf } from './stages/set-aside.ts'
+import { lookAtSettled, NOTHING_SETTLED, type Settled } from './stages/settled.ts'
+import { tellHistory } from './stages/tell-history.ts'
+import { loadPiece, PIECE_BYTES, type LoadContext } from './stages/load.ts'
+import { beyondFilter, sourceOf } from './stages/mapped-source.ts'
+import { restoreUntied, untie } from './stages/untie.ts'
+import type { BatchBounds, StagedOperation } from './staging.ts'
 import { verifyFull, verifyKeys, type Verified, type VerifyRequest } from './verify/verify-table.ts'
-
-/** What all tables of an attempt share. */
-export interface Attempt {
-  readonly source: Snapshot
-  readonly target: Adapter
-  readonly config: SyncConfig
-  readonly staging: Staging
-  readonly journal: Journal
-  readonly slots: Slots
-  /** Aborted when the run is stopped from outside, or when any part of the attempt has failed. */
-  readonly signal: AbortSignal
-  readonly stop: AbortController
-}
 
 /** Rows in memory at once, beside what the streams hold. */
 const BATCH_BYTES = 4 * 1024 * 1024
 const KEYS: BatchBounds = { rows: 2_000, bytes: Infinity }
+
+/** What concerns one table alone: the others may go on. */
+const OF_ONE_TABLE: readonly ErrorCode[] = ['schema_changed', 'missing_privilege', 'row_level_security']
 
 /** A full proof is due when the last one is older than this. */
 const FULL_PROOF_EVERY_S = 24 * 60 * 60
@@ -50,23 +49,50 @@ const FULL_PROOF_EVERY_S = 24 * 60 * 60
  * write → try again what was in the way → fill in circular keys → verify. Each step is one call into `stages/`.
  */
 export class TableSync {
-  readonly plan: TablePlan
   readonly outcome: Outcome = newOutcome()
   /** Null before detection, and for a table that is loaded whole. */
   detection: Detection | null = null
   /** The target was empty: its rows come by COPY. */
   bulk = false
   loaded = 0
+  /** Statements of our own alter the table: what they add is no news. */
+  ownDdl = false
+  /** Why nothing more is written into the table by this run, or null. */
+  stopped: AppError | null = null
+  readonly notes: string[] = []
   readonly #attempt: Attempt
+  #plan: TablePlan
   #claim: Claim | null = null
+  #source: ReturnType<typeof sourceOf> | null = null
+  readonly #warnings = new Map<string, number>()
+  #rewritten = false
+  #following: Promise<void> | null = null
+  #settled: Settled = NOTHING_SETTLED
+  #through: BatchTarget | null = null
+  readonly #setAside: SetAside | null
 
   constructor(plan: TablePlan, attempt: Attempt) {
-    this.plan = plan
+    this.#plan = plan
     this.#attempt = attempt
+    this.#setAside = attempt.quarantine && new SetAside(attempt.quarantine, attempt)
+  }
+
+  get plan(): TablePlan {
+    return this.#plan
+  }
+
+  /** The source's rows, as they are stored or as the mapping makes them. */
+  get source(): ReturnType<typeof sourceOf> {
+    this.#source ??= sourceOf(this.#plan, this.#attempt)
+    return this.#source
   }
 
   get claim(): Claim {
     return must(this.#claim, 'a claim')
+  }
+
+  get #sourceSide(): { source: RowSource; beyondFilter: ReturnType<typeof beyondFilter> } {
+    return { source: this.source, beyondFilter: beyondFilter(this.#plan, this.#attempt) }
   }
 
   /** Cells, as far as statistics tell. The heaviest table goes first, or it would end alone when all others are done. */
@@ -79,12 +105,99 @@ export class TableSync {
     this.#claim = claim
   }
 
+  /** What batches are written through: a transaction, or (null) the database itself. */
+  set through(transaction: BatchTarget | null) {
+    this.#through = transaction
+  }
+
+  get #target(): BatchTarget {
+    return this.#through ?? this.#attempt.target
+  }
+
+  /** The table has got the columns that it was planned with. */
+  replan(plan: TablePlan): void {
+    assert(plan.mappingId === this.#plan.mappingId && plan.grownFrom === null, 'the table is what it was to become')
+    const { silenceTriggers } = this.#plan.write
+    this.#plan = { ...plan, write: { ...plan.write, silenceTriggers } }
+  }
+
+  /** Runs a step, unless the table was stopped. What concerns this table alone stops it, and not the run. */
+  async step(work: () => Promise<void>): Promise<void> {
+    if (this.stopped !== null) return
+    try {
+      await work()
+    } catch (error) {
+      const alone = error instanceof AppError && OF_ONE_TABLE.includes(error.code) && error.retry !== 'later'
+      if (!alone || this.#attempt.signal.aborted) throw error
+      this.stop(error)
+    }
+  }
+
+  stop(error: AppError): void {
+    if (this.stopped !== null) return
+    this.stopped = error
+    this.#attempt.journal.record({ type: 'note', text: `${tableName(this.plan.target.ref)} stopped: ${error.message}` })
+  }
+
+  /**
+   * Takes in what has become of the table: the plan is made to fit where that makes no difference.
+   * @throws AppError `schema_changed` where it does
+   */
+  follow(side: Side, now: TableSchema | undefined, writing: boolean): void {
+    const drift = judgeDrift(this.#plan, { side, now, writing })
+    if ('stop' in drift || now === undefined) {
+      throw new AppError('schema_changed', 'stop' in drift ? drift.stop : 'The table is gone.')
+    }
+    const rewritten = `${tableName(now.ref)} was emptied or rewritten by others while the run was under way.`
+    this.#rewritten ||= drift.rewritten
+    if (!this.ownDdl) for (const text of [...drift.notes, ...(drift.rewritten ? [rewritten] : [])]) this.#note(text)
+    const { write } = this.#plan
+    this.#plan = {
+      ...this.#plan,
+      [side]: now,
+      write: side === 'target' ? { ...write, definition: now.definition } : write,
+    }
+  }
+
+  /** Several batches may meet the same change at once: it is looked at once. */
+  async #followTarget(): Promise<void> {
+    this.#following ??= this.#attempt.target
+      .describe([this.#plan.target.ref])
+      .then((found) =>
+        this.follow(
+          'target',
+          found.find(({ ref }) => sameTable(ref, this.#plan.target.ref)),
+          true,
+        ),
+      )
+      .finally(() => {
+        this.#following = null
+      })
+    await this.#following
+  }
+
+  #note(text: string): void {
+    this.notes.push(text)
+    this.#attempt.journal.record({ type: 'note', text })
+  }
+
+  /** Whether rows are still to be brought in. */
+  get brings(): boolean {
+    return this.bulk || (this.detection?.updates ?? 0) + (this.detection?.inserts ?? 0) > 0
+  }
+
   /** Step 1: what is there to do? The target's side is seen in `target`, one moment for all tables. */
   async detect(target: Snapshot, targetExists: boolean): Promise<void> {
-    const { source } = this.#attempt
-    await checkKey(this.plan, 'source', source)
+    await checkKey(this.plan, 'source', this.source)
+    const { quarantine, source } = this.#attempt
+    const settled = (await quarantine?.settled(this.plan.target.ref)) ?? []
+    this.#settled = await lookAtSettled(this.plan, settled, source)
     // Rows that point at one another in a ring cannot be loaded in any order while the target watches the ring.
-    const free = !targetExists || !this.plan.cyclic
+    const free = !this.plan.cyclic && this.#settled.heeded.length === 0 && !this.#attempt.listing
+    if (!targetExists && this.#attempt.listing) {
+      this.detection = await this.#compare(null)
+      return
+    }
     if (!targetExists || (free && (await target.isEmpty(this.plan.target.ref)))) {
       this.bulk = true
       return
@@ -93,11 +206,18 @@ export class TableSync {
     this.detection = await this.#compare(target)
   }
 
-  async #compare(target: Snapshot): Promise<Detection> {
-    const { source, staging, config, signal } = this.#attempt
+  /** Every row is new where there is no table yet (null). */
+  async #compare(target: Snapshot | null): Promise<Detection> {
+    const { staging, config, signal } = this.#attempt
     this.#enter('compare', (this.plan.source.rowEstimate ?? 0) + (this.plan.target.rowEstimate ?? 0), true)
     const onRows = (rows: number): void => this.#progress('compare', rows, 0)
-    const detection = await detect(this.plan, { source, target, staging, policies: config, signal, onRows })
+    const context = { ...this.#sourceSide, settled: this.#settled, staging, policies: config, signal, onRows }
+    const detection =
+      target === null ? await listRows(this.plan, context) : await detect(this.plan, { ...context, target })
+    // A table that was loaded in part is looked at whole.
+    this.outcome.rejections.splice(0, Infinity, ...detection.rejections)
+    this.#warnings.clear()
+    this.#warn(this.source.warnings?.())
     this.#leave('compare')
     return detection
   }
@@ -105,31 +225,84 @@ export class TableSync {
   /** Step 2a: the bulk path, piece by piece, several at once. A row that the target refuses sends the table the other way. */
   async load(): Promise<void> {
     if (!this.bulk) return
-    const { source, target, slots, signal } = this.#attempt
-    const { plan, claim } = this
+    const { target, config, slots, signal } = this.#attempt
+    const { claim, source } = this
+    const pieceSlots = new Slots(config.parallelPieces ?? config.parallel)
     // In a slot, as all else: a connection each for a thousand tables at once would be refused.
     const empty = await slots.use(async () => {
-      if (!(await this.#isStillEmpty())) return false
+      // Rows whose images are kept go by batches.
+      if (this.#attempt.history?.level === 'images' || !(await this.#isStillEmpty())) return false
       await must(target.writer, 'a writer').startPhase(claim, 'loading')
       return true
     }, Infinity)
     if (!empty) return this.#compareAfterAll()
     failpoint('table.loading')
-    this.#enter('load', plan.source.rowEstimate, true)
-    const pieces = await source.pieces(plan.source.ref, PIECE_BYTES)
+    this.#enter('load', this.plan.source.rowEstimate, true)
+    const pieces = await source.pieces(this.plan.sourceScan, PIECE_BYTES)
+    const planNow = (): TablePlan => this.#plan
+    const onDrift = (): Promise<void> => this.#followTarget()
+    const context: LoadContext = {
+      get plan() {
+        return planNow()
+      },
+      claim,
+      source,
+      target,
+      signal,
+      onDrift,
+      onLoaded: async (rows) => {
+        this.outcome.rejections.push(...(rows.rejected?.() ?? []))
+        this.#warn(rows.warnings?.())
+        await this.tell()
+        refuseTooMany(this.outcome.rejections, { maxRejections: config.maxRejections, plan: this.plan })
+      },
+    }
     const load = async (piece: Piece): Promise<void> => {
-      const { inserted } = await loadPiece({ plan, claim, source, target, signal }, piece)
+      const { inserted } = await loadPiece(context, piece)
       this.loaded += inserted
       this.outcome.batches += 1
       this.#progress('load', inserted, piece.bytes)
     }
     try {
-      await allEnded(pieces.map((piece) => slots.use(() => load(piece), this.weight)))
+      await allEnded(pieces.map((piece) => pieceSlots.use(() => slots.use(() => load(piece), this.weight))))
     } catch (error) {
       if (!(error instanceof RowsRefused)) throw error
       await this.#compareAfterAll()
     }
     this.#leave('load')
+  }
+
+  #warn(warnings: ReadonlyMap<string, number> | undefined): void {
+    for (const [what, rows] of warnings ?? []) this.#warnings.set(what, (this.#warnings.get(what) ?? 0) + rows)
+  }
+
+  /** Rows that break a rule and were carried all the same, for people. */
+  get warnings(): readonly string[] {
+    const table = tableName(this.#plan.target.ref)
+    return [...this.#warnings].map(
+      ([what, rows]) => `${table}: ${what} in ${rows} rows, which are carried all the same.`,
+    )
+  }
+
+  protected readonly baselinesOf: BaselinesOf | null = null
+
+  protected readonly sourceKeyOf: SourceKeyOf = () => undefined
+
+  /** Tells the quarantine of the rows that are left out by now. */
+  async tell(): Promise<void> {
+    const rejections = this.toldOf([...this.outcome.rejections, ...this.outcome.incomplete])
+    await this.#setAside?.tell(this.plan, rejections, this.sourceKeyOf)
+  }
+
+  /** As whom the quarantine knows them. */
+  protected toldOf(rejections: readonly Rejection[]): readonly Rejection[] {
+    return rejections
+  }
+
+  /** The table has come to its end: what the quarantine was not told of has gone. */
+  async close(): Promise<void> {
+    const { heeded, stale } = this.#settled
+    await this.#attempt.quarantine?.close(this.plan.target.ref, { heeded, stale })
   }
 
   /** Somebody may have filled it since it was looked at; since the claim, nobody who holds an older epoch can. */
@@ -159,8 +332,9 @@ export class TableSync {
   async #apply(phase: Phase, ops: readonly StagedOperation[], total: number): Promise<void> {
     if (total === 0) return
     this.#enter(phase, total, false)
-    await must(this.#attempt.target.writer, 'a writer').startPhase(this.claim, 'applying')
+    await must(this.#target.writer, 'a writer').startPhase(this.claim, 'applying')
     await applyStaged(this.#applyContext(phase), ops)
+    await this.tell()
     this.#leave(phase)
   }
 
@@ -179,25 +353,40 @@ export class TableSync {
     await untie(this.#applyContext('delete'))
   }
 
-  /** Step 4c: what cannot be helped, and circular foreign keys. */
+  /** Where the table stands while rows of a ring of tables are written at once. */
+  get ringContext(): ApplyContext {
+    return this.#applyContext('write')
+  }
+
+  /** Step 4d: what cannot be helped, and circular foreign keys. */
   async settle(): Promise<void> {
+    await restoreUntied(this.#applyContext('write'))
     giveUp(this.#applyContext('write'))
     await applyPatches(this.#applyContext('write'))
+    await this.tell()
   }
 
   #applyContext(phase: Phase): ApplyContext {
-    const { source, target, staging, config, signal } = this.#attempt
+    const { staging, config, signal, history } = this.#attempt
+    const planNow = (): TablePlan => this.#plan
     return {
-      plan: this.plan,
+      get plan() {
+        return planNow()
+      },
       claim: this.claim,
-      source,
-      target,
+      source: this.source,
+      target: this.#target,
+      telling: history === null ? null : tellHistory(history, { plan: this.#plan, claim: this.claim }),
+      baselinesOf: this.baselinesOf,
       staging,
       signal,
       bounds: { rows: config.batchSize, bytes: BATCH_BYTES },
       maxRejections: config.maxRejections,
+      replaying: this.#attempt.replay !== null || this.#attempt.changeSet !== null,
       outcome: this.outcome,
       onRows: (rows, bytes) => this.#progress(phase, rows, bytes),
+      onRejected: () => this.tell(),
+      onDrift: () => this.#followTarget(),
     }
   }
 
@@ -219,10 +408,18 @@ export class TableSync {
     }
   }
 
+  /** Who made the sides differ after the run. */
+  #explain(moment: Snapshot, verified: Verified): Promise<number> {
+    const { staging, config, signal } = this.#attempt
+    const apart = new Set([...this.keysApart()].flat().map((key) => JSON.stringify(key)))
+    const sides = { ...this.#sourceSide, settled: this.#settled, target: moment }
+    return explainDifference(this.plan, { ...sides, staging, config, signal, claim: this.claim, apart, verified })
+  }
+
   verifyRequest(moment: Snapshot): VerifyRequest {
     return {
-      source: { snapshot: this.#attempt.source, scan: this.plan.proofScans.source },
-      target: { snapshot: moment, scan: this.plan.proofScans.target },
+      source: { rows: this.source, scan: this.plan.proofScans.source },
+      target: { rows: moment, scan: this.plan.proofScans.target },
       except: () => this.keysApart(),
     }
   }
@@ -236,60 +433,22 @@ export class TableSync {
     const { verifyAfter } = this.#attempt.config
     if (verifyAfter !== 'auto') return verifyAfter
     const age = this.claim.verifiedSecondsAgo
+    if (this.#rewritten) return 'full'
     if (this.plan.write.baseline && !this.claim.baselineComplete) return 'full'
     return this.bulk || age === null || age > FULL_PROOF_EVERY_S ? 'full' : 'changed'
-  }
-
-  /**
-   * The sides differ after the run. Rows whose present version is ours, and wrong, are our fault; all others were
-   * changed by somebody between our write and the proof, and are reported as that.
-   */
-  async #explain(moment: Snapshot, verified: Verified): Promise<number> {
-    const { source, staging, config, signal } = this.#attempt
-    const plan: TablePlan = { ...this.plan, mappingId: `${this.plan.mappingId} proof` }
-    await detect(plan, {
-      source,
-      target: moment,
-      staging,
-      policies: { ...config, detectionStrategy: 'full', deletePolicy: 'delete', deleteScope: 'mirror' },
-      signal,
-      onRows: () => {},
-    })
-    const apart = new Set([...this.keysApart()].flat().map((key) => JSON.stringify(key)))
-    let differing = 0
-    for (const changes of staging.read(plan.mappingId, ['insert', 'update', 'delete'], KEYS)) {
-      const keys = changes.map((change) => change.key).filter((key) => !apart.has(JSON.stringify(key)))
-      differing += keys.length
-      const ours = await moment.writtenBy(this.claim, this.plan.write.scan, keys)
-      if (ours.length > 0) {
-        throw new AppError(
-          'verification_failed',
-          `${tableName(plan.target.ref)}: ${ours.length} rows that this run wrote differ from the source, such as (${ours[0]?.join(', ')}).${this.#triggerHint()}`,
-        )
-      }
-    }
-    staging.clear(plan.mappingId)
-    if (differing > 0) return differing
-    throw new AppError(
-      'verification_failed',
-      `${tableName(plan.target.ref)}: the proofs differ (${verified.source.rows} and ${verified.target.rows} rows), but no row that is carried does. A column that the target generates by itself may be computed otherwise there.`,
-    )
-  }
-
-  #triggerHint(): string {
-    const { triggers } = this.plan.target
-    return triggers.length === 0 ? '' : ` The target's own triggers may have changed them: ${triggers.join(', ')}.`
   }
 
   /** Keys of rows that the run left apart: kept, set aside or contested. */
   *keysApart(): Iterable<readonly Key[]> {
     yield* this.#keys(['keep'])
+    if (this.#settled.targetKeys.length > 0) yield this.#settled.targetKeys
     if (this.#refused.length > 0) yield this.#refused
   }
 
   get #refused(): readonly Key[] {
     const { rejections, conflicts, incomplete } = this.outcome
-    return [...rejections.map(({ key }) => key), ...incomplete.map(({ key }) => key), ...conflicts]
+    const known = rejections.filter(({ keyIn }) => keyIn === 'target')
+    return [...known.map(({ key }) => key), ...incomplete.map(({ key }) => key), ...conflicts]
   }
 
   /** Keys of the rows that the run brought in step: what it set out to do, without what it had to leave apart. */

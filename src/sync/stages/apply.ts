@@ -1,20 +1,26 @@
-import {
-  RowsRefused,
-  type Adapter,
-  type BatchKind,
-  type BatchResult,
-  type BatchRow,
-  type Claim,
-  type KeyFingerprint,
-  type Snapshot,
+import type {
+  BaselineRow,
+  BatchKind,
+  BatchResult,
+  BatchRow,
+  BatchTarget,
+  Claim,
+  KeyFingerprint,
+  RowSource,
+  Scan,
+  Telling,
 } from '#adapters/adapter.ts'
+import { RowsRefused } from '#adapters/rows-refused.ts'
 import { assert, must } from '#lib/assert.ts'
 import { backoffMs } from '#lib/backoff.ts'
 import { delay } from '#lib/clock.ts'
-import type { Key, Rejection } from '#model/change.ts'
+import { allEnded } from '#lib/slots.ts'
+import type { Key, Rejection, RowFault } from '#model/change.ts'
 import { AppError } from '#model/errors.ts'
+import type { Fingerprint } from '#model/fingerprint.ts'
+import { publicReason } from '#model/rejection.ts'
 import { tableName } from '#model/table.ts'
-import type { Row } from '#model/value.ts'
+import { LARGE_ROW_BYTES, type SentRow } from '#model/value.ts'
 import type { TablePlan } from '#sync/plan.ts'
 import type { BatchBounds, StagedChange, StagedOperation, Staging } from '#sync/staging.ts'
 
@@ -35,6 +41,8 @@ export interface Outcome {
   readonly toPatch: Key[]
   /** Refused because another row was in the way or missing: tried again when all else is done. */
   readonly later: Waiting[]
+  /** Rows that were to go, as they were before their circular foreign keys were made NULL; by the JSON of their keys. */
+  readonly untied: Map<string, SentRow>
 }
 
 /** A row that waits for another one, and what the server said of it. */
@@ -42,6 +50,8 @@ export interface Waiting {
   readonly key: Key
   readonly op: StagedOperation
   readonly refusal: RowsRefused
+  /** The row of the target that it was decided on; undefined where that has been changed by ourselves since. */
+  expect?: Fingerprint | null
 }
 
 export function newOutcome(): Outcome {
@@ -56,20 +66,34 @@ export function newOutcome(): Outcome {
     conflicts: [],
     toPatch: [],
     later: [],
+    untied: new Map(),
   }
 }
+
+/** By the JSON of the keys; null: nothing. */
+export type BaselinesOf = (keys: readonly Key[]) => ReadonlyMap<string, BaselineRow | null>
 
 export interface ApplyContext {
   readonly plan: TablePlan
   readonly claim: Claim
-  readonly source: Snapshot
-  readonly target: Adapter
+  readonly source: RowSource
+  readonly target: BatchTarget
+  /** Who is told of what is written, before it is committed. */
+  readonly telling: ((kind: BatchKind) => Telling) | null
+  /** What the baseline has for rows once they are written, where that is not the rows themselves. */
+  readonly baselinesOf: BaselinesOf | null
   readonly staging: Staging
   readonly bounds: BatchBounds
   readonly maxRejections: number
+  /** Somebody looked at the rows before: they come in their order, and one that moved since then is left as it is. */
+  readonly replaying: boolean
   readonly signal: AbortSignal
   readonly outcome: Outcome
   readonly onRows: (rows: number, bytes: number) => void
+  /** Rows of a batch that was committed may have been left out. */
+  readonly onRejected: () => Promise<void>
+  /** The target's table was altered: returns with `plan` made to fit, or throws where the run must not go on with it. */
+  readonly onDrift: () => Promise<void>
 }
 
 /** A row that moved is decided on again this often; after that somebody else owns it. */
@@ -77,24 +101,61 @@ const MAX_REOPENINGS = 3
 const BATCH_ATTEMPTS = 6
 const BACKOFF = { firstMs: 100, ceilingMs: 5_000 }
 
-/** Applies the staged changes of some kinds, batch by batch; the values of the next are read while one is written. */
+/** Batches of one table under way at once: while one is read from the source or committed, the other is written. */
+const LANES = 2
+
+/** Applies the staged changes of some kinds, batch by batch. */
 export async function applyStaged(context: ApplyContext, ops: readonly StagedOperation[]): Promise<void> {
   const batches = context.staging.read(context.plan.mappingId, ops, context.bounds)[Symbol.iterator]()
+  if (context.replaying || isOrdered(context.plan)) return applyInOrder(context, batches)
+  let failed = false
+  const lane = async (): Promise<void> => {
+    try {
+      for (let next = batches.next(); !failed && next.done !== true; next = batches.next()) {
+        await applyBatch(context, next.value)
+      }
+    } catch (error) {
+      failed = true
+      throw error
+    }
+  }
+  await allEnded(Array.from({ length: LANES }, lane))
+}
+
+/**
+ * Whether a batch should see what the one before it did: rows point to rows of their own table, a trigger may write where
+ * another one writes, or the whole table is locked anyway. Else batches touch different rows, and their order is free.
+ */
+function isOrdered({ cyclic, target, write }: TablePlan): boolean {
+  return cyclic || !write.keyIsUnique || (target.triggers.length > 0 && !write.silenceTriggers)
+}
+
+/** One batch after the other; the values of the next are read while one is written. */
+async function applyInOrder(context: ApplyContext, batches: Iterator<readonly StagedChange[]>): Promise<void> {
   let next = readAhead(context, batches)
   try {
     while (next !== null) {
       const { changes, reading } = next
       const rows = await reading
       next = readAhead(context, batches)
-      await applyChanges(context, changes, 'apply', rows)
-      context.onRows(
-        changes.length,
-        changes.reduce((sum, change) => sum + change.bytes, 0),
-      )
+      await applyBatch(context, changes, rows)
     }
   } finally {
     await Promise.allSettled([next?.reading])
   }
+}
+
+async function applyBatch(
+  context: ApplyContext,
+  changes: readonly StagedChange[],
+  read?: readonly BatchRow[],
+): Promise<void> {
+  await applyChanges(context, changes, 'apply', read)
+  await context.onRejected()
+  context.onRows(
+    changes.length,
+    changes.reduce((sum, change) => sum + change.bytes, 0),
+  )
 }
 
 /** Begins to read the values of the next batch: they come from a snapshot, so that it does not matter when. */
@@ -119,36 +180,37 @@ export async function applyLater(context: ApplyContext): Promise<void> {
   for (let before = Infinity; outcome.later.length > 0 && outcome.later.length < before;) {
     before = outcome.later.length
     const waiting = outcome.later.splice(0)
-    const { changes, inStep } = await decideAgain(
-      context,
-      waiting.map(({ key }) => key),
-    )
+    const { changes, inStep } = await decideWaiting(context, waiting)
     outcome.unchanged += inStep
     await applyChanges(context, await changePlaces(context, changes, waiting), 'apply')
   }
 }
 
+/**
+ * Looks again at rows that waited. Where somebody had looked at them before the run, one that moved while it waited is
+ * left as it is.
+ */
+export async function decideWaiting(
+  context: ApplyContext,
+  waiting: readonly Waiting[],
+): Promise<{ readonly changes: readonly StagedChange[]; readonly inStep: number }> {
+  const again = await decideAgain(
+    context,
+    waiting.map(({ key }) => key),
+  )
+  if (!context.replaying) return again
+  const expected = new Map(waiting.map(({ key, expect }) => [JSON.stringify(key), expect]))
+  const stands = ({ key, expect }: StagedChange): boolean => {
+    const before = expected.get(JSON.stringify(key))
+    return before === undefined || before === expect
+  }
+  context.outcome.conflicts.push(...again.changes.filter((change) => !stands(change)).map(({ key }) => key))
+  return { ...again, changes: again.changes.filter(stands) }
+}
+
 /** What waits still when nothing gets on any more is a rejection: no order of the rows would help. */
 export function giveUp(context: ApplyContext): void {
   for (const { op, key, refusal } of context.outcome.later.splice(0)) reject(context, { op, key }, refusal)
-}
-
-/** Deletes that wait for one another in a ring: their circular foreign keys are made NULL, so that they can go. */
-export async function untie(context: ApplyContext): Promise<void> {
-  const { plan, outcome, target, claim, signal, bounds } = context
-  const keys = outcome.later.filter(({ op }) => op === 'delete').map(({ key }) => key)
-  if (plan.patch.length === 0) return
-  for (let start = 0; start < keys.length; start += bounds.rows) {
-    const some = keys.slice(start, start + bounds.rows)
-    await using now = await target.snapshot(1, signal)
-    const found = byKey(await now.fingerprints(plan.write.scan, some))
-    const rows = (await now.rows(plan.write.scan, some)).map((row): BatchRow => {
-      const key = row.slice(0, plan.write.scan.keyLength)
-      const expect = found.get(JSON.stringify(key))?.fingerprint ?? null
-      return { op: 'update', key, expect, row: withoutPatchColumns(plan, row) }
-    })
-    await must(target.writer, 'a writer').apply(claim, plan.write, { rows, kind: 'patch' })
-  }
 }
 
 /** Rows that may change places in one batch: a ring of more cannot be turned. */
@@ -189,6 +251,10 @@ async function tryTogether(
     const { moved, blocked } = await applyOnce(context, await toBatchRows(context, changes, 'apply'), 'together')
     const ids = new Set(blocked.map(({ key }) => JSON.stringify(key)))
     outcome.later.push(...waiting.filter(({ key }) => ids.has(JSON.stringify(key))))
+    if (context.replaying) {
+      outcome.conflicts.push(...moved.map(({ key }) => key))
+      return []
+    }
     const again = await decideAgain(
       context,
       moved.map(({ key }) => key),
@@ -222,7 +288,7 @@ async function applyChanges(
     const rows = opening === 0 && read !== undefined ? read : await toBatchRows(context, pending, kind)
     const moved = await applyHalving(context, rows, kind)
     if (moved.length === 0) return
-    if (opening >= MAX_REOPENINGS) {
+    if (opening >= MAX_REOPENINGS || context.replaying) {
       if (kind === 'apply') context.outcome.conflicts.push(...moved.map((row) => row.key))
       return
     }
@@ -236,33 +302,43 @@ async function applyChanges(
 }
 
 /** Gives the changes their values, from the snapshot that they were decided on. */
-async function toBatchRows(
-  { plan, source, outcome }: ApplyContext,
+export async function toBatchRows(
+  { plan, source, outcome, baselinesOf }: ApplyContext,
   changes: readonly StagedChange[],
   kind: 'apply' | 'patch',
 ): Promise<BatchRow[]> {
   const wanted = changes.filter((change) => change.op === 'insert' || change.op === 'update')
-  const rows = new Map<string, Row>()
-  for (const row of wanted.length === 0
-    ? []
-    : await source.rows(
-        plan.sourceScan,
-        wanted.map(({ key }) => key),
-      )) {
-    rows.set(JSON.stringify(row.slice(0, plan.sourceScan.keyLength)), row)
-  }
+  const rows = await readSent(source, plan.sourceScan, wanted)
+  const baselines = plan.write.baseline ? baselinesOf?.(changes.map(({ key }) => key)) : undefined
   return changes.flatMap((change): BatchRow[] => {
     const { op, key, expect } = change
+    const told = baselines?.get(JSON.stringify(key))
+    const baseline = told === undefined ? {} : { baseline: told }
     if (op === 'keep') return []
-    if (op === 'delete') return [{ op, key, expect, row: null }]
+    if (op === 'delete') return [{ op, key, expect, row: null, ...baseline }]
     const row = must(rows.get(JSON.stringify(key)), `the source's row of a change of ${tableName(plan.source.ref)}`)
     const patched = op === 'insert' && kind === 'apply' ? withoutPatchColumns(plan, row) : row
     if (patched !== row) outcome.toPatch.push(key)
-    return [{ op, key, expect, row: patched }]
+    return [{ op, key, expect, row: patched, ...baseline }]
   })
 }
 
-function withoutPatchColumns(plan: TablePlan, row: Row): Row {
+/** Rows to be sent, by the JSON of their keys. Of large ones the large values come when they are sent. */
+export async function readSent(
+  source: RowSource,
+  scan: Scan,
+  wanted: readonly Pick<StagedChange, 'key' | 'bytes'>[],
+): Promise<ReadonlyMap<string, SentRow>> {
+  const large = wanted.filter(({ bytes }) => bytes >= LARGE_ROW_BYTES).map(({ key }) => key)
+  const others = wanted.filter(({ bytes }) => bytes < LARGE_ROW_BYTES).map(({ key }) => key)
+  const rows = [
+    ...(others.length === 0 ? [] : await source.rows(scan, others)),
+    ...(large.length === 0 ? [] : await source.largeRows(scan, large)),
+  ]
+  return new Map(rows.map((row) => [JSON.stringify(row.slice(0, scan.keyLength)), row]))
+}
+
+export function withoutPatchColumns(plan: TablePlan, row: SentRow): SentRow {
   if (!plan.patch.some((position) => row[position] !== null)) return row
   return row.map((value, position) => (plan.patch.includes(position) ? null : value))
 }
@@ -289,26 +365,46 @@ async function applyHalving(
   }
 }
 
-async function applyOnce(
-  { plan, claim, target, outcome, signal }: ApplyContext,
+export async function applyOnce(
+  context: ApplyContext,
   rows: readonly BatchRow[],
   kind: BatchKind,
 ): Promise<Pick<BatchResult, 'moved' | 'blocked'>> {
-  const writer = must(target.writer, 'a writer')
+  const writer = must(context.target.writer, 'a writer')
+  const telling = context.telling?.(kind) ?? null
+  const result = await persist([context], () =>
+    writer.apply(context.claim, context.plan.write, { rows, kind, telling }),
+  )
+  book(context, result)
+  return result
+}
+
+export function book({ outcome }: ApplyContext, { committed }: BatchResult): void {
+  outcome.inserted += committed.inserted
+  outcome.updated += committed.updated
+  outcome.deleted += committed.deleted
+  outcome.batches += committed.batches
+}
+
+/** Tries a batch again where that may help; tables that were altered are looked at first. */
+export async function persist<T>(contexts: readonly ApplyContext[], write: () => Promise<T>): Promise<T> {
+  const { signal } = must(contexts[0], 'a table of a batch')
   for (let attempt = 1; ; attempt++) {
     signal.throwIfAborted()
     try {
-      const { committed, moved, blocked } = await writer.apply(claim, plan.write, { rows, kind })
-      outcome.inserted += committed.inserted
-      outcome.updated += committed.updated
-      outcome.deleted += committed.deleted
-      outcome.batches += committed.batches
-      return { moved, blocked }
+      return await write()
     } catch (error) {
-      if (!(error instanceof AppError) || error.retry !== 'later' || attempt >= BATCH_ATTEMPTS) throw error
-      await delay(backoffMs(BACKOFF, attempt, Math.random()), signal)
+      if (!(error instanceof AppError) || attempt >= BATCH_ATTEMPTS) throw error
+      if (error.code === 'schema_changed') for (const context of contexts) await context.onDrift()
+      else if (error.retry !== 'later') throw error
+      else await delay(backoffMs(BACKOFF, attempt, Math.random()), signal)
     }
   }
+}
+
+/** What a server refuses, as far as it says. It names a column, and never the value. */
+function asFault({ code, message, column }: RowsRefused): RowFault {
+  return { code, reason: message, column, value: null, keyIn: 'target' }
 }
 
 /** A single row that the server refuses: later, if another row may make way; else it is set aside. */
@@ -318,12 +414,13 @@ function refuse(
   { refusal, kind }: { refusal: RowsRefused; kind: 'apply' | 'patch' },
 ): void {
   if (kind === 'patch') {
-    context.outcome.incomplete.push({ op: row.op, key: row.key, code: refusal.code, reason: refusal.message })
+    context.outcome.incomplete.push({ op: row.op, key: row.key, ...asFault(refusal) })
     return
   }
   const patched = context.outcome.toPatch.lastIndexOf(row.key)
   if (patched >= 0) context.outcome.toPatch.splice(patched, 1)
-  if (refusal.orderMatters) context.outcome.later.push({ op: row.op, key: row.key, refusal })
+  const { op, key, expect } = row
+  if (refusal.orderMatters) context.outcome.later.push({ op, key, refusal, expect })
   else reject(context, row, refusal)
 }
 
@@ -333,20 +430,27 @@ function reject(
   refusal: RowsRefused,
 ): void {
   assert(change.op !== 'keep', 'a kept row is not applied')
-  outcome.rejections.push({ op: change.op, key: change.key, code: refusal.code, reason: refusal.message })
-  if (outcome.rejections.length > maxRejections) {
-    throw new AppError(
-      'too_many_rejections',
-      `The target refused more than ${maxRejections} rows of ${tableName(plan.target.ref)}; the last: ${refusal.message}`,
-    )
-  }
+  outcome.rejections.push({ op: change.op, key: change.key, ...asFault(refusal) })
+  refuseTooMany(outcome.rejections, { maxRejections, plan })
+}
+
+/** @throws AppError `too_many_rejections` */
+export function refuseTooMany(
+  rejections: readonly Rejection[],
+  { maxRejections, plan }: { maxRejections: number; plan: TablePlan },
+): void {
+  if (rejections.length <= maxRejections) return
+  throw new AppError(
+    'too_many_rejections',
+    `More than ${maxRejections} rows of ${tableName(plan.target.ref)} cannot be carried; the last: ${publicReason(rejections.at(-1))}`,
+  )
 }
 
 /**
  * Looks at rows again, as they are in the target now (invariant 9). The source's side stands still in its snapshot, so
  * the answer is what its row and the target's row of this moment make of each other; under source wins, the source.
  */
-async function decideAgain(
+export async function decideAgain(
   context: ApplyContext,
   keys: readonly Key[],
 ): Promise<{ readonly changes: readonly StagedChange[]; readonly inStep: number }> {
@@ -366,6 +470,6 @@ async function decideAgain(
   return { changes, inStep: keys.length - changes.length }
 }
 
-function byKey(rows: readonly KeyFingerprint[]): Map<string, KeyFingerprint> {
+export function byKey(rows: readonly KeyFingerprint[]): Map<string, KeyFingerprint> {
   return new Map(rows.map((row) => [JSON.stringify(row.key), row]))
 }

@@ -1,4 +1,4 @@
-import type { BucketDigest, Bucketing, Snapshot } from '#adapters/adapter.ts'
+import type { BucketDigest, Bucketing, RowSource } from '#adapters/adapter.ts'
 import type { TablePlan } from '#sync/plan.ts'
 
 /** Rows that should fall into a bucket: small enough to re-read cheaply, large enough that digests stay few. */
@@ -10,17 +10,13 @@ const SPARSEST = 16n
 /** Chooses how rows fall into buckets: by ranges of a dense integer key, which an index can seek, else by key hash. */
 export async function chooseBuckets(
   plan: TablePlan,
-  { source, target }: { source: Snapshot; target: Snapshot },
+  { source, target }: { source: RowSource; target: RowSource },
   rows: number,
 ): Promise<Bucketing> {
   const wanted = Math.min(MAX_BUCKETS, Math.max(1, Math.ceil(rows / ROWS_PER_BUCKET)))
   const byHash: Bucketing = { by: 'key hash', count: 2 ** Math.ceil(Math.log2(wanted)) }
-  const [sourceKey, targetKey] = [plan.sourceScan.columns[0], plan.write.scan.columns[0]]
-  if (!plan.integerKey || sourceKey === undefined || targetKey === undefined) return byHash
-  const bounds = await Promise.all([
-    source.keyBounds(plan.source.ref, sourceKey.name),
-    target.keyBounds(plan.target.ref, targetKey.name),
-  ])
+  if (!plan.integerKey) return byHash
+  const bounds = await Promise.all([source.keyBounds(plan.sourceScan), target.keyBounds(plan.write.scan)])
   const known = bounds.filter((bound) => bound !== null)
   if (known.length === 0) return byHash
   const min = known.reduce((low, bound) => (bound.min < low ? bound.min : low), known[0]?.min ?? 0n)

@@ -1,4 +1,4 @@
-import type { Snapshot } from '#adapters/adapter.ts'
+import type { RowSource } from '#adapters/adapter.ts'
 import { AppError } from '#model/errors.ts'
 import { tableName } from '#model/table.ts'
 import type { TablePlan } from '#sync/plan.ts'
@@ -7,11 +7,11 @@ import type { TablePlan } from '#sync/plan.ts'
  * Asks a key row by row where no constraint guards it: a NULL or a duplicate would make endless copies (hazard D6).
  * @throws AppError `key_not_unique` with the counts and an example
  */
-export async function checkKey(plan: TablePlan, side: 'source' | 'target', snapshot: Snapshot): Promise<void> {
+export async function checkKey(plan: TablePlan, side: 'source' | 'target', rows: RowSource): Promise<void> {
   const guarded = side === 'source' ? plan.sourceKeyIsUnique : plan.write.keyIsUnique
   if (guarded) return
   const scan = side === 'source' ? plan.sourceScan : plan.write.scan
-  const { nulls, duplicates, sample } = await snapshot.keyFaults(scan)
+  const { nulls, duplicates, sample } = await rows.keyFaults(scan)
   if (nulls + duplicates === 0) return
   const columns = scan.columns.slice(0, scan.keyLength).map((column) => column.name)
   const example = sample === null ? '' : `, such as (${sample.join(', ')})`

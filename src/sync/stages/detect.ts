@@ -1,8 +1,11 @@
-import type { Bucketing, KeyFingerprint, Snapshot } from '#adapters/adapter.ts'
+import type { Bucketing, KeyFingerprint, RowSource, Snapshot } from '#adapters/adapter.ts'
+import type { Key, Rejection } from '#model/change.ts'
 import type { Policies } from '#model/sync-config.ts'
 import type { StagedChange, Staging } from '#sync/staging.ts'
 import type { TablePlan } from '#sync/plan.ts'
+import { refuseTooMany } from './apply.ts'
 import { chooseBuckets, DigestTable } from './buckets.ts'
+import { settledId, type Settled } from './settled.ts'
 
 /** What detection found in a table. The changes themselves are in the staging. */
 export interface Detection {
@@ -14,14 +17,25 @@ export interface Detection {
   readonly deletes: number
   /** Rows of the target alone that the policy keeps. */
   readonly kept: number
+  /** Rows of the source that cannot be carried as mapped. What the target has under their keys is left as it is. */
+  readonly rejections: readonly Rejection[]
+  /** Of these, how many the target has a row for. */
+  readonly rejectedInBoth: number
+  /** Rows of the source that are left as somebody settled them. */
+  readonly settled: number
+  /** Rows of each side that were not compared, and are neither rejected nor alone in the target: settled, or moved. */
+  readonly apart: { readonly source: number; readonly target: number }
 }
 
 export interface DetectContext {
-  readonly source: Snapshot
+  readonly source: RowSource
   readonly target: Snapshot
   readonly staging: Staging
   readonly policies: Policies
+  readonly settled: Settled
   readonly signal: AbortSignal
+  /** See `beyondFilter` in `mapped-source.ts`. */
+  readonly beyondFilter: ((keys: readonly Key[]) => Promise<ReadonlySet<string>>) | null
   /** Told how many rows of one side have been looked at. */
   readonly onRows: (rows: number) => void
 }
@@ -58,16 +72,59 @@ export async function detect(plan: TablePlan, context: DetectContext): Promise<D
   }
 }
 
-const NOTHING_FOUND = { unchanged: 0, inserts: 0, updates: 0, deletes: 0, kept: 0 }
+/** What a table is to get that is not there yet: every row that can be carried is an insert. */
+export async function listRows(
+  plan: TablePlan,
+  {
+    source,
+    staging,
+    policies,
+    signal,
+    onRows,
+  }: Pick<DetectContext, 'source' | 'staging' | 'policies' | 'signal' | 'onRows'>,
+): Promise<Detection> {
+  staging.clear(plan.mappingId)
+  const found = { ...NOTHING_FOUND, sourceRows: 0 }
+  const rejections: Rejection[] = []
+  const pending: StagedChange[] = []
+  for await (const { key, bytes, fault } of source.keys(plan.sourceScan, ONE_BUCKET, 'all')) {
+    found.sourceRows += 1
+    if (fault === undefined) pending.push({ op: 'insert', key, expect: null, bytes })
+    else rejections.push({ op: 'insert', key, ...fault })
+    refuseTooMany(rejections, { maxRejections: policies.maxRejections, plan })
+    if (pending.length < APPEND_ROWS) continue
+    signal.throwIfAborted()
+    onRows(pending.length)
+    found.inserts += pending.length
+    staging.append(plan.mappingId, pending.splice(0))
+  }
+  found.inserts += pending.length
+  staging.append(plan.mappingId, pending)
+  return { ...found, targetRows: 0, rejections }
+}
+
+const ONE_BUCKET: Bucketing = { by: 'key hash', count: 1 }
+
+const NOTHING_FOUND = {
+  unchanged: 0,
+  inserts: 0,
+  updates: 0,
+  deletes: 0,
+  kept: 0,
+  rejectedInBoth: 0,
+  settled: 0,
+  apart: { source: 0, target: 0 },
+  rejections: [] as readonly Rejection[],
+}
 
 async function digestSide(
-  snapshot: Snapshot,
+  rows: RowSource,
   scan: TablePlan['sourceScan'],
   bucketing: Bucketing,
   { onRows, signal }: DetectContext,
 ): Promise<DigestTable> {
   const digests = new DigestTable(bucketing.count)
-  for await (const slice of snapshot.digests(scan, bucketing)) {
+  for await (const slice of rows.digests(scan, bucketing)) {
     signal.throwIfAborted()
     onRows(digests.add(slice))
   }
@@ -80,11 +137,13 @@ async function descend(
   { bucketing, bad }: { bucketing: Bucketing; bad: readonly number[] },
   context: DetectContext,
 ): Promise<typeof NOTHING_FOUND> {
-  const { source, target, staging, signal } = context
+  const { source, target, staging, signal, policies } = context
   const which = bad.length === bucketing.count ? 'all' : bad
   const sourceBuckets = new BucketReader(source.keys(plan.sourceScan, bucketing, which))
   const targetBuckets = new BucketReader(target.keys(plan.write.scan, bucketing, which))
   const found = { ...NOTHING_FOUND }
+  const apart = { source: 0, target: 0 }
+  const rejections: Rejection[] = []
   const pending: StagedChange[] = []
   const flush = async (): Promise<void> => {
     const changes = await decideTargetOnly(pending.splice(0), plan, context)
@@ -95,14 +154,54 @@ async function descend(
     for (const bucket of bad) {
       signal.throwIfAborted()
       const [sourceRows, targetRows] = await Promise.all([sourceBuckets.read(bucket), targetBuckets.read(bucket)])
-      found.unchanged += compareBucket(sourceRows, targetRows, pending)
+      const judged = leaveSettled(sourceRows, targetRows, context.settled)
+      apart.source += sourceRows.length - judged.source.length
+      apart.target += targetRows.length - judged.target.length
+      const whole = setAside(judged.source, judged.target, rejections)
+      found.rejectedInBoth += judged.target.length - whole.target.length
+      refuseTooMany(rejections, { maxRejections: policies.maxRejections, plan })
+      found.unchanged += compareBucket(whole.source, whole.target, pending)
       if (pending.length >= APPEND_ROWS) await flush()
     }
     await flush()
   } finally {
     await Promise.all([sourceBuckets.close(), targetBuckets.close()])
   }
-  return found
+  return { ...found, rejections, apart, settled: apart.source }
+}
+
+/** Takes out the rows that somebody settled, with what the target has for them. */
+function leaveSettled(
+  sourceRows: readonly KeyFingerprint[],
+  targetRows: readonly KeyFingerprint[],
+  { inSource, inTarget }: Settled,
+): { source: readonly KeyFingerprint[]; target: readonly KeyFingerprint[] } {
+  if (inSource.size === 0) return { source: sourceRows, target: targetRows }
+  const source = sourceRows.filter(({ key, fault }) => !inSource.has(settledId(key, fault)))
+  return { source, target: targetRows.filter(({ key }) => !inTarget.has(JSON.stringify(key))) }
+}
+
+/** Takes out the rows that cannot be carried, with what the target has under their keys. */
+function setAside(
+  sourceRows: readonly KeyFingerprint[],
+  targetRows: readonly KeyFingerprint[],
+  rejections: Rejection[],
+): { source: readonly KeyFingerprint[]; target: readonly KeyFingerprint[] } {
+  const faulty = sourceRows.filter(({ fault }) => fault !== undefined)
+  if (faulty.length === 0) return { source: sourceRows, target: targetRows }
+  const keys = new Set<string>()
+  const inTarget = new Set(targetRows.map(({ key }) => JSON.stringify(key)))
+  for (const { key, fault } of faulty) {
+    if (fault === undefined) continue
+    const id = JSON.stringify(key)
+    const there = fault.keyIn === 'target' && inTarget.has(id)
+    if (there) keys.add(id)
+    rejections.push({ op: there ? 'update' : 'insert', key, ...fault })
+  }
+  return {
+    source: sourceRows.filter(({ fault }) => fault === undefined),
+    target: targetRows.filter(({ key }) => !keys.has(JSON.stringify(key))),
+  }
 }
 
 const COUNTERS = { insert: 'inserts', update: 'updates', delete: 'deletes', keep: 'kept' } as const
@@ -129,27 +228,34 @@ function compareBucket(
   return unchanged
 }
 
-/** A row of the target alone is deleted where the policy says so and, by scope, only if it is ours. */
+/**
+ * A row of the target alone is deleted where the policy says so, for rows that the source has lost and for rows that left
+ * the filter each, and by scope only if it is ours.
+ */
 async function decideTargetOnly(
   changes: readonly StagedChange[],
   plan: TablePlan,
-  { target, policies }: DetectContext,
+  { target, policies, beyondFilter, settled }: DetectContext,
 ): Promise<readonly StagedChange[]> {
-  const alone = changes.filter((change) => change.op === 'delete')
+  const alone = changes.filter((change) => change.op === 'delete').map(({ key }) => key)
   if (alone.length === 0) return changes
-  if (policies.deletePolicy === 'delete' && policies.deleteScope === 'mirror') return changes
-  const owned =
-    policies.deletePolicy === 'delete'
-      ? await target.owned(
-          plan.mappingId,
-          plan.write.scan,
-          alone.map((change) => change.key),
-        )
-      : new Set<string>()
-  return changes.map((change) =>
-    change.op === 'delete' && !owned.has(JSON.stringify(change.key)) ? { ...change, op: 'keep' as const } : change,
-  )
+  const deletes = { lost: policies.deletePolicy === 'delete', left: plan.exit === 'delete' }
+  const asked = beyondFilter !== null && deletes.lost !== deletes.left
+  const left = asked ? await beyondFilter(alone) : NO_KEYS
+  const goes = (id: string): boolean => !settled.staying.has(id) && (left.has(id) ? deletes.left : deletes.lost)
+  const going = alone.filter((key) => goes(JSON.stringify(key)))
+  const isOurs =
+    policies.deleteScope === 'mirror' || going.length === 0
+      ? null
+      : await target.owned(plan.mappingId, plan.write.scan, going)
+  return changes.map((change) => {
+    if (change.op !== 'delete') return change
+    const id = JSON.stringify(change.key)
+    return goes(id) && (isOurs === null || isOurs.has(id)) ? change : { ...change, op: 'keep' as const }
+  })
 }
+
+const NO_KEYS: ReadonlySet<string> = new Set()
 
 /** Reads a stream that is ordered by bucket, a bucket at a time. */
 class BucketReader {

@@ -1,4 +1,4 @@
-import type { Adapter, Claim, CommittedCounts, Piece, Scan, Snapshot } from '#adapters/adapter.ts'
+import type { Adapter, Claim, CommittedCounts, Piece, RowSource, RowStream, Scan } from '#adapters/adapter.ts'
 import { must } from '#lib/assert.ts'
 import { backoffMs } from '#lib/backoff.ts'
 import { delay } from '#lib/clock.ts'
@@ -15,9 +15,13 @@ const BACKOFF = { firstMs: 200, ceilingMs: 5_000 }
 export interface LoadContext {
   readonly plan: TablePlan
   readonly claim: Claim
-  readonly source: Snapshot
+  readonly source: RowSource
   readonly target: Adapter
   readonly signal: AbortSignal
+  /** As in `ApplyContext`. */
+  readonly onDrift: () => Promise<void>
+  /** Told of a piece that was committed, and of what it left out. */
+  readonly onLoaded: (rows: RowStream) => Promise<void>
 }
 
 /** What travels: what the target generates by itself stays behind, even where it is the key. */
@@ -39,17 +43,27 @@ function chooseFormat({ plan, source, target }: LoadContext): string {
  * failed piece has left nothing.
  */
 export async function loadPiece(context: LoadContext, piece: Piece): Promise<CommittedCounts> {
-  const { plan, claim, source, target, signal } = context
+  const { committed, rows } = await load(context, piece)
+  // What fails from here on does not load the piece again.
+  await context.onLoaded(rows)
+  return committed
+}
+
+async function load(context: LoadContext, piece: Piece): Promise<{ committed: CommittedCounts; rows: RowStream }> {
+  const { claim, source, target, signal } = context
   const writer = must(target.writer, 'a writer')
   const format = chooseFormat(context)
   for (let attempt = 1; ; attempt++) {
     signal.throwIfAborted()
     try {
-      await using rows = await source.copyOut(sentScan(plan), piece, format)
-      return await writer.load(claim, plan.write, { rows, format, label: piece.label })
+      await using rows = await source.copyOut(sentScan(context.plan), piece, format)
+      const committed = await writer.load(claim, context.plan.write, { rows, format, label: piece.label })
+      return { committed, rows }
     } catch (error) {
-      if (!(error instanceof AppError) || error.retry !== 'later' || attempt >= PIECE_ATTEMPTS) throw error
-      await delay(backoffMs(BACKOFF, attempt, Math.random()), signal)
+      if (!(error instanceof AppError) || attempt >= PIECE_ATTEMPTS) throw error
+      if (error.code === 'schema_changed') await context.onDrift()
+      else if (error.retry !== 'later') throw error
+      else await delay(backoffMs(BACKOFF, attempt, Math.random()), signal)
     }
   }
 }

@@ -1,4 +1,4 @@
-import type { Proof, Scan, Snapshot } from '#adapters/adapter.ts'
+import type { Proof, RowSource, Scan } from '#adapters/adapter.ts'
 import type { Key } from '#model/change.ts'
 
 /**
@@ -7,8 +7,8 @@ import type { Key } from '#model/change.ts'
  * purpose (kept, set aside, contested) are taken out of both proofs: xor and sums can be subtracted.
  */
 export interface VerifyRequest {
-  readonly source: { readonly snapshot: Snapshot; readonly scan: Scan }
-  readonly target: { readonly snapshot: Snapshot; readonly scan: Scan }
+  readonly source: { readonly rows: RowSource; readonly scan: Scan }
+  readonly target: { readonly rows: RowSource; readonly scan: Scan }
   /** Keys left apart, in batches. */
   readonly except: () => Iterable<readonly Key[]>
 }
@@ -21,15 +21,12 @@ export interface Verified {
 
 /** Proves a whole table. */
 export async function verifyFull({ source, target, except }: VerifyRequest): Promise<Verified> {
-  const [sourceProof, targetProof] = await Promise.all([
-    source.snapshot.proof(source.scan),
-    target.snapshot.proof(target.scan),
-  ])
+  const [sourceProof, targetProof] = await Promise.all([source.rows.proof(source.scan), target.rows.proof(target.scan)])
   const apart = { source: sourceProof, target: targetProof }
   for (const keys of except()) {
     const [fromSource, fromTarget] = await Promise.all([
-      source.snapshot.proof(source.scan, keys),
-      target.snapshot.proof(target.scan, keys),
+      source.rows.proof(source.scan, keys),
+      target.rows.proof(target.scan, keys),
     ])
     apart.source = subtract(apart.source, fromSource)
     apart.target = subtract(apart.target, fromTarget)
@@ -42,11 +39,11 @@ export async function verifyKeys({ source, target }: VerifyRequest, keys: Iterab
   let [sourceProof, targetProof] = [EMPTY_PROOF, EMPTY_PROOF]
   for (const some of keys) {
     const [fromSource, fromTarget] = await Promise.all([
-      source.snapshot.proof(source.scan, some),
-      target.snapshot.proof(target.scan, some),
+      source.rows.proof(source.scan, some),
+      target.rows.proof(target.scan, some),
     ])
-    sourceProof = add(sourceProof, fromSource)
-    targetProof = add(targetProof, fromTarget)
+    sourceProof = addProofs(sourceProof, fromSource)
+    targetProof = addProofs(targetProof, fromTarget)
   }
   return judge(sourceProof, targetProof)
 }
@@ -58,7 +55,8 @@ function judge(source: Proof, target: Proof): Verified {
 const WORDS = 4
 const EMPTY_PROOF: Proof = { rows: 0, digest: '0'.repeat(64) }
 
-function add(a: Proof, b: Proof): Proof {
+/** The proof of two sets of rows together. */
+export function addProofs(a: Proof, b: Proof): Proof {
   return combine(a, b, (x, y) => x + y)
 }
 

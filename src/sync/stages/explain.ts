@@ -1,0 +1,57 @@
+import type { Claim } from '#adapters/adapter.ts'
+import { AppError } from '#model/errors.ts'
+import type { SyncConfig } from '#model/sync-config.ts'
+import { tableName } from '#model/table.ts'
+import type { TablePlan } from '#sync/plan.ts'
+import type { BatchBounds } from '#sync/staging.ts'
+import type { Verified } from '#sync/verify/verify-table.ts'
+import { detect, type DetectContext } from './detect.ts'
+
+const KEYS: BatchBounds = { rows: 2_000, bytes: Infinity }
+
+interface Difference extends Omit<DetectContext, 'policies' | 'onRows'> {
+  readonly config: SyncConfig
+  readonly claim: Claim
+  /** Keys of rows that the run left apart, as JSON. */
+  readonly apart: ReadonlySet<string>
+  readonly verified: Verified
+}
+
+/**
+ * The sides differ after the run. Rows whose present version is ours, and wrong, are our fault; all others were
+ * changed by somebody between our write and the proof, and are reported as that: how many.
+ * @throws AppError `verification_failed`
+ */
+export async function explainDifference(
+  planned: TablePlan,
+  { config, claim, apart, verified, ...sides }: Difference,
+): Promise<number> {
+  const { staging, target } = sides
+  const plan: TablePlan = { ...planned, mappingId: `${planned.mappingId} proof` }
+  await detect(plan, {
+    ...sides,
+    policies: { ...config, detectionStrategy: 'full', deletePolicy: 'delete', deleteScope: 'mirror' },
+    onRows: () => {},
+  })
+  const name = tableName(plan.target.ref)
+  let differing = 0
+  for (const changes of staging.read(plan.mappingId, ['insert', 'update', 'delete'], KEYS)) {
+    const keys = changes.map((change) => change.key).filter((key) => !apart.has(JSON.stringify(key)))
+    differing += keys.length
+    const ours = await target.writtenBy(claim, plan.write.scan, keys)
+    if (ours.length === 0) continue
+    const { triggers } = plan.target
+    const hint =
+      triggers.length === 0 ? '' : ` The target's own triggers may have changed them: ${triggers.join(', ')}.`
+    throw new AppError(
+      'verification_failed',
+      `${name}: ${ours.length} rows that this run wrote differ from the source, such as (${ours[0]?.join(', ')}).${hint}`,
+    )
+  }
+  staging.clear(plan.mappingId)
+  if (differing > 0) return differing
+  throw new AppError(
+    'verification_failed',
+    `${name}: the proofs differ (${verified.source.rows} and ${verified.target.rows} rows), but no row that is carried does. A column that the target generates by itself may be computed otherwise there.`,
+  )
+}
