@@ -1,8 +1,10 @@
 import { rmSync } from 'node:fs'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
-import { AppError } from '#model/errors.ts'
 import type { Key } from '#model/change.ts'
-import type { BatchBounds, StagedChange, StagedOperation, Staging } from '#sync/staging.ts'
+import type { BatchBounds, Images, Spool, StagedChange, StagedOperation, Staging } from '#sync/staging.ts'
+import { EmbeddedImages } from './embedded-images.ts'
+import { EmbeddedSpool } from './embedded-spool.ts'
+import { guardDisk } from './guard-disk.ts'
 
 /** Rows that one query brings into memory. */
 const PAGE_ROWS = 2_000
@@ -16,6 +18,8 @@ export class EmbeddedStaging implements Staging {
   readonly #db: DatabaseSync
   readonly #insert: StatementSync
   readonly #count: StatementSync
+  readonly #spools = new Map<string, EmbeddedSpool>()
+  readonly #images = new Map<string, EmbeddedImages>()
 
   constructor(file: string) {
     this.#file = file
@@ -27,7 +31,7 @@ export class EmbeddedStaging implements Staging {
       PRAGMA cache_size = -8192;
       CREATE TABLE change (seq INTEGER PRIMARY KEY, tab TEXT NOT NULL, op TEXT NOT NULL, key TEXT NOT NULL,
                            expect TEXT, bytes INTEGER NOT NULL) STRICT;
-      CREATE INDEX change_by_table ON change (tab, op, seq);`),
+      CREATE INDEX change_by_table ON change (tab, seq, op);`),
     )
     this.#insert = this.#db.prepare('INSERT INTO change (tab, op, key, expect, bytes) VALUES (?, ?, ?, ?, ?)')
     this.#count = this.#db.prepare('SELECT count(*) AS n FROM change WHERE tab = ? AND op = ?')
@@ -81,6 +85,18 @@ export class EmbeddedStaging implements Staging {
     this.#db.prepare('DELETE FROM change WHERE tab = ?').run(table)
   }
 
+  spool(table: string): Spool {
+    const spool = this.#spools.get(table) ?? new EmbeddedSpool(this.#db, `spool_${this.#spools.size}`)
+    this.#spools.set(table, spool)
+    return spool
+  }
+
+  images(table: string): Images {
+    const images = this.#images.get(table) ?? new EmbeddedImages(this.#db, `images_${this.#images.size}`)
+    this.#images.set(table, images)
+    return images
+  }
+
   [Symbol.dispose](): void {
     this.#db.close()
     rmSync(this.#file, { force: true })
@@ -94,16 +110,5 @@ function toChange(row: Record<string, unknown>): StagedChange {
     key: JSON.parse(String(key)) as Key,
     expect: typeof expect === 'string' ? expect : null,
     bytes: Number(bytes),
-  }
-}
-
-function guardDisk(write: () => void): void {
-  try {
-    write()
-  } catch (error) {
-    if (error instanceof Error && /full|I\/O/i.test(error.message)) {
-      throw new AppError('disk_full', `The change set cannot be kept: ${error.message}.`, { cause: error })
-    }
-    throw error
   }
 }

@@ -1,0 +1,299 @@
+/**
+ * The tables of the control store, the same on SQLite and PostgreSQL: times are ISO 8601 in UTC as text (their order is
+ * the order of time), structures are JSON as text, truth is 0 or 1. Ids are made by us, never by the store.
+ */
+export interface Tables {
+  store_meta: { key: string; value: string }
+  datasource: DatasourceRow
+  sync_config: SyncConfigRow
+  sync_config_version: SyncConfigVersionRow
+  job: JobRow
+  job_event: JobEventRow
+  api_key: ApiKeyRow
+  session: SessionRow
+  sign_in_link: { hash: string; key_id: string; expires_at: string }
+  setup_token: { hash: string; expires_at: string; used_at: string | null }
+  idempotency: IdempotencyRow
+  audit_event: AuditEventRow
+  breaker: BreakerRow
+  rejection: RejectionRow
+  history_batch: HistoryBatchRow
+  /** `part`: see `PART` in `history-codec.ts`. */
+  history_key: { part: number; hash: number; batch_id: number; place: number }
+  rejecting_table: { scope: string; target_table: string; columns: string }
+  change_set: ChangeSetRow
+  change_mark: ChangeMarkRow
+  staged_chunk: StagedChunkRow
+}
+
+export interface DatasourceRow {
+  id: string
+  name: string
+  kind: string
+  /** JSON of `ConnectionParts`. */
+  connection: string
+  /** A reference, or null. */
+  password_reference: string | null
+  /** Sealed by the secret box, bound to the id; or null. */
+  password_sealed: string | null
+  /** JSON of string[], or null. */
+  schemas: string | null
+  pool_size: number
+  connect_timeout_ms: number
+  environment: string | null
+  writable: number
+  origin: string
+  /** JSON of `ServerPin`, or null. */
+  pin: string | null
+  /** JSON of `ConnectionTest`, or null. */
+  last_test: string | null
+  created_at: string
+  updated_at: string
+  version: number
+}
+
+export interface SyncConfigRow {
+  id: string
+  name: string
+  source_datasource_id: string
+  target_datasource_id: string
+  /** The canonical document as JSON. */
+  document: string
+  version: number
+  created_at: string
+  updated_at: string
+}
+
+export interface SyncConfigVersionRow {
+  config_id: string
+  version: number
+  document: string
+  changed_at: string
+  changed_by: string
+}
+
+export interface JobRow {
+  id: string
+  kind: string
+  status: string
+  config_id: string | null
+  config_version: number | null
+  source_datasource_id: string
+  target_datasource_id: string
+  /** Two active jobs never share one: a unique index sees to it (hazard B6). */
+  lane: string
+  /** JSON of `JobRequest`. */
+  request: string
+  requested_by: string
+  /** What a job that is stopping will become. */
+  intent: 'stop' | 'cancel' | null
+  /** Grows with every claim: whoever holds an older one may change nothing any more. */
+  epoch: number
+  lease_owner: string | null
+  lease_expires_at: string | null
+  /** Runs in a row in which it did not get on, this one among them. */
+  attempt: number
+  /** Not to be claimed before. */
+  not_before: string | null
+  created_at: string
+  started_at: string | null
+  finished_at: string | null
+  updated_at: string
+  /** JSON of `JobProgress`, or null. */
+  progress: string | null
+  /** JSON of `Counts`, or null. */
+  counts: string | null
+  /** JSON of `JobError`, or null. */
+  error: string | null
+  /** JSON of the result of its kind (a receipt, a preview, a comparison), or null. */
+  result: string | null
+  /** The number of its last event. */
+  last_event: number
+}
+
+export interface JobEventRow {
+  job_id: string
+  seq: number
+  at: string
+  type: string
+  data: string
+}
+
+export interface ApiKeyRow {
+  id: string
+  name: string
+  prefix: string
+  hash: string
+  role: string
+  datasources: string | null
+  created_at: string
+  expires_at: string | null
+  last_used_at: string | null
+  revoked_at: string | null
+}
+
+export interface SessionRow {
+  hash: string
+  id: string
+  key_id: string
+  created_at: string
+  seen_at: string
+  confirmed_at: string
+  expires_at: string
+  address: string | null
+}
+
+export interface IdempotencyRow {
+  actor: string
+  key: string
+  request_hash: string
+  status: number | null
+  body: string | null
+  created_at: string
+}
+
+export interface AuditEventRow {
+  seq: number
+  at: string
+  actor: string
+  actor_name: string
+  address: string | null
+  action: string
+  subject: string | null
+  data: string
+  previous_hash: string
+  hash: string
+}
+
+export interface BreakerRow {
+  datasource_id: string
+  failures: number
+  open_until: string | null
+  reason: string | null
+}
+
+export interface RejectionRow {
+  id: string
+  /** The id of the sync config, or of the job where there is none: a row is known once in it. */
+  scope: string
+  config_id: string | null
+  first_job_id: string
+  last_job_id: string
+  /** The last job that tried it again. */
+  replay_job_id: string | null
+  seq: number
+  /** JSON of schema and name. */
+  source_table: string
+  target_table: string
+  op: string
+  /** JSON of the key's texts. */
+  key: string
+  key_in: string
+  /** SHA-256 of key and whose it is: a key may be longer than an index can hold. */
+  key_hash: string
+  column_name: string | null
+  code: string
+  /** Without values. */
+  reason: string
+  status: string
+  /** JSON of `RejectionImage`, sealed and bound to the id. */
+  image_sealed: string
+  /** JSON of `RejectionMarks`, sealed. */
+  marks_sealed: string
+  /** JSON of the fields that somebody gave, sealed; or null. */
+  edit_sealed: string | null
+  first_at: string
+  last_at: string
+  version: number
+}
+
+/** What one batch of a job wrote to one table, or one load of a whole table. */
+export interface HistoryBatchRow {
+  /** In the order in which a job told of its batches. */
+  id: number
+  job_id: string
+  config_id: string | null
+  source_datasource_id: string
+  target_datasource_id: string
+  mapping_id: string
+  /** Empty of a load. */
+  mapping_hash: string
+  /** JSON of schema and name. */
+  target_table: string
+  /** JSON of names. */
+  key_columns: string
+  image_columns: string
+  /** The number of the batch in the target; 0 for a load. */
+  batch: number
+  kind: string
+  row_count: number
+  inserted: number
+  updated: number
+  deleted: number
+  at: string
+  /** The name of the key that sealed the body, by which those are found that are to be sealed anew. */
+  sealed_by: string
+  /** All changes, as `history-codec.ts` writes them, sealed and bound to everything above. */
+  body: Uint8Array
+}
+
+export interface ChangeSetRow {
+  job_id: string
+  /** Another one each time that the changes are computed. */
+  generation: string
+  /** The last generation that was sealed: marks are of this one. */
+  marks_generation: string | null
+  state: 'building' | 'ready' | 'applied' | 'lost' | 'expired'
+  staging: string
+  /** What it takes up of the space for staging, or has reserved of it. */
+  held_bytes: number
+  /** As they are kept. */
+  bytes: number
+  changes: number
+  digest: string | null
+  /** JSON of `PackedIndex`, or null. */
+  chunk_index: string | null
+  /** JSON of `ChangeSetSummary`, or null. */
+  summary: string | null
+  /** Decisions on the generation before that do not hold any more. */
+  dropped: number
+  created_at: string
+  sealed_at: string | null
+  approved_by: string | null
+  approved_name: string | null
+  approved_digest: string | null
+  approved_at: string | null
+  /** Until when it may be approved, or, once it is, applied; null: for as long as it is there. */
+  expires_at: string | null
+  /** The job that applies it, where that is another one. */
+  taken_by: string | null
+}
+
+export interface ChangeMarkRow {
+  job_id: string
+  generation: string
+  seq: number
+  /** JSON of schema and name. */
+  target_table: string
+  op: string
+  /** By these a decision is bound to its change; null for what applying came to. */
+  key_hash: string | null
+  change_digest: string | null
+  mark: string
+  /** 1: it was found moved when it was applied. */
+  moved: number
+  reason: string | null
+  /** The target's row as it was found, with its fingerprint, sealed; or null. */
+  now_sealed: string | null
+  /** The id of whoever decided; null for what applying came to. */
+  actor: string | null
+  at: string
+}
+
+/** Where the store is on PostgreSQL, the change sets are kept in it. PostgreSQL gives `bytea` as its text. */
+export interface StagedChunkRow {
+  job_id: string
+  generation: string
+  n: number
+  body: Uint8Array | string
+}
