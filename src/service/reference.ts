@@ -22,6 +22,18 @@ export function readReference(text: string): Reference {
   return { url: new Secret(kind === 'env' ? fromVariable(place) : fromFile(place)), shown: text, exposed: false }
 }
 
+/**
+ * Reads a key from `env:NAME` or `file:PATH`. One that stands on the command line itself is refused: it opens everything,
+ * and other users of the machine can read it there.
+ * @throws AppError `usage`, `invalid_url`
+ */
+export function readKey(text: string): Secret {
+  if (/^(env|file):/.test(text)) return readReference(text).url
+  throw new AppError('usage', 'A key is not given on the command line itself.', {
+    hint: 'Put it into a variable or a file, and give env:NAME or file:PATH.',
+  })
+}
+
 function fromVariable(name: string): string {
   const value = readVariable(name)
   if (value !== null) return value.trim()

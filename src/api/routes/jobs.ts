@@ -1,0 +1,173 @@
+import { principalOf, type Api, type Context } from '#api/context.ts'
+import { idPath } from '#api/contract/ids.ts'
+import { onceHeaders } from '#api/contract/once.ts'
+import { limitOf, momentOf } from '#api/contract/paging.ts'
+import * as contract from '#api/contract/jobs.ts'
+import { actOnJob } from '#api/job-acts.ts'
+import { isNumber, isText, pageOf, readCursor, writeCursor } from '#api/page.ts'
+import { presentEvent, presentJob, snakeCase } from '#api/present.ts'
+import { intendedAgain, start } from '#api/start.ts'
+import { visibleDatasource, visibleJob } from '#api/visible.ts'
+import { listJobs, readJobEvents, type JobEventRecord } from '#control/jobs.ts'
+import { AppError } from '#model/errors.ts'
+import { isActive, type JobStatus } from '#model/job.ts'
+
+const tags = ['jobs']
+const params = idPath('job')
+
+/** Jobs: what runs and what has run, and what people let happen to them. */
+export function jobRoutes(api: Api, context: Context): void {
+  readRoutes(api, context)
+  recordRoutes(api, context)
+  actRoutes(api, context)
+}
+
+function readRoutes(api: Api, { store }: Context): void {
+  api.route({
+    method: 'GET',
+    url: '/jobs',
+    config: { access: 'viewer' },
+    schema: {
+      tags,
+      summary: 'List jobs, the newest first unless sorted otherwise',
+      querystring: contract.JobListQuery,
+      response: { 200: contract.JobPage },
+    },
+    handler: async (request) => {
+      const { actor } = principalOf(request)
+      const { status, kind, config_id: configId, datasource, since, until, cursor } = request.query
+      const limit = limitOf(request.query.limit)
+      const after = readCursor(cursor, isText)
+      const found = await listJobs(store, {
+        ...(status === undefined ? {} : { status: status.split(',') as JobStatus[] }),
+        ...(kind === undefined ? {} : { kind: [kind] }),
+        ...(configId === undefined ? {} : { configId }),
+        ...(actor.datasources === null ? {} : { datasources: actor.datasources }),
+        ...(datasource === undefined ? {} : { datasource: (await visibleDatasource(store, actor, datasource)).id }),
+        ...(since === undefined ? {} : { since: momentOf(since) }),
+        ...(until === undefined ? {} : { until: momentOf(until) }),
+        ...(after === null ? {} : { after }),
+        oldestFirst: request.query.sort === 'created_at',
+        limit: limit + 1,
+      })
+      return pageOf(found, limit, { placeOf: ({ id }) => id, present: presentJob })
+    },
+  })
+  api.route({
+    method: 'GET',
+    url: '/jobs/:id',
+    config: { access: 'viewer' },
+    schema: { tags, summary: 'Show a job', params, response: { 200: contract.Job } },
+    handler: async (request) => presentJob(await visibleJob(store, principalOf(request).actor, request.params.id)),
+  })
+}
+
+function recordRoutes(api: Api, { store }: Context): void {
+  api.route({
+    method: 'GET',
+    url: '/jobs/:id/receipt',
+    config: { access: 'viewer' },
+    schema: { tags, summary: 'Show what a job did and proved', params, response: { 200: contract.Receipt } },
+    handler: async (request) => {
+      const { id, kind, status, counts, result } = await visibleJob(
+        store,
+        principalOf(request).actor,
+        request.params.id,
+      )
+      if (result === null) {
+        throw new AppError('not_found', `The job ${id} is ${status}: it has left no receipt.`, {
+          hint: isActive(status) ? 'Wait until the job ends.' : 'See its error, and resume it.',
+        })
+      }
+      return { job_id: id, kind, status, counts, receipt: snakeCase(result) }
+    },
+  })
+  api.route({
+    method: 'GET',
+    url: '/jobs/:id/log',
+    config: { access: 'viewer' },
+    schema: {
+      tags,
+      summary: 'Read what has happened to a job, in order',
+      params,
+      querystring: contract.LogQuery,
+      response: { 200: contract.JobLogPage },
+    },
+    handler: async (request) => {
+      const { id } = await visibleJob(store, principalOf(request).actor, request.params.id)
+      const limit = limitOf(request.query.limit)
+      const after = readCursor(request.query.cursor, isNumber) ?? 0
+      return readLog(await readJobEvents(store, id, { after, limit: limit + 1 }), { id, limit })
+    },
+  })
+}
+
+/** A page of the log. Progress is shown elsewhere, and would drown everything else here. */
+function readLog(found: readonly JobEventRecord[], { id, limit }: { id: string; limit: number }) {
+  const page = found.slice(0, limit)
+  const last = page.at(-1)
+  return {
+    items: page.filter(({ type }) => type !== 'progress').map((event) => presentEvent(id, event)),
+    next_cursor: found.length > limit && last !== undefined ? writeCursor(last.seq) : null,
+  }
+}
+
+function actRoutes(api: Api, context: Context): void {
+  const { store } = context
+  for (const { act, summary } of [
+    { act: 'stop', summary: 'Stop a job; everything that resuming needs is kept' },
+    { act: 'resume', summary: 'Let a stopped or failed job go on from its checkpoint' },
+    { act: 'cancel', summary: 'End a job for good, at the last batch that was committed' },
+  ] as const) {
+    api.route({
+      method: 'POST',
+      url: `/jobs/:id/${act}`,
+      config: { access: 'operator' },
+      schema: {
+        tags,
+        summary,
+        params,
+        headers: onceHeaders,
+        body: contract.NoInput,
+        response: { 202: contract.Job },
+      },
+      handler: async (request, reply) =>
+        reply.code(202).send(await actOnJob(context, { request, reply }, { id: request.params.id, act })),
+    })
+  }
+  api.route({
+    method: 'POST',
+    url: '/jobs/:id/retry',
+    config: { access: 'operator' },
+    schema: {
+      tags,
+      summary: 'Do again, as a new job, what a job that is over was asked for; a config as it is now',
+      params,
+      headers: onceHeaders,
+      body: contract.RetryInput,
+      response: { 202: contract.StartedJob },
+    },
+    handler: async (request, reply) => {
+      const { actor } = principalOf(request)
+      const job = await visibleJob(store, actor, request.params.id)
+      if (isActive(job.status)) {
+        throw new AppError('wrong_state', `The job ${job.id} is ${job.status}: it is not over yet.`)
+      }
+      const { dryRun, tables, mode, replay, changeSet, revert } = job.request
+      if (changeSet !== undefined) {
+        throw new AppError(
+          'wrong_state',
+          `The job ${job.id} was to apply the changes of ${changeSet}, and those alone.`,
+          {
+            hint: 'Resume it; or start another dry run, and approve that.',
+          },
+        )
+      }
+      const intended = await intendedAgain(context, job)
+      const target = await visibleDatasource(store, actor, intended.targetId)
+      const fields = { ...request.body, dry_run: dryRun, tables: tables === null ? null : [...tables] }
+      const instead = { ...(replay === undefined ? {} : { replay }), ...(revert === undefined ? {} : { revert }) }
+      return start(context, { request, reply }, { what: intended.what, kind: job.kind, mode, target, instead }, fields)
+    },
+  })
+}

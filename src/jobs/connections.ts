@@ -1,0 +1,35 @@
+import { toPolicies } from '#model/config-document.ts'
+import type { JobRequest } from '#model/job-request.ts'
+import type { Policies } from '#model/sync-config.ts'
+
+/**
+ * The budget of connections. A run that does `n` things at once holds at most `3 n + 3` connections to each side: a shared
+ * snapshot has one that exports it and up to two readers for each thing under way, the writer two for each and a guard,
+ * and one more looks at definitions; they are not all open at the same time. So that one job never shuts all others out, it may hold half of a datasource's pool, and what it does at once is cut down
+ * to that; jobs are claimed only while what all of them may hold fits into the pool (`claimNextJob`). A pool of fewer
+ * than 6 connections is exceeded, by one job at a time.
+ */
+function connectionsOf(parallel: number): number {
+  return 3 * parallel + 3
+}
+
+/** Connections that a job may hold open to each of its datasources, which have these pool sizes. */
+export function shareOf(request: JobRequest, poolSizes: readonly number[]): number {
+  return connectionsOf(fitPolicies(toPolicies(request.policies), poolSizes).parallel)
+}
+
+/** Policies that keep within what both datasources allow. */
+export function fitPolicies<P extends Policies>(policies: P, poolSizes: readonly number[]): P {
+  const parallel = Math.min(policies.parallel, ...poolSizes.map(mostParallel))
+  const within = (wanted: number | null): number => Math.min(wanted ?? parallel, parallel)
+  return {
+    ...policies,
+    parallel,
+    parallelTables: within(policies.parallelTables),
+    parallelPieces: within(policies.parallelPieces),
+  }
+}
+
+function mostParallel(poolSize: number): number {
+  return Math.max(1, Math.floor((Math.floor(poolSize / 2) - 3) / 3))
+}

@@ -1,0 +1,110 @@
+import { createHash } from 'node:crypto'
+import { getDatasource } from '#control/datasources.ts'
+import { insertJob, type Job, type NewJob } from '#control/jobs.ts'
+import type { Store } from '#control/store.ts'
+import { getConfig } from '#control/sync-configs.ts'
+import { maySee, type Actor } from '#model/access.ts'
+import type { ConfigPolicies } from '#model/config-document.ts'
+import type { Datasource } from '#model/datasource.ts'
+import { refuseWrite, type WriteRules } from '#model/write-protection.ts'
+import { AppError } from '#model/errors.ts'
+import type { JobKind } from '#model/job.ts'
+import type { JobRequest } from '#model/job-request.ts'
+
+/**
+ * What somebody wants to be done: a sync config by id or name, two datasources and policies of their own, or what belongs to
+ * a job that there has been: between the very databases that it was between, whatever its config says by now.
+ */
+export interface JobWish extends Omit<JobRequest, 'policies' | 'targetNamed'> {
+  readonly kind: JobKind
+  readonly what:
+    | { readonly config: string }
+    | { readonly source: string; readonly target: string; readonly policies: ConfigPolicies }
+    | { readonly after: Job; readonly policies: ConfigPolicies }
+}
+
+export interface StartTools {
+  readonly store: Store
+  readonly rules: WriteRules
+  readonly newJobId: () => string
+  /** What belongs into the transaction that makes the job. */
+  readonly also?: Parameters<typeof insertJob>[3]
+}
+
+/**
+ * The one door through which work begins, whoever asks for it: a button, the API, the command line, a schedule. What may
+ * not be written is refused here, before anything is queued, and once more where the target is opened.
+ * @throws AppError `not_found`, `forbidden`, `target_not_writable`, `target_protected`, `already_running`
+ */
+export async function startJob(
+  { store, rules, newJobId, also }: StartTools,
+  wish: JobWish,
+  actor: Actor,
+): Promise<Job> {
+  const { kind, what, ...options } = wish
+  const plan = await resolve(store, what)
+  for (const { id } of [plan.source, plan.target]) {
+    // What a key may not see is not there for it (S9).
+    if (!maySee(actor, id)) throw new AppError('not_found', `There is no datasource ${id}.`)
+  }
+  const request: JobRequest = { ...options, policies: plan.policies, targetNamed: plan.targetNamed }
+  if ((kind === 'sync' && !request.dryRun) || kind === 'revert') refuseWrite(plan.target, request, rules)
+  const id = newJobId()
+  const job: NewJob = {
+    id,
+    kind,
+    configId: plan.configId,
+    configVersion: plan.configVersion,
+    sourceDatasourceId: plan.source.id,
+    targetDatasourceId: plan.target.id,
+    lane: laneOf(kind, plan),
+    request,
+    requestedBy: actor.id,
+  }
+  const data = { kind, config: plan.configId, source: plan.source.id, target: plan.target.id, ...fitToLog(options) }
+  return insertJob(store, job, { actor, entry: { action: 'job.start', subject: id, data } }, also)
+}
+
+/** Keys of rows are for the job alone (invariant 7). */
+function fitToLog({ revert, ...options }: Omit<JobWish, 'kind' | 'what'>): Readonly<Record<string, unknown>> {
+  if (revert === undefined) return options
+  return { ...options, revert: { ...revert, keys: revert.keys?.length ?? null } }
+}
+
+interface Resolved {
+  readonly configId: string | null
+  readonly configVersion: number | null
+  readonly source: Datasource
+  readonly target: Datasource
+  readonly policies: ConfigPolicies
+  /** See `JobRequest`. */
+  readonly targetNamed: boolean
+}
+
+async function resolve(store: Store, what: JobWish['what']): Promise<Resolved> {
+  if ('source' in what) {
+    const [source, target] = await Promise.all([getDatasource(store, what.source), getDatasource(store, what.target)])
+    return { configId: null, configVersion: null, source, target, policies: what.policies, targetNamed: true }
+  }
+  if ('after' in what) {
+    const { configId, configVersion, sourceDatasourceId: from, targetDatasourceId: to, request } = what.after
+    const [source, target] = await Promise.all([getDatasource(store, from), getDatasource(store, to)])
+    const { targetNamed } = request
+    return { configId, configVersion, source, target, policies: what.policies, targetNamed }
+  }
+  const { id, version, document } = await getConfig(store, what.config)
+  const { name: _, source_datasource_id: from, target_datasource_id: to, ...policies } = document
+  const [source, target] = await Promise.all([getDatasource(store, from), getDatasource(store, to)])
+  return { configId: id, configVersion: version, source, target, policies, targetNamed: false }
+}
+
+/** Jobs that could get into one another's way share a lane. */
+function laneOf(ofKind: JobKind, { configId, source, target, policies }: Resolved): string {
+  // What undoes a sync writes where the sync writes.
+  const kind = ofKind === 'revert' ? 'sync' : ofKind
+  if (configId !== null) return `${kind} ${configId}`
+  const tables = createHash('sha256')
+    .update(JSON.stringify([policies.tables, policies.exclude_tables]))
+    .digest('hex')
+  return `${kind} ${source.id} ${target.id} ${tables}`
+}
