@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 
 import {
   formatBytes,
+  formatCheck,
   formatDuration,
   formatKey,
   formatTable,
@@ -14,11 +15,12 @@ import { progressText } from './progress.ts'
 
 test('numbers and durations are short', () => {
   expect([0, 999, 1_000, 15_300_000, 4.2e13].map(formatBytes)).toEqual(['0 B', '999 B', '1.0 kB', '15 MB', '42 TB'])
-  expect([12, 4_300, 42_000, 61_000, 3_700_000].map(formatDuration)).toEqual([
+  expect([12, 4_300, 42_000, 61_000, 119_700, 3_700_000].map(formatDuration)).toEqual([
     '12 ms',
     '4.3 s',
     '42 s',
     '1 min 1 s',
+    '2 min 0 s',
     '1 h 1 min',
   ])
   expect([plural(1, 'row'), plural(15_607, 'row')]).toEqual(['1 row', '15,607 rows'])
@@ -66,4 +68,15 @@ test('a command line survives the shell', () => {
   expect(shellWords(['sync', "a 'b'", '$x', 'postgres://u@h:5/d?a=b&c', ''])).toBe(
     String.raw`sync 'a '\''b'\''' '$x' 'postgres://u@h:5/d?a=b&c' ''`,
   )
+})
+
+test('the steps of a connection test stand in a column, and a long one apart from what was found', () => {
+  const check = { step: 'port', state: 'pass', found: 'open', next: null, ms: 3 } as const
+  const paint = (text: string): string => text
+  expect(formatCheck(check, paint)).toEqual(['  pass  port                open  (3 ms)'])
+  const long = { ...check, step: 'change capture: write-ahead log', next: 'Set wal_level.' }
+  expect(formatCheck(long, paint)).toEqual([
+    '  pass  change capture: write-ahead log  open  (3 ms)',
+    `        ${' '.repeat(20)}→ Set wal_level.`,
+  ])
 })

@@ -1,4 +1,5 @@
 /** Numbers, durations and tables as people read them. */
+import type { Check } from '#model/check.ts'
 import { tableName, type TableRef } from '#model/table.ts'
 
 const COUNT = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 })
@@ -26,11 +27,10 @@ export function formatDuration(ms: number): string {
   if (ms < 1000) return `${Math.round(ms)} ms`
   const seconds = ms / 1000
   if (seconds < 10) return `${seconds.toFixed(1)} s`
-  if (seconds < 60) return `${Math.round(seconds)} s`
-  const minutes = Math.floor(seconds / 60)
-  return minutes < 60
-    ? `${minutes} min ${Math.round(seconds % 60)} s`
-    : `${Math.floor(minutes / 60)} h ${minutes % 60} min`
+  const whole = Math.round(seconds)
+  if (whole < 60) return `${whole} s`
+  const minutes = Math.floor(whole / 60)
+  return minutes < 60 ? `${minutes} min ${whole % 60} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`
 }
 
 /** Rows of cells under headings: the first column to the left, the others to the right, where they are numbers. */
@@ -93,4 +93,17 @@ export function shellWords(words: readonly string[]): string {
 export function nameOfPair({ source, target }: { readonly source: TableRef; readonly target: TableRef }): string {
   const [from, to] = [printable(tableName(source)), printable(tableName(target))]
   return from === to ? to : `${from} → ${to}`
+}
+
+const CHECK_STATES = { pass: 'green', warn: 'yellow', fail: 'red' } as const
+const STEP_WIDTH = 20
+
+/** One step of a connection test, and what to do where it is not well. */
+export function formatCheck(
+  { step, state, found, next, ms }: Check,
+  paint: (text: string, style: 'green' | 'yellow' | 'red') => string,
+): string[] {
+  const name = `${step.padEnd(STEP_WIDTH - 2)}  `
+  const line = `  ${paint(state, CHECK_STATES[state])}  ${name}${printable(found)}  (${formatDuration(ms)})`
+  return next === null ? [line] : [line, `        ${' '.repeat(STEP_WIDTH)}→ ${printable(next)}`]
 }

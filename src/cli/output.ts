@@ -1,4 +1,5 @@
 /** The only file that writes: results to stdout, everything else to stderr, and nothing but one envelope with `--json`. */
+import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { inspect } from 'node:util'
 import { toError } from '#lib/assert.ts'
@@ -64,6 +65,13 @@ export class Output {
   /** A line of the result, for people. */
   print(line: string): void {
     if (!this.#options.json && !this.#options.muted) process.stdout.write(`${line}\n`)
+  }
+
+  /** A piece of a file that is the result itself. Waits for a reader that is slow. */
+  async write(piece: Uint8Array): Promise<void> {
+    if (this.#options.json || this.#options.muted || process.stdout.write(piece)) return
+    if (process.stdout.destroyed || process.stdout.errored !== null) return
+    await once(process.stdout, 'drain').catch(() => undefined)
   }
 
   /** The result, for programs. */

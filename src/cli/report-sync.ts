@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto'
-import type { Rejection } from '#model/change.ts'
 import { EXIT, type ExitCode } from '#model/errors.ts'
-import type { Receipt, TableReceipt } from '#model/receipt.ts'
+import type { Receipt, StoppedTable, TableReceipt } from '#model/receipt.ts'
 import { tableName } from '#model/table.ts'
 import type { Preview, TablePreview } from '#service/one-line.ts'
 import { formatCount, formatKey, formatTable, formatValue, nameOfPair, plural, printable } from './format.ts'
@@ -25,6 +24,7 @@ export function receiptLines(receipt: Receipt, notes: readonly string[]): string
     ...formatTable(headings, rows),
     ...noteLines(notes),
     ...receipt.tables.flatMap(rejectionLines),
+    ...receipt.stopped.flatMap(stoppedLines),
     '',
     ...(receipt.sequencesAdvanced > 0 ? [`${plural(receipt.sequencesAdvanced, 'sequence')} advanced.`] : []),
   ]
@@ -32,6 +32,13 @@ export function receiptLines(receipt: Receipt, notes: readonly string[]): string
 
 /** The proof in one line. */
 export function proofLine(receipt: Receipt): string {
+  const { stopped } = receipt
+  const proof = proofOf(receipt)
+  if (stopped.length === 0) return proof
+  return `${plural(stopped.length, 'table')} stopped: ${stopped.map(nameOfPair).join(', ')}; of the others: ${proof}`
+}
+
+function proofOf(receipt: Receipt): string {
   const { tables } = receipt
   const rows = sum(tables, (table) => table.verification.rows)
   const changed = sum(tables, (table) => table.verification.changedSince)
@@ -48,7 +55,9 @@ export function proofLine(receipt: Receipt): string {
   return parts.join(', ')
 }
 
-export function exitOfReceipt({ counts, tables }: Receipt): ExitCode {
+/** A table that was stopped is a failure of the run, whatever became of the others. */
+export function exitOfReceipt({ counts, tables, stopped }: Receipt): ExitCode {
+  if (stopped.length > 0) return EXIT.failed
   const changed = sum(tables, (table) => table.verification.changedSince)
   const rejections = sum(tables, (table) => table.rejections.length)
   return counts.rejected + counts.conflicted + rejections + changed > 0 ? EXIT.findings : EXIT.done
@@ -112,7 +121,7 @@ export function noteLines(notes: readonly string[]): string[] {
 /** Rejections by cause, each with the first row that it hit. */
 function rejectionLines(table: TableReceipt): string[] {
   if (table.rejections.length === 0) return []
-  const causes = new Map<string, Rejection[]>()
+  const causes = new Map<string, TableReceipt['rejections']>()
   for (const rejection of table.rejections) {
     // The server names the row in the reason; without values the causes of many rows are one.
     const cause = `${rejection.code} ${rejection.reason.replaceAll(/\([^)]*\)=\([^)]*\)|"[^"]*"|\d+/g, '…')}`
@@ -127,6 +136,10 @@ function rejectionLines(table: TableReceipt): string[] {
         `  ${formatCount(more.length + 1)} × ${first === undefined ? '' : `${first.code} ${printable(first.reason)}, for example ${formatKey(table.key, first.key)}`}`,
     ),
   ]
+}
+
+function stoppedLines(table: StoppedTable): string[] {
+  return ['', `${nameOfPair(table)} stopped (${table.code}): ${printable(table.reason)}`, `  ${table.hint}`]
 }
 
 function verificationText({ verification }: TableReceipt): string {

@@ -2,11 +2,28 @@ import { Command, CommanderError } from 'commander'
 import { AppError, EXIT, type ExitCode } from '#model/errors.ts'
 import { version } from '#service/version.ts'
 import type { CommonFlags, Context, Outcome, Runner } from './command.ts'
+import { addApprove } from './commands/approve.ts'
+import { addApply, addExportConfig } from './commands/apply.ts'
+import { addAudit } from './commands/audit.ts'
+import { addChanges } from './commands/changes.ts'
+import { addCompletion } from './commands/completion.ts'
+import { addConfigs } from './commands/configs.ts'
+import { addDatasources } from './commands/datasources.ts'
 import { addDemo } from './commands/demo.ts'
 import { addDiff } from './commands/diff.ts'
 import { addDoctor } from './commands/doctor.ts'
+import { addJobs } from './commands/jobs.ts'
+import { addPlan } from './commands/plan.ts'
+import { addRejections } from './commands/rejections.ts'
+import { addRevert } from './commands/revert.ts'
+import { addKeys } from './commands/keys.ts'
+import { addMigrate } from './commands/migrate.ts'
+import { addServe } from './commands/serve.ts'
+import { addSettings } from './commands/settings.ts'
 import { addSync } from './commands/sync.ts'
+import { addValidate } from './commands/validate.ts'
 import { addVerify } from './commands/verify.ts'
+import { addJobProcess, addWorker } from './commands/worker.ts'
 import { factsOf, outliveReaders, Output, printHelp } from './output.ts'
 
 const EXIT_CODES = `
@@ -37,10 +54,29 @@ export async function runCli(argv: readonly string[], within: Within | null = nu
     exit = await execute(command, work, { argv, within })
   }
   addSync(program, run)
+  addPlan(program, run)
   addDiff(program, run)
   addVerify(program, run)
   addDoctor(program, run)
   addDemo(program, run, runCli)
+  addServe(program, run)
+  addWorker(program, run)
+  addMigrate(program, run)
+  addDatasources(program, run)
+  addConfigs(program, run)
+  const jobs = addJobs(program, run)
+  addChanges(jobs, run)
+  addRejections(jobs, run)
+  addApprove(program, run)
+  addRevert(program, run)
+  addAudit(program, run)
+  addKeys(program, run)
+  addApply(program, run)
+  addExportConfig(program, run)
+  addValidate(program, run)
+  addSettings(program, run)
+  addCompletion(program, run)
+  addJobProcess(program, run)
   try {
     await program.parseAsync(argv, { from: 'user' })
     return exit

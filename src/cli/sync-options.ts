@@ -34,6 +34,7 @@ export function addPolicyFlags(command: Command): Command {
   const d = DEFAULT_POLICIES
   return addComparisonFlags(command)
     .option('--create', 'make the tables that the target lacks')
+    .option('--add-columns', 'add the columns that the target lacks, as the source has them')
     .option('--delete', 'delete rows of the target that the source no longer has')
     .addOption(
       new Option('--delete-scope <scope>', 'which rows --delete may delete: those that this sync wrote, or all')
@@ -71,6 +72,7 @@ export interface ComparisonFlags {
 
 export interface PolicyFlags extends ComparisonFlags {
   readonly create?: true
+  readonly addColumns?: true
   readonly delete?: true
   readonly deleteScope: Policies['deleteScope']
   readonly maxDeletePercent: number
@@ -95,8 +97,11 @@ export function toPolicies(flags: PolicyFlags): Policies {
     baseline: flags.baseline,
     verifyAfter: flags.verify,
     create: flags.create ?? false,
+    newColumns: flags.addColumns ? 'add' : DEFAULT_POLICIES.newColumns,
     batchSize: flags.batchSize,
     parallel: flags.parallel,
+    parallelTables: null,
+    parallelPieces: null,
     maxRejections: flags.maxRejections,
   }
 }

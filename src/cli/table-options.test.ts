@@ -13,8 +13,12 @@ test('a table is named with its schema, or lies in public', () => {
   flags.addTable('orders')
   flags.addTable('Shop.Order Lines:archive.lines')
   expect(flags.include).toEqual([
-    { source: { schema: { text: 'public', literal: true }, name: plain('orders') }, target: null },
-    { source: { schema: plain('Shop'), name: plain('Order Lines') }, target: { schema: 'archive', name: 'lines' } },
+    { source: { schema: { text: 'public', literal: true }, name: plain('orders') }, target: null, query: null },
+    {
+      source: { schema: plain('Shop'), name: plain('Order Lines') },
+      target: { schema: 'archive', name: 'lines' },
+      query: null,
+    },
   ])
 })
 
@@ -61,7 +65,11 @@ test('any name whatever can be said in double quotes', () => {
       flags.addColumns(`${quoted(table)}=${quoted(column)},${quoted(other)}`)
       const literal = (text: string): { text: string; literal: boolean } => ({ text, literal: true })
       expect(flags.include).toEqual([
-        { source: { schema: literal(schema), name: literal(table) }, target: { schema: table, name: schema } },
+        {
+          source: { schema: literal(schema), name: literal(table) },
+          target: { schema: table, name: schema },
+          query: null,
+        },
       ])
       expect(flags.options[0]?.table).toEqual({ schema, name: table })
       expect(flags.options[0]?.rename).toEqual(new Map([[column, other]]))

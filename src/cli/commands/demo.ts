@@ -1,9 +1,9 @@
 import type { Command } from 'commander'
 import { addCommonFlags, type CommonFlags, type Context, type Outcome, type Runner } from '#cli/command.ts'
-import { shellWords } from '#cli/format.ts'
+import { plural, shellWords } from '#cli/format.ts'
 import { AppError, EXIT, type ExitCode } from '#model/errors.ts'
 import { calledAs } from '#service/config.ts'
-import { Demo, DEMO_CHANGES } from '#service/demo.ts'
+import { Demo, DEMO_CHANGES, DEMO_LATER } from '#service/demo.ts'
 
 /** Runs another command line inside this one. */
 export type RunLine = (argv: readonly string[], within: { muted: boolean; signal: AbortSignal }) => Promise<ExitCode>
@@ -60,13 +60,22 @@ async function show(flags: DemoFlags, context: Context, runLine: RunLine): Promi
       throw new AppError('verification_failed', `"${step.words}" answered ${answered} and not ${step.exit}.`)
     }
   }
+  say(`\n${output.paint('The same as a service, with both databases registered.', 'bold')}\n`)
+  await using service = await demo.startService()
+  await demo.changeAgain()
+  const { jobId, rows } = await service.sync(signal)
+  say(`In the source, ${DEMO_LATER.words}. The job ${jobId} carried ${plural(rows, 'row')} over.`)
+  if (rows !== DEMO_LATER.rows) {
+    throw new AppError('verification_failed', `The job wrote ${rows} rows and not ${DEMO_LATER.rows}.`)
+  }
   const outcome = {
     exit: EXIT.done,
-    summary: `${done.length} steps did what they should; the two databases are proved equal`,
-    result: { steps: done },
+    summary: `${done.length + 1} steps did what they should; the two databases are proved equal`,
+    result: { steps: done, job: jobId },
   }
   if (flags.once) return { ...outcome, lines: ['', outcome.summary] }
-  say(`\n${outcome.summary}\n\nBoth servers run until you press Ctrl-C:`)
+  say(`\n${outcome.summary}\n\nThe service runs at ${service.url} until you press Ctrl-C. Signed in, once:`)
+  say(`  ${service.link}\n\nThe databases:`)
   for (const end of ['source', 'target'] as const) say(`  ${end}  ${demo.url(end)}`)
   say(`\nChange something and run this again:\n  ${calledAs()} ${shellWords(syncLine(demo))}`)
   await stopped(signal)

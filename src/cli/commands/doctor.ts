@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { addCommonFlags, type Context, type Outcome, type Runner } from '#cli/command.ts'
-import { formatDuration, plural, printable } from '#cli/format.ts'
+import { formatCheck, plural } from '#cli/format.ts'
 import { ENDS_HELP } from '#cli/sync-options.ts'
 import type { Check } from '#model/check.ts'
 import { EXIT, type ExitCode } from '#model/errors.ts'
@@ -47,23 +47,20 @@ async function examine(urls: readonly string[], { output, signal }: Context): Pr
     summary,
     result: examined,
     lines: [
-      ...examined.flatMap(({ what, checks }) => [what, ...checks.flatMap((check) => checkLines(check, output)), '']),
+      ...examined.flatMap(({ what, checks }) => [
+        what,
+        ...checks.flatMap((check) => formatCheck(check, output.paint)),
+        '',
+      ]),
       summary,
     ],
   }
 }
 
 /** Steps on the way into a database. */
-const WAY_IN = new Set(['host name', 'port', 'login', 'server'])
+const WAY_IN = new Set(['host name', 'port', 'encryption', 'login', 'database', 'server'])
 
 function exitOf(failures: readonly Check[]): ExitCode {
   if (failures.some(({ step }) => WAY_IN.has(step))) return EXIT.cannotConnect
   return failures.length > 0 ? EXIT.failed : EXIT.done
-}
-
-const STYLES = { pass: 'green', warn: 'yellow', fail: 'red' } as const
-
-function checkLines({ step, state, found, next, ms }: Check, { paint }: Context['output']): string[] {
-  const line = `  ${paint(state, STYLES[state])}  ${step.padEnd(20)}${printable(found)}  (${formatDuration(ms)})`
-  return next === null ? [line] : [line, `        ${' '.repeat(20)}→ ${printable(next)}`]
 }

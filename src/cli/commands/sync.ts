@@ -95,7 +95,7 @@ async function sync(request: OneLineRequest, flags: SyncFlags, context: Context)
   }
 }
 
-async function plan(request: OneLineRequest, consent: TargetConsent, context: Context): Promise<Outcome> {
+export async function plan(request: OneLineRequest, consent: TargetConsent, context: Context): Promise<Outcome> {
   const { preview, target, notes } = await look(request, { consent, samples: SAMPLES }, context)
   const summary = `dry run: ${previewSummary(preview)}`
   return {

@@ -1,0 +1,50 @@
+import type { Command } from 'commander'
+import { EXIT } from '#model/errors.ts'
+import { runJobProcess, runWorker, type SupervisorEvent } from '#service/jobs.ts'
+import { addCommonFlags, type Runner } from '#cli/command.ts'
+
+const HELP = `
+Takes jobs out of the control store and runs each in a process of its own. Any number of workers may share a store; on
+several machines the store is PostgreSQL (SYNCLINE_DATABASE_URL). A signal lets every job stop in order; it goes on in
+another worker, or in this one when it is started again.
+`
+
+export function addWorker(program: Command, run: Runner): void {
+  const command = program
+    .command('worker')
+    .description('run jobs of the control store until it is stopped')
+    .addHelpText('after', HELP)
+  addCommonFlags(command).action(async () =>
+    run(command, async ({ output, signal }) => {
+      output.note('Waiting for jobs.')
+      await runWorker((event) => output.note(eventLine(event)), signal)
+      return { exit: EXIT.done, summary: 'Stopped.', result: null, lines: ['Stopped.'] }
+    }),
+  )
+}
+
+/** What a supervisor forks; no command for people. */
+export function addJobProcess(program: Command, run: Runner): void {
+  const command = program.command('job-process', { hidden: true })
+  addCommonFlags(command).action(async () =>
+    run(command, async ({ signal }) => {
+      await runJobProcess(signal)
+      return { exit: EXIT.done, summary: '', result: null, lines: [] }
+    }),
+  )
+}
+
+function eventLine(event: SupervisorEvent): string {
+  switch (event.type) {
+    case 'started':
+      return `${event.jobId}: process ${event.pid} started (claim ${event.epoch})`
+    case 'ended':
+      return `${event.jobId}: process ${event.pid} ended by ${event.how}`
+    case 'killed':
+      return `${event.jobId}: process ${event.pid} killed. ${event.reason}`
+    case 'released':
+      return `${event.jobId}: released; the lease of ${event.owner} ran out`
+    case 'store failed':
+      return `The control store does not answer: ${event.reason}`
+  }
+}
