@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 
 import { createDatabase } from '#test/harness/database.ts'
-import { sharedServers } from '#test/harness/postgres.ts'
+import { sharedServers, startPrivateServer } from '#test/harness/postgres.ts'
 import { expectNoProgramSurvives } from '#test/harness/process.ts'
 
 import { startSync } from './runs.ts'
@@ -17,8 +17,11 @@ test.each([
   { waits: 'connects to the source', lock: 'pg_catalog.pg_class', side: 'source' },
   { waits: 'connects to the target', lock: 'pg_catalog.pg_class', side: 'target' },
 ] as const)('Ctrl-C while a run $waits, which is locked', async ({ lock, side }) => {
-  await using source = await createDatabase(sharedServers().source)
-  await using target = await createDatabase(sharedServers().target)
+  // Autovacuum waits for these locks too, and a session that still connects does not tell whose it is: here there is none.
+  await using server = await startPrivateServer({ settings: { autovacuum: 'off' } })
+  const servers = { ...sharedServers(), [side]: { url: server.url(), major: server.major } }
+  await using source = await createDatabase(servers.source)
+  await using target = await createDatabase(servers.target)
   const locked = { source, target }[side]
   await createShop(source)
   await createShop(target)
@@ -31,12 +34,13 @@ test.each([
     )
     return rowCount ?? 0
   }
-  await expect.poll(waiting, { timeout: 30_000 }).toBe(1)
+  await expect.poll(waiting, { timeout: 60_000 }).toBe(1)
 
   const interrupted = performance.now()
   program.signal('SIGINT')
   const exit = await program.exit
   expect(exit, exit.stderr).toMatchObject({ code: 130 })
-  expect(performance.now() - interrupted).toBeLessThan(1_500)
+  // The promise (P11), and far below the patience after which the program ends in disorder.
+  expect(performance.now() - interrupted).toBeLessThan(5_000)
   await holder.query('ROLLBACK')
 })

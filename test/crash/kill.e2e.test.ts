@@ -10,7 +10,7 @@ import { expectNoProgramSurvives } from '#test/harness/process.ts'
 import { printedSeed } from '#test/harness/seed.ts'
 
 import { Books, expectWhole, randomFrom, startSync } from './runs.ts'
-import { createShop, fillShop, keepLedger, keepWriting } from './shop.ts'
+import { createShop, fillShop, keepLedger, keepWriting, openShops } from './shop.ts'
 
 const KILLS = Number(process.env['SYNCLINE_TEST_KILLS'] ?? 25)
 
@@ -18,12 +18,8 @@ expectNoProgramSurvives()
 
 test(`${KILLS} kills at random instants, with writers on the source, end equal and with true counters (F2, B1, B2)`, async () => {
   const random = randomFrom(printedSeed())
-  await using source = await createDatabase(sharedServers().source)
-  await using target = await createDatabase(sharedServers().target)
-  await createShop(source)
-  await createShop(target)
-  await keepLedger(target)
-  await fillShop(source, 600)
+  await using shops = await openShops(600)
+  const { source, target } = shops
   const books = new Books()
   {
     await using writers = keepWriting(source, random)

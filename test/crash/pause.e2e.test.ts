@@ -28,6 +28,7 @@ test.each([
   ...WHILE_CHANGING.map((failpoint) => ({ failpoint, changes: true, cut: EVERY_SESSION, which: 'every session' })),
   // Between transactions, where the paused run holds no lock that would stop the second.
   { failpoint: 'table.loading:1', changes: false, cut: GUARD, which: 'the guard' },
+  { failpoint: 'phase.entered:1', changes: false, cut: GUARD, which: 'the guard' },
   { failpoint: 'batch.committed:1', changes: false, cut: GUARD, which: 'the guard' },
   { failpoint: 'batch.committed:2', changes: true, cut: GUARD, which: 'the guard' },
 ])('paused at $failpoint, cut off by $which, overtaken, woken: 0 rows (F8)', async ({ failpoint, changes, cut }) => {
@@ -35,7 +36,7 @@ test.each([
   await using target = await createDatabase(sharedServers().target)
   const books = await openShops(source, target, changes)
   await using paused = await pauseAt(failpoint, source, target)
-  await target.sql(`SELECT pg_terminate_backend(pid, 5000) FROM (${cut}) s`)
+  await cutOff(target, cut)
 
   books.enter(await finishSync(source.url, target.url))
 
@@ -72,7 +73,7 @@ test('a run that is woken while the one that overtook it is at work writes nothi
   await using target = await createDatabase(sharedServers().target)
   const books = await openShops(source, target, true)
   await using first = await pauseAt('batch.commit:2', source, target)
-  await target.sql(`SELECT pg_terminate_backend(pid, 5000) FROM (${EVERY_SESSION}) s`)
+  await cutOff(target, EVERY_SESSION)
   await using second = await pauseAt('batch.committed:3', source, target)
   const ledger = await readLedger(target)
 
@@ -104,6 +105,14 @@ async function pauseAt(failpoint: string, source: Database, target: Database): P
   const program = startSync(source.url, target.url, { env: { FAILPOINT: `${failpoint}:stop` } })
   await untilStopped(program)
   return program
+}
+
+/** Ends sessions of a paused run, and returns when the last of them has rolled back and is gone. */
+async function cutOff(target: Database, sessions: string): Promise<void> {
+  const pids = `{${(await target.sql(sessions)).flat().join(',')}}`
+  await target.sql('SELECT pg_terminate_backend(pid) FROM unnest($1::int[]) pid', [pids])
+  const left = 'SELECT pid FROM pg_stat_activity WHERE pid = ANY ($1::int[])'
+  await expect.poll(() => target.sql(left, [pids])).toEqual([])
 }
 
 /** Epoch and counters of every mapping. */

@@ -9,7 +9,7 @@ import { promisify } from 'node:util'
 import { expect } from 'vitest'
 
 import type { Database } from '#test/harness/database.ts'
-import { expectSameTable } from '#test/harness/database.ts'
+import { expectSameTables } from '#test/harness/database.ts'
 import { startProgram, type Exit, type Program } from '#test/harness/process.ts'
 
 import { readLedger, SHOP_TABLES } from './shop.ts'
@@ -97,9 +97,9 @@ export class Books {
 }
 
 /** A COMMIT that was under way when its process was killed may still happen. */
-async function untilNoSession(target: Database): Promise<void> {
+export async function untilNoSession(target: Database): Promise<void> {
   const sessions = `SELECT pid FROM pg_stat_activity WHERE application_name = 'syncline' AND datname = current_database()`
-  await expect.poll(() => target.sql(sessions), { timeout: 15_000 }).toEqual([])
+  await expect.poll(() => target.sql(sessions), { timeout: 60_000 }).toEqual([])
 }
 
 function receiptOf(exit: Exit): { jobId: string; counts: Written } {
@@ -125,7 +125,7 @@ export async function expectWhole(
   options: SyncOptions = {},
 ): Promise<void> {
   books.enter(await finishSync(source.url, target.url, options))
-  for (const table of SHOP_TABLES) await expectSameTable(source, target, table)
+  await expectSameTables(source, target, SHOP_TABLES)
   expect(books.written, 'rows that the finished jobs say they wrote, against the triggers of the target').toEqual(
     await readLedger(target),
   )
@@ -161,8 +161,8 @@ export async function expectNothingLeft(source: Database, target: Database, temp
   const sessions = `SELECT pid, state, query FROM pg_stat_activity
     WHERE application_name = 'syncline' AND datname = current_database()`
   // A server notices that a killed client is gone when it next reads from it or writes to it.
-  await expect.poll(() => source.sql(sessions), { timeout: 15_000 }).toEqual([])
-  await expect.poll(() => target.sql(sessions), { timeout: 15_000 }).toEqual([])
+  await expect.poll(() => source.sql(sessions), { timeout: 60_000 }).toEqual([])
+  await expect.poll(() => target.sql(sessions), { timeout: 60_000 }).toEqual([])
   for (const db of [source, target]) {
     const left = await db.sql(`
       SELECT 'advisory lock', pid::text FROM pg_locks WHERE locktype = 'advisory'
@@ -187,7 +187,7 @@ export class TemporaryFolder implements AsyncDisposable {
 }
 
 /** The counters of a job are the sum of its batches, table by table, and every job is closed. */
-async function expectBatchesAddUp(target: Database): Promise<void> {
+export async function expectBatchesAddUp(target: Database): Promise<void> {
   const rows = await target.sql(`
     SELECT s.target_table FROM syncline.state s LEFT JOIN LATERAL (
       SELECT count(*) n, coalesce(sum(inserted), 0) i, coalesce(sum(updated), 0) u, coalesce(sum(deleted), 0) d

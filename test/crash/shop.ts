@@ -5,7 +5,8 @@
  */
 import type pg from 'pg'
 
-import type { Database } from '#test/harness/database.ts'
+import { createDatabase, type Database } from '#test/harness/database.ts'
+import { sharedServers, type TestServer } from '#test/harness/postgres.ts'
 
 /** Tables, parents first. */
 export const SHOP_TABLES = ['customer', 'product', 'purchase', 'purchase_line'] as const
@@ -36,6 +37,29 @@ const LEDGER_OF_NEW_TABLES = `
     PERFORM ledger.watch(objid::regclass) FROM pg_event_trigger_ddl_commands()
       WHERE object_type = 'table' AND schema_name = 'public'; END $$;
   CREATE EVENT TRIGGER watch_new ON ddl_command_end WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION ledger.watch_new();`
+
+export interface ShopPair extends AsyncDisposable {
+  readonly source: Database
+  readonly target: Database
+}
+
+/** Two shops in databases of their own: the source has rows, and the target none and a ledger. */
+export async function openShops(
+  rows: number,
+  {
+    source: from = sharedServers().source,
+    target: to = sharedServers().target,
+  }: Partial<Record<'source' | 'target', TestServer>> = {},
+): Promise<ShopPair> {
+  await using stack = new AsyncDisposableStack()
+  const source = stack.use(await createDatabase(from))
+  const target = stack.use(await createDatabase(to))
+  for (const shop of [source, target]) await createShop(shop)
+  await keepLedger(target)
+  await fillShop(source, rows)
+  const held = stack.move()
+  return { source, target, [Symbol.asyncDispose]: () => held.disposeAsync() }
+}
 
 export async function createShop(db: Database): Promise<void> {
   await db.sql(SCHEMA)
@@ -73,6 +97,16 @@ export async function changeShop(db: Database, round: number): Promise<void> {
 }
 
 /** Row operations that the target has seen, by its own triggers. */
+export type Written = Readonly<Record<'inserted' | 'updated' | 'deleted', number>>
+
+const OPERATIONS = ['inserted', 'updated', 'deleted'] as const
+
+/** What was written between two readings of a ledger, or by two jobs together. */
+export function combine(a: Written, b: Written, sign: 1 | -1): Written {
+  const [inserted = 0, updated = 0, deleted = 0] = OPERATIONS.map((op) => a[op] + sign * b[op])
+  return { inserted, updated, deleted }
+}
+
 export async function readLedger(db: Database): Promise<Record<'inserted' | 'updated' | 'deleted', number>> {
   const rows = await db.sql(`SELECT op, count(*) FROM ledger.entry GROUP BY op`)
   const of = (op: string): number => Number(rows.find((row) => row[0] === op)?.[1] ?? 0)

@@ -1,7 +1,7 @@
 /** Two runs of one sync at once: one of them works, and nothing is there twice (RELIABILITY B6, B7). */
 import { expect, test } from 'vitest'
 
-import { createDatabase, expectSameTable } from '#test/harness/database.ts'
+import { createDatabase, expectSameTables } from '#test/harness/database.ts'
 import { sharedServers } from '#test/harness/postgres.ts'
 import { expectNoProgramSurvives, runProgram } from '#test/harness/process.ts'
 
@@ -27,6 +27,6 @@ test('two first loads that are started together load each row once (B6, B7)', as
     )
     for (const end of ends) expect([0, 5], end.stderr).toContain(end.code)
     expect(ends.some((end) => end.code === 0)).toBe(true)
-    for (const table of TABLES) await expectSameTable(source, target, table)
+    await expectSameTables(source, target, TABLES)
   }
 })

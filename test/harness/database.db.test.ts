@@ -1,11 +1,12 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 
+import { must } from '#lib/assert.ts'
 import { findPostgresBinaries } from '#service/local-postgres.ts'
 
 import {
-  copyByPsql,
-  copyByStream,
+  copiesByPsql,
+  copiesByStream,
   createDatabase,
   differenceOf,
   expectSameTable,
@@ -13,7 +14,8 @@ import {
   quote,
   tableText,
 } from './database.ts'
-import { eachServer, sharedServers, UNUSUAL_SETTINGS } from './postgres.ts'
+import { eachServer, sharedServers } from './postgres.ts'
+import { UNUSUAL_SETTINGS } from './settings.ts'
 import { loadSchema, randomSchema } from './random-schema.ts'
 
 test('a database is there while it is held, and gone after', async () => {
@@ -92,15 +94,13 @@ test.runIf(await hasPsql())('the second reader gives the same bytes with psql an
     const [schema] = fc.sample(randomSchema({ major: server.major }), { numRuns: 1, seed: 42 })
     if (!schema) throw new Error('nothing generated')
     await loadSchema(db, schema)
-    for (const { name } of schema.tables) {
-      const copy = `COPY ${quote(name)} TO STDOUT`
-      const bytes = await copyByPsql(db, copy)
-      expect(bytes.equals(await copyByStream(db, copy))).toBe(true)
-    }
-    const big = "COPY (SELECT repeat('é\\', 100000), NULL, '' FROM generate_series(1, 20)) TO STDOUT"
-    const bytes = await copyByPsql(db, big)
-    expect(bytes.length).toBeGreaterThan(8_000_000)
-    expect(bytes.equals(await copyByStream(db, big))).toBe(true)
+    const big = "SELECT repeat('é\\', 100000), NULL, '' FROM generate_series(1, 20)"
+    const copies = [...schema.tables.map(({ name }) => `COPY ${quote(name)} TO STDOUT`), `COPY (${big}) TO STDOUT`]
+    const texts = await copiesByPsql(db, copies)
+    expect(texts).toHaveLength(copies.length)
+    expect(texts.at(-1)?.length).toBeGreaterThan(8_000_000)
+    const streams = await copiesByStream(db, copies)
+    for (const [i, text] of texts.entries()) expect(text.equals(must(streams[i], 'a stream'))).toBe(true)
   }
 })
 

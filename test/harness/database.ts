@@ -75,9 +75,14 @@ export class Database implements AsyncDisposable {
     return Object.assign(client, { [Symbol.asyncDispose]: () => client.end() })
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** Ends its session, and leaves the database. */
+  async close(): Promise<void> {
     const client = await this.#client?.catch(() => undefined)
     await client?.end().catch(() => undefined)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
     await withClient(this.#server.url, (admin) =>
       admin.query(`DROP DATABASE IF EXISTS ${quote(this.name)} WITH (FORCE)`),
     )
@@ -86,9 +91,18 @@ export class Database implements AsyncDisposable {
 
 export async function createDatabase(server: TestServer): Promise<Database> {
   const name = `syncline_test_${randomBytes(6).toString('hex')}`
-  await withClient(server.url, (admin) =>
-    admin.query(`CREATE DATABASE ${quote(name)} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'`),
-  )
+  // Copied as files, as every server did before 15: by way of the log each block is written twice.
+  const strategy = server.major >= 15 ? 'STRATEGY file_copy' : ''
+  const like = `TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C' ${strategy}`
+  await withClient(server.url, (admin) => admin.query(`CREATE DATABASE ${quote(name)} ${like}`))
+  return new Database(server, name)
+}
+
+/** A copy of a database of the same server, as it is now; nobody else may be connected to it. */
+export async function copyDatabase(server: TestServer, of: Database): Promise<Database> {
+  const name = `syncline_test_${randomBytes(6).toString('hex')}`
+  await of.close()
+  await withClient(server.url, (admin) => admin.query(`CREATE DATABASE ${quote(name)} TEMPLATE ${quote(of.name)}`))
   return new Database(server, name)
 }
 
@@ -126,12 +140,19 @@ function quoteTable(table: TableName): string {
  * the table's.
  */
 export async function tableText(db: Database, table: TableName, columns?: readonly string[]): Promise<string[]> {
+  const [lines = []] = await textsOf(db, [table], columns)
+  return lines
+}
+
+async function textsOf(db: Database, tables: readonly TableName[], columns?: readonly string[]): Promise<string[][]> {
   const list = columns ? columns.map(quote).join(', ') : '*'
-  const copy = `COPY (SELECT ${list} FROM ${quoteTable(table)}) TO STDOUT`
-  const bytes = (await hasPsql()) ? await copyByPsql(db, copy) : await copyByStream(db, copy)
-  // Latin-1 keeps every byte apart, so that the order is that of the bytes; a row is one line in COPY text.
-  const lines = bytes.toString('latin1').split('\n').slice(0, -1).toSorted()
-  return lines.map((line) => Buffer.from(line, 'latin1').toString('utf8'))
+  const copies = tables.map((table) => `COPY (SELECT ${list} FROM ${quoteTable(table)}) TO STDOUT`)
+  const texts = (await hasPsql()) ? await copiesByPsql(db, copies) : await copiesByStream(db, copies)
+  return texts.map((bytes) => {
+    // Latin-1 keeps every byte apart, so that the order is that of the bytes; a row is one line in COPY text.
+    const lines = bytes.toString('latin1').split('\n').slice(0, -1).toSorted()
+    return lines.map((line) => Buffer.from(line, 'latin1').toString('utf8'))
+  })
 }
 
 let psql: Promise<boolean> | undefined
@@ -143,31 +164,42 @@ export function hasPsql(): Promise<boolean> {
   ))
 }
 
-/** The bytes of a COPY statement as psql writes them. */
-export async function copyByPsql({ url }: Database, copy: string): Promise<Buffer> {
-  const { stdout } = await run('psql', ['-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', url, '-c', copy], {
+/** The bytes of each COPY statement as psql writes them: one process for all, which costs more than a statement. */
+export async function copiesByPsql({ url }: Database, copies: readonly string[]): Promise<Buffer[]> {
+  const mark = randomBytes(16).toString('hex')
+  const commands = copies.flatMap((copy) => ['-c', copy, '-c', `\\echo ${mark}`])
+  const { stdout } = await run('psql', ['-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', url, ...commands], {
     env: { ...process.env, PGOPTIONS: SESSION_OPTIONS, PGCLIENTENCODING: 'UTF8' },
     encoding: 'buffer',
     maxBuffer: MAX_OUTPUT_BYTES,
   })
-  return stdout
+  const found: Buffer[] = []
+  for (let from = 0; from < stdout.length;) {
+    const to = stdout.indexOf(`${mark}\n`, from)
+    if (to < 0) throw new Error('psql ended in the middle.')
+    found.push(stdout.subarray(from, to))
+    from = to + mark.length + 1
+  }
+  return found
 }
 
 /** The same where there is no psql: the raw bytes of the protocol's messages. */
-export async function copyByStream({ url }: Database, copy: string): Promise<Buffer> {
-  const chunks: Buffer[] = []
-  await withClient(url, (client) =>
-    pipeline(
-      client.query(copyTo(copy)),
-      new Writable({
+export async function copiesByStream({ url }: Database, copies: readonly string[]): Promise<Buffer[]> {
+  const found: Buffer[] = []
+  await withClient(url, async (client) => {
+    for (const copy of copies) {
+      const chunks: Buffer[] = []
+      const keep = new Writable({
         write(chunk: Buffer, _encoding, done) {
           chunks.push(chunk)
           done()
         },
-      }),
-    ),
-  )
-  return Buffer.concat(chunks)
+      })
+      await pipeline(client.query(copyTo(copy)), keep)
+      found.push(Buffer.concat(chunks))
+    }
+  })
+  return found
 }
 
 export interface SameTableOptions {
@@ -190,6 +222,15 @@ export async function expectSameTable(
   const [left, right] = await Promise.all([tableText(a, table, columns), tableText(b, as, columnsAs)])
   const difference = differenceOf(left, right)
   if (difference) expect.fail(`${quoteTable(table)}: ${difference}`)
+}
+
+/** The same of several tables that have the same names and columns on both sides. */
+export async function expectSameTables(a: Database, b: Database, tables: readonly TableName[]): Promise<void> {
+  const [left, right] = await Promise.all([textsOf(a, tables), textsOf(b, tables)])
+  for (const [i, table] of tables.entries()) {
+    const difference = differenceOf(left[i] ?? [], right[i] ?? [])
+    if (difference) expect.fail(`${quoteTable(table)}: ${difference}`)
+  }
 }
 
 const SHOWN_LINES = 10

@@ -5,8 +5,10 @@
  * delivers them to the other. Bytes that a silence holds back are delivered when the faults are cleared, as TCP would
  * once a network is whole again. Faults count bytes from the moment they were set on a link.
  */
-import { createServer, connect, type AddressInfo, type Server, type Socket } from 'node:net'
+import { createServer, connect, type Server, type Socket } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
+
+import { freePort } from '#lib/free-port.ts'
 
 export type Direction = 'toServer' | 'toClient'
 
@@ -100,12 +102,12 @@ export class FaultProxy implements AsyncDisposable {
 
   async listen(): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>()
+    // It must be there again after it has refused connections for a while.
+    if (this.port === 0) this.port = await freePort()
     // Each side's FIN travels on its own.
     const server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => this.#accept(client))
     server.once('error', reject).listen(this.port, this.host, resolve)
     await promise
-    const { port } = server.address() as AddressInfo
-    this.port = port
     this.#server = server
   }
 

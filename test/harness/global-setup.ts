@@ -14,7 +14,8 @@ import {
   type PostgresTemplate,
 } from '#service/local-postgres.ts'
 
-import { UNUSUAL_SETTINGS, type TestServer } from './postgres.ts'
+import type { TestServer } from './postgres.ts'
+import { UNUSUAL_SETTINGS } from './settings.ts'
 
 type Role = keyof typeof UNUSUAL_SETTINGS
 

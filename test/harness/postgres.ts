@@ -32,27 +32,6 @@ declare module 'vitest' {
   }
 }
 
-/**
- * Settings of the shared servers that are lawful and unusual: what leans on a server's defaults instead of stating its
- * own fails here, and not at a user's.
- */
-export const UNUSUAL_SETTINGS = {
-  source: {
-    timezone: 'America/New_York',
-    datestyle: 'SQL, DMY',
-    intervalstyle: 'sql_standard',
-    bytea_output: 'escape',
-    extra_float_digits: '0',
-  },
-  target: {
-    timezone: 'Asia/Kolkata',
-    datestyle: 'German, DMY',
-    intervalstyle: 'iso_8601',
-    bytea_output: 'hex',
-    extra_float_digits: '-2',
-  },
-} as const
-
 /** The shared servers: of different majors where two are installed. Make databases in them, do not stop them. */
 export function sharedServers(): { readonly source: TestServer; readonly target: TestServer } {
   return inject('postgres')

@@ -153,6 +153,15 @@ export class Program implements AsyncDisposable {
   }
 }
 
+/** Kills a process that may have ended since it was seen. */
+export function killNow(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error
+  }
+}
+
 /** Kills what still runs and says what it was. */
 export async function killLeftPrograms(): Promise<string[]> {
   const left = [...living]

@@ -7,46 +7,84 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-import type { Adapter, Writer } from '#adapters/adapter.ts'
-import { openDatabase } from '#adapters/registry.ts'
+import type { Adapter, CopyFormat, Snapshot, Writer } from '#adapters/adapter.ts'
+import { openDatabase, type DatabasePlace } from '#adapters/registry.ts'
+import { permitWrite } from './permit.ts'
 import { EmbeddedStaging } from '#control/embedded-staging.ts'
 import { systemClock } from '#lib/clock.ts'
 import { written } from '#model/counts.ts'
 import { AppError } from '#model/errors.ts'
+import type { FieldMapping } from '#model/field-mapping.ts'
 import type { Receipt } from '#model/receipt.ts'
-import { DEFAULT_POLICIES, type SyncConfig, type TableMapping } from '#model/sync-config.ts'
+import { DEFAULT_POLICIES, plainMapping, type SyncConfig, type TableMapping } from '#model/sync-config.ts'
+import type { ChangeSetInHand } from '#sync/attempt.ts'
+import type { ChangeSet } from '#sync/change-set.ts'
+import type { ChangeSetSummary } from '#model/change-set.ts'
+import type { History, WrittenJob } from '#sync/history.ts'
+import { planRevert, type RevertChoice } from '#sync/plan-revert.ts'
 import type { RunEvent } from '#sync/journal.ts'
 import { previewSync, type Preview } from '#sync/preview-sync.ts'
-import { runSync, type RunTools } from '#sync/run-sync.ts'
+import { runSync, type RunIdentity, type RunTools } from '#sync/run-sync.ts'
+import { validateSchema, type SchemaValidation, type ValidateTools } from '#sync/validate-schema.ts'
 import { compareDatabases, type Comparison } from '#sync/compare-databases.ts'
 
 import { createDatabase, type Database } from './database.ts'
+import { startPgBouncer } from './pgbouncer.ts'
 import type { TestServer } from './postgres.ts'
 
 /** What a test can do while a run is under way. */
 export interface RunHooks {
   readonly onEvent?: (event: RunEvent) => void
-  /** Awaited before each batch reaches the target, with the number of the batch from 1 on. */
-  readonly beforeBatch?: (batch: number) => Promise<void>
+  /** Awaited when the source's tables are planned and no snapshot of them is taken yet; with the number of the attempt. */
+  readonly beforeSnapshot?: (attempt: number) => Promise<void>
+  /** Awaited when the source's snapshot is taken and does not hold the tables yet; with the number of the attempt. */
+  readonly beforeHold?: (attempt: number) => Promise<void>
+  /** Awaited before each batch reaches the target, with the number of the batch from 1 on, of its table too. */
+  readonly beforeBatch?: (batch: number, table: { name: string; batch: number }) => Promise<void>
   /** Awaited before each piece is loaded by COPY, with its number from 1 on. */
-  readonly beforeLoad?: (piece: number) => Promise<void>
+  readonly beforeLoad?: (piece: number, table: { name: string; format: CopyFormat }) => Promise<void>
+  /** Another job than one of its own that nobody keeps. */
+  readonly job?: RunIdentity
   /** Brakes are answered with the very number that they ask for. */
   readonly approve?: boolean
+  readonly maskKey?: Uint8Array
+  /** Where a preview keeps everything that it finds. */
+  readonly changeSet?: ChangeSet
+  /** What a run applies, in place of looking for changes. */
+  readonly applying?: ChangeSetInHand
+  readonly history?: History
   /** Another login than the test's own, for one side. */
-  readonly sourceUrl?: string
-  readonly targetUrl?: string
+  readonly sourceUrl?: DatabasePlace
+  /** What is no URL is opened for reading. */
+  readonly targetUrl?: DatabasePlace
+}
+
+/** With it, what the product opens of a pair lies behind a PgBouncer in transaction mode, on both sides (hazard B11). */
+const POOLED = process.env['SYNCLINE_TEST_POOLER'] === 'transaction'
+
+/** Sessions of each pooler: what two runs hold open at once fits in. */
+const POOL_SIZE = 20
+
+interface Sides {
+  readonly source: string
+  readonly target: string
 }
 
 /** Two databases that go away together: `await using pair = await createPair(a, b)`. */
 export class Pair implements AsyncDisposable {
   readonly source: Database
   readonly target: Database
+  readonly #urls: Sides
+  readonly #stack: AsyncDisposableStack
   readonly #folder: string
   #stagings = 0
 
-  constructor(source: Database, target: Database) {
+  /** @param urls by which the product reaches them */
+  constructor({ source, target }: Record<keyof Sides, Database>, urls: Sides, stack: AsyncDisposableStack) {
     this.source = source
     this.target = target
+    this.#urls = urls
+    this.#stack = stack
     this.#folder = mkdtempSync(join(tmpdir(), 'syncline-pair-'))
   }
 
@@ -58,7 +96,14 @@ export class Pair implements AsyncDisposable {
   async run(config: Partial<SyncConfig> = {}, hooks: RunHooks = {}): Promise<Receipt> {
     const attempt = (changes: Partial<SyncConfig>): Promise<Receipt> =>
       this.#open(hooks, (sides) =>
-        runSync({ ...sides, config: { tables: null, ...DEFAULT_POLICIES, ...config, ...changes } }, this.#tools(hooks)),
+        runSync(
+          {
+            ...sides,
+            config: { tables: null, ...DEFAULT_POLICIES, ...config, ...changes },
+            ...(hooks.applying ? { changeSet: hooks.applying } : {}),
+          },
+          this.#tools(hooks),
+        ),
       )
     let approved: Partial<SyncConfig> = {}
     for (;;) {
@@ -72,26 +117,57 @@ export class Pair implements AsyncDisposable {
     }
   }
 
-  async preview(config: Partial<SyncConfig> = {}, samples = 20): Promise<Preview> {
-    return await this.#open({}, (sides) =>
-      previewSync({ ...sides, config: { tables: null, ...DEFAULT_POLICIES, ...config } }, this.#tools({}), samples),
+  async preview(config: Partial<SyncConfig> = {}, hooks: RunHooks = {}): Promise<Preview> {
+    return await this.#open(hooks, (sides) =>
+      previewSync({ ...sides, config: { tables: null, ...DEFAULT_POLICIES, ...config } }, this.#tools(hooks), {
+        samples: 20,
+        set: hooks.changeSet ?? null,
+      }),
     )
   }
 
-  async compare(by: 'rows' | 'proof', config: Partial<SyncConfig> = {}, samples = 20): Promise<Comparison> {
-    return await this.#open({}, (sides) =>
+  /** The undoing of a job, as a change set of the target. */
+  async planRevert(what: { job: WrittenJob; set: ChangeSet; choice: RevertChoice }): Promise<ChangeSetSummary> {
+    return await this.#open({}, ({ target }) => planRevert(target, this.#tools({}), what))
+  }
+
+  /** Undoes it: the source is the target itself. */
+  async revert(set: ChangeSet, summary: ChangeSetSummary, hooks: RunHooks = {}): Promise<Receipt> {
+    const applying = { set, summary, onMoved: 'apply the others' as const, reverting: true, ownPlan: false }
+    return await this.run({}, { ...hooks, sourceUrl: this.#urls.target, applying })
+  }
+
+  async compare(by: 'rows' | 'proof', config: Partial<SyncConfig> = {}, hooks: RunHooks = {}): Promise<Comparison> {
+    return await this.#open(hooks, (sides) =>
       compareDatabases(
-        { ...sides, config: { tables: null, ...DEFAULT_POLICIES, ...config }, by, samples },
-        this.#tools({}),
+        { ...sides, config: { tables: null, ...DEFAULT_POLICIES, ...config }, by, samples: 20 },
+        this.#tools(hooks),
       ),
+    )
+  }
+
+  async validate(
+    config: Partial<SyncConfig> = {},
+    tools: Partial<ValidateTools> = {},
+    hooks: RunHooks = {},
+  ): Promise<SchemaValidation> {
+    const { signal } = new AbortController()
+    const how = { clock: systemClock, maskKey: null, signal, limitMs: 60_000, count: true, ...tools }
+    return await this.#open(hooks, (sides) =>
+      validateSchema({ ...sides, config: { tables: null, ...DEFAULT_POLICIES, ...config } }, how),
     )
   }
 
   async #open<T>(hooks: RunHooks, use: (sides: { source: Adapter; target: Adapter }) => Promise<T>): Promise<T> {
     const { signal } = new AbortController()
-    await using source = await openDatabase(hooks.sourceUrl ?? this.source.url, { write: false, signal })
-    await using target = await openDatabase(hooks.targetUrl ?? this.target.url, { write: true, signal })
-    return await use({ source, target: hooks.beforeBatch || hooks.beforeLoad ? watched(target, hooks) : target })
+    await using source = await openDatabase(hooks.sourceUrl ?? this.#urls.source, { write: null, signal })
+    const targetUrl = hooks.targetUrl ?? this.#urls.target
+    const write = typeof targetUrl === 'string' ? permitWrite(targetUrl) : null
+    await using target = await openDatabase(targetUrl, { write, signal })
+    return await use({
+      source: hooks.beforeSnapshot || hooks.beforeHold ? watchedSource(source, hooks) : source,
+      target: hooks.beforeBatch || hooks.beforeLoad ? watched(target, hooks) : target,
+    })
   }
 
   #tools(hooks: RunHooks): RunTools {
@@ -99,19 +175,40 @@ export class Pair implements AsyncDisposable {
       openStaging: () => new EmbeddedStaging(join(this.#folder, `staging-${(this.#stagings += 1)}.sqlite`)),
       journal: { record: (event) => hooks.onEvent?.(event) },
       clock: systemClock,
-      newJobId: () => `job_${randomBytes(6).toString('hex')}`,
+      job: hooks.job ?? {
+        id: `job_${randomBytes(6).toString('hex')}`,
+        lease: null,
+        confirm: () => Promise.resolve(),
+      },
       signal: new AbortController().signal,
+      maskKey: hooks.maskKey ?? null,
+      quarantine: null,
+      history: hooks.history ?? null,
     }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     rmSync(this.#folder, { recursive: true, force: true })
-    await Promise.all([this.source[Symbol.asyncDispose](), this.target[Symbol.asyncDispose]()])
+    await this.#stack.disposeAsync()
   }
 }
 
 export async function createPair(source: TestServer, target: TestServer): Promise<Pair> {
-  return new Pair(await createDatabase(source), await createDatabase(target))
+  await using stack = new AsyncDisposableStack()
+  const open = async (server: TestServer): Promise<{ readonly db: Database; readonly url: string }> => {
+    const db = stack.use(await createDatabase(server))
+    return { db, url: POOLED ? stack.use(await startPgBouncer(server, { poolSize: POOL_SIZE })).url(db.url) : db.url }
+  }
+  const [from, to] = [await open(source), await open(target)]
+  return new Pair({ source: from.db, target: to.db }, { source: from.url, target: to.url }, stack.move())
+}
+
+/** Two databases that are there already, as they are: they go away with their pair. */
+export function pairOf(source: Database, target: Database): Pair {
+  const stack = new AsyncDisposableStack()
+  stack.use(source)
+  stack.use(target)
+  return new Pair({ source, target }, { source: source.url, target: target.url }, stack)
 }
 
 /** The number that a brake asks for, as the config that approves it; null for every other error. */
@@ -129,15 +226,44 @@ function watched(adapter: Adapter, hooks: RunHooks): Adapter {
   if (writer === null) return adapter
   let batches = 0
   let pieces = 0
-  const apply: Writer['apply'] = async (...args) => {
-    await hooks.beforeBatch?.((batches += 1))
-    return await writer.apply(...args)
+  const ofTables = new Map<string, number>()
+  const before = new Map<string, Promise<unknown>>()
+  // A table's batches one at a time, so that a test knows what is committed when the next one is to come.
+  const apply: Writer['apply'] = (...args) => {
+    const { name } = args[1].scan.table
+    const batch = (ofTables.get(name) ?? 0) + 1
+    ofTables.set(name, batch)
+    const written = Promise.resolve(before.get(name)).then(async () => {
+      await hooks.beforeBatch?.((batches += 1), { name, batch })
+      return await writer.apply(...args)
+    })
+    before.set(
+      name,
+      written.catch(() => undefined),
+    )
+    return written
   }
   const load: Writer['load'] = async (...args) => {
-    await hooks.beforeLoad?.((pieces += 1))
+    const [, { scan }, { format }] = args
+    await hooks.beforeLoad?.((pieces += 1), { name: scan.table.name, format })
     return await writer.load(...args)
   }
   return replacing(adapter, { writer: replacing(writer, { apply, load }) })
+}
+
+function watchedSource(adapter: Adapter, hooks: RunHooks): Adapter {
+  let attempts = 0
+  const snapshot: Adapter['snapshot'] = async (...args) => {
+    const attempt = (attempts += 1)
+    await hooks.beforeSnapshot?.(attempt)
+    const taken = await adapter.snapshot(...args)
+    const hold: Snapshot['hold'] = async (tables) => {
+      await hooks.beforeHold?.(attempt)
+      await taken.hold(tables)
+    }
+    return replacing(taken, { hold })
+  }
+  return replacing(adapter, { snapshot })
 }
 
 /** An object with some members replaced; methods keep their own `this`. */
@@ -156,17 +282,25 @@ export interface MappingOptions {
   readonly columns?: readonly string[]
   readonly exclude?: readonly string[]
   readonly rename?: Readonly<Record<string, string>>
+  readonly filter?: string
+  readonly filterExit?: 'ignore' | 'delete'
+  readonly query?: string
+  readonly fields?: readonly FieldMapping[]
 }
 
 /** The mapping of one table of schema public. */
 export function mapping(name: string, options: MappingOptions = {}): TableMapping {
+  const target = { schema: 'public', name: options.as ?? name }
   return {
-    source: { schema: 'public', name },
-    target: { schema: 'public', name: options.as ?? name },
+    ...plainMapping({ schema: 'public', name }, target),
     key: options.key ?? null,
     columns: options.columns ?? null,
     exclude: options.exclude ?? [],
     rename: new Map(Object.entries(options.rename ?? {})),
+    filter: options.filter ?? null,
+    filterExit: options.filterExit ?? 'ignore',
+    query: options.query ?? null,
+    fields: options.fields ?? null,
   }
 }
 

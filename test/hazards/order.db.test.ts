@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 
 import type { SyncConfig } from '#model/sync-config.ts'
 
-import { expectSameTable } from '#test/harness/database.ts'
+import { expectSameTables } from '#test/harness/database.ts'
 import { sharedServers } from '#test/harness/postgres.ts'
 import { createPair, MIRROR, wroteNothing, type Pair } from '#test/harness/sync.ts'
 
@@ -19,7 +19,7 @@ async function follows(
   if (of.rows !== undefined) {
     await pair.source.sql(of.rows)
     await pair.run({ ...MIRROR, ...config })
-    for (const name of of.names) await expectSameTable(pair.source, pair.target, name)
+    await expectSameTables(pair.source, pair.target, of.names)
   }
   await pair.source.sql(of.change)
   await settles(pair, of.names, config)
@@ -27,7 +27,7 @@ async function follows(
 
 async function settles(pair: Pair, names: readonly string[], config: Partial<SyncConfig> = {}): Promise<void> {
   const receipt = await pair.run({ ...MIRROR, ...config }, { approve: true })
-  for (const name of names) await expectSameTable(pair.source, pair.target, name)
+  await expectSameTables(pair.source, pair.target, names)
   expect(receipt.tables.flatMap((table) => table.rejections)).toEqual([])
   expect(receipt.counts.conflicted).toBe(0)
   expect(wroteNothing(await pair.run({ ...MIRROR, ...config }))).toBe(true)
@@ -156,6 +156,45 @@ for (const how of ['', 'DEFERRABLE INITIALLY DEFERRED']) {
     await follows({ ...of, rows: CIRCLE_ROWS, change: 'WITH x AS (DELETE FROM a) DELETE FROM b' })
   })
 }
+
+for (const batchSize of [2, 1_000]) {
+  for (const how of ['DEFERRABLE', 'DEFERRABLE INITIALLY DEFERRED']) {
+    test(`D4: rows in a circle that may not be NULL (${how}, batches of ${batchSize})`, async () => {
+      // On the source a circle is made and unmade within one transaction.
+      const inOne = (change: string): string => `BEGIN; SET CONSTRAINTS ALL DEFERRED; ${change}; COMMIT`
+      const of = { tables: CIRCLE('NOT NULL', how), names: ['a', 'b'] }
+      const rows = inOne(CIRCLE_ROWS)
+      const other =
+        inOne(`DELETE FROM a WHERE id > 2; DELETE FROM b WHERE id > 2; UPDATE a SET b = 1; UPDATE b SET a = 2;
+        INSERT INTO a VALUES (10, 11); INSERT INTO b VALUES (11, 10)`)
+      await follows({ ...of, rows, change: other }, { batchSize })
+      await follows({ ...of, rows, change: inOne('DELETE FROM a; DELETE FROM b') }, { batchSize })
+    })
+  }
+}
+
+test('D4: one of two constraints in a circle can be deferred', async () => {
+  const tables = `CREATE TABLE a (id int PRIMARY KEY, b int NOT NULL); CREATE TABLE b (id int PRIMARY KEY, a int NOT NULL REFERENCES a);
+    ALTER TABLE a ADD FOREIGN KEY (b) REFERENCES b DEFERRABLE`
+  const rows = `BEGIN; SET CONSTRAINTS ALL DEFERRED; INSERT INTO a SELECT i, i FROM generate_series(1, 5) i;
+    INSERT INTO b SELECT i, i FROM generate_series(1, 5) i; COMMIT`
+  const change = 'BEGIN; SET CONSTRAINTS ALL DEFERRED; DELETE FROM b; DELETE FROM a; COMMIT'
+  await follows({ tables, names: ['a', 'b'], rows, change })
+})
+
+test('B4, D4: a row that cannot be there keeps its own circle out, and no other', async () => {
+  await using pair = await createPair(source, target)
+  await pair.both(CIRCLE('NOT NULL', 'DEFERRABLE'))
+  await pair.target.sql('ALTER TABLE a ADD CHECK (id <> 7)')
+  await pair.source.sql(`BEGIN; SET CONSTRAINTS ALL DEFERRED; INSERT INTO a SELECT i, i FROM generate_series(1, 20) i;
+    INSERT INTO b SELECT i, i FROM generate_series(1, 20) i; COMMIT`)
+  const receipt = await pair.run(MIRROR)
+  expect(receipt.counts).toMatchObject({ read: 40, inserted: 38, rejected: 2 })
+  expect(receipt.tables.map(({ rejections }) => rejections.map(({ key, code }) => [key, code]))).toEqual([
+    [[['7'], '23514']],
+    [[['7'], '23503']],
+  ])
+})
 
 test('D4: rows in a circle that may not be NULL are set aside with the reason', async () => {
   await using pair = await createPair(source, target)

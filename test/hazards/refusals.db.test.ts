@@ -16,7 +16,7 @@ import { findPostgresBinaries, startLocalPostgres } from '#service/local-postgre
 import { createDatabase, Database, quote } from '#test/harness/database.ts'
 import { startFaultProxyFor } from '#test/harness/fault-proxy.ts'
 import { sharedServers, startPrivateServer } from '#test/harness/postgres.ts'
-import { createPair, mapping, Pair } from '#test/harness/sync.ts'
+import { createPair, mapping, pairOf, type Pair } from '#test/harness/sync.ts'
 
 const run = promisify(execFile)
 const TABLE = 'CREATE TABLE item (id int PRIMARY KEY, name text)'
@@ -122,7 +122,7 @@ test('a standby is refused as target and serves as source', async () => {
     await expect.poll(() => seen.sql('SELECT pg_is_in_recovery()')).toEqual([['t']])
     await using elsewhere = await createDatabase(sharedServers().target)
     await elsewhere.sql(TABLE)
-    await using toStandby = new Pair(await createDatabase(sharedServers().source), elsewhere)
+    await using toStandby = pairOf(await createDatabase(sharedServers().source), elsewhere)
     await toStandby.source.sql(TABLE)
     await expectRefused(toStandby.run({}, { targetUrl: seen.url }), 'read_only_server', /standby/)
     expect((await toStandby.run({ parallel: 2 }, { sourceUrl: seen.url })).counts.inserted).toBe(500)
@@ -157,7 +157,7 @@ test('a source that accepts and never answers is given up in time', async () => 
   const url = new URL(proxy.url(db.url))
   url.searchParams.set('connect_timeout', '2')
   const { signal } = new AbortController()
-  await expectRefused(openDatabase(url.href, { write: false, signal }), 'connection_timeout', /did not answer/)
+  await expectRefused(openDatabase(url.href, { write: null, signal }), 'connection_timeout', /did not answer/)
 })
 
 test('types that cannot be carried are all named at once, before anything is written', async () => {

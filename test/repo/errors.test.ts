@@ -2,7 +2,8 @@ import { readFile } from 'node:fs/promises'
 
 import { expect, test } from 'vitest'
 
-import { ERRORS, EXIT, type ErrorCode } from '#model/errors.ts'
+import { AppError, ERRORS, EXIT, type ErrorCode } from '#model/errors.ts'
+import { EXIT_MEANING } from '#model/exit.ts'
 
 const RETRY = {
   never: 'no',
@@ -29,6 +30,7 @@ function errorsPage(): string {
     '## Codes',
     ...codes.flatMap((code) => {
       const { cause, hint, retry, exit } = ERRORS[code]
+      const { status } = new AppError(code, '')
       return [
         '',
         `### ${code}`,
@@ -37,21 +39,11 @@ function errorsPage(): string {
         '',
         `- Next step: ${hint}`,
         `- Worth another try: ${RETRY[retry]}`,
-        `- Exit code: ${exit}`,
+        `- Exit code: ${exit}, HTTP status: ${status}`,
       ]
     }),
     '',
   ].join('\n')
-}
-
-const EXIT_MEANING: Record<keyof typeof EXIT, string> = {
-  done: 'done; for `diff` and `verify`: equal',
-  failed: 'failed; the message says whether the same command goes on where it stopped',
-  usage: 'wrong usage, or a configuration that cannot work',
-  findings: 'finished with findings: differences, rejected rows, rows that others changed meanwhile',
-  cannotConnect: 'cannot connect',
-  refused: 'refused by a safety guard; nothing was written',
-  interrupted: 'interrupted by a signal',
 }
 
 test('docs/errors.md says what the registry says', async () => {
@@ -60,7 +52,9 @@ test('docs/errors.md says what the registry says', async () => {
 
 test('every flag that a hint names is a flag of the command line', async () => {
   const sources = await Promise.all(
-    ['src/cli/sync-options.ts', 'src/cli/command.ts', 'src/cli/commands/sync.ts'].map((file) => readFile(file, 'utf8')),
+    ['sync-options.ts', 'command.ts', 'service-flags.ts', 'commands/sync.ts'].map((file) =>
+      readFile(`src/cli/${file}`, 'utf8'),
+    ),
   )
   const known = new Set(sources.join('\n').match(/--[a-z][a-z-]+/g))
   const named = Object.values(ERRORS).flatMap(({ hint }) => hint.match(/--[a-z][a-z-]+/g) ?? [])

@@ -1,0 +1,18 @@
+/** The failpoints of the source, by their names. */
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const SOURCE = fileURLToPath(new URL('../../src', import.meta.url))
+
+export async function namedFailpoints(): Promise<string[]> {
+  const files = (await readdir(SOURCE, { recursive: true })).filter((file) => /(?<!\.test)\.ts$/.test(file))
+  const texts = await Promise.all(files.map((file) => readFile(join(SOURCE, file), 'utf8')))
+  const found = texts.flatMap((text) => [...text.matchAll(/\bfailpoint\('([^']+)'\)/g)].map((match) => match[1] ?? ''))
+  return [...new Set(found)].toSorted()
+}
+
+/** Whether only jobs of a service pass it: those that keep their changes, and write them in one transaction. */
+export function isOfService(name: string): boolean {
+  return name.startsWith('change_set.') || name.startsWith('transaction.')
+}
