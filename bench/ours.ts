@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url'
+import type { FieldDocument } from '#model/field-document.ts'
 import type { Policies } from '#model/sync-config.ts'
 import type { Command } from './measure.ts'
 
@@ -18,8 +19,14 @@ export const BARE = ['--baseline', 'none', '--verify', 'off'] as const
 export const PROVED = ['--baseline', 'fingerprints', '--verify', 'full'] as const
 
 /** The same engine, telling the seconds of each phase. */
-export function timedSync(source: string, target: string, policies: Partial<Policies>): Command {
-  return { argv: [process.execPath, ...FLAGS, child('sync-child.ts'), source, target, JSON.stringify(policies)] }
+export function timedSync(
+  source: string,
+  target: string,
+  policies: Partial<Policies>,
+  mapping?: { readonly table: string; readonly fields: readonly FieldDocument[] },
+): Command {
+  const given = [JSON.stringify(policies), ...(mapping === undefined ? [] : [JSON.stringify(mapping)])]
+  return { argv: [process.execPath, ...FLAGS, child('sync-child.ts'), source, target, ...given] }
 }
 
 /** A program of this folder. */

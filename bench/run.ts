@@ -7,7 +7,9 @@ import { cpus, totalmem } from 'node:os'
 import { parseArgs } from 'node:util'
 import type { Result } from './contest.ts'
 import { apply } from './jobs/apply.ts'
+import { code } from './jobs/code.ts'
 import { difference } from './jobs/difference.ts'
+import { mappedTable } from './jobs/mapped-table.ts'
 import { oneTable } from './jobs/one-table.ts'
 import { parallel } from './jobs/parallel.ts'
 import { wholeDatabase } from './jobs/whole-database.ts'
@@ -25,9 +27,11 @@ export interface Bench {
 const CONTESTS = [
   { jobs: ['1', '2', '14'], run: wholeDatabase },
   { jobs: ['3'], run: oneTable },
+  { jobs: ['4'], run: mappedTable },
   { jobs: ['8'], run: difference },
   { jobs: ['9', '14'], run: apply },
   { jobs: ['13'], run: parallel },
+  { jobs: ['15'], run: code },
 ] as const
 
 const { values, positionals } = parseArgs({

@@ -1,21 +1,23 @@
 /**
- * A sync as a program of its own that tells how long each phase took: `sync-child.ts SOURCE TARGET POLICIES`, the last as
- * JSON. It is the very engine; only the journal is another than the command line's.
+ * A sync as a program of its own that tells how long each phase took: `sync-child.ts SOURCE TARGET POLICIES [MAPPING]`, the last
+ * two as JSON. It is the very engine; only the journal is another than the command line's.
  */
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { randomUUID } from 'node:crypto'
 import { openDatabase } from '#adapters/registry.ts'
+import { permitWrite } from '#test/harness/permit.ts'
 import { EmbeddedStaging } from '#control/embedded-staging.ts'
 import { systemClock } from '#lib/clock.ts'
-import { DEFAULT_POLICIES, type Policies } from '#model/sync-config.ts'
+import { toFieldMapping, type FieldDocument } from '#model/field-document.ts'
+import { DEFAULT_POLICIES, plainMapping, type Policies } from '#model/sync-config.ts'
 import type { Journal } from '#sync/journal.ts'
 import { runSync } from '#sync/run-sync.ts'
 
-const [sourceUrl = '', targetUrl = '', policies = '{}'] = process.argv.slice(2)
+const [sourceUrl = '', targetUrl = '', policies = '{}', mapping = 'null'] = process.argv.slice(2)
 const signal = new AbortController().signal
-await using source = await openDatabase(sourceUrl, { write: false, signal })
-await using target = await openDatabase(targetUrl, { write: true, signal })
+await using source = await openDatabase(sourceUrl, { write: null, signal })
+await using target = await openDatabase(targetUrl, { write: permitWrite(targetUrl), signal })
 const started = new Map<string, number>()
 const phases: Record<string, number> = {}
 
@@ -29,14 +31,21 @@ function record(event: Parameters<Journal['record']>[0]): void {
   }
 }
 
+const mapped = JSON.parse(mapping) as { readonly table: string; readonly fields: readonly FieldDocument[] } | null
+const ref = { schema: 'public', name: mapped?.table ?? '' }
+const tables = mapped && [{ ...plainMapping(ref, ref), fields: mapped.fields.map(toFieldMapping) }]
+
 const receipt = await runSync(
-  { source, target, config: { ...DEFAULT_POLICIES, ...(JSON.parse(policies) as Partial<Policies>), tables: null } },
+  { source, target, config: { ...DEFAULT_POLICIES, ...(JSON.parse(policies) as Partial<Policies>), tables } },
   {
     openStaging: () => new EmbeddedStaging(join(tmpdir(), `bench-${process.pid}-${randomUUID()}.sqlite`)),
     journal: { record },
     clock: systemClock,
-    newJobId: () => `job_${randomUUID()}`,
+    job: { id: `job_${randomUUID()}`, lease: null, confirm: () => Promise.resolve() },
     signal,
+    maskKey: null,
+    quarantine: null,
+    history: null,
   },
 )
 console.log(JSON.stringify({ counts: receipt.counts, phases, peakMib: process.resourceUsage().maxRSS / 1024 }))
