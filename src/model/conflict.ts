@@ -1,0 +1,110 @@
+import type { Key } from './change.ts'
+import type { ColumnType } from './column-type.ts'
+import type { Fingerprint } from './fingerprint.ts'
+import type { TableRef } from './table.ts'
+import type { Row } from './value.ts'
+
+/**
+ * Conflicts: rows that both sides have changed since they were last in step. What "since" means is the baseline: the
+ * fingerprints of both sides when they last agreed. A change on one side alone is never a conflict.
+ */
+
+/** Who has the last word on a row, or on a field, that both sides changed. */
+export const CONFLICT_STRATEGIES = ['source_wins', 'target_wins', 'newer_wins', 'merge', 'manual', 'webhook'] as const
+
+export type ConflictStrategy = (typeof CONFLICT_STRATEGIES)[number]
+
+/**
+ * What happened to the row, named source first. `first_contact`: the rows differ, and were never known to agree.
+ * `unique_clash`: another row of the target holds a unique value of the row (hazard D3).
+ */
+export const CONFLICT_KINDS = [
+  'update_update',
+  'insert_insert',
+  'update_delete',
+  'delete_update',
+  'first_contact',
+  'unique_clash',
+] as const
+
+export type ConflictKind = (typeof CONFLICT_KINDS)[number]
+
+/** What both sides had when they last agreed; null on a side that had no row. They need not have been equal. */
+export interface Agreed {
+  readonly source: Fingerprint | null
+  readonly target: Fingerprint | null
+}
+
+/**
+ * `open`: it waits for somebody. `resolved`: somebody has decided, and the next run carries that out. `applied`: a run has.
+ * `closed`: it went away by itself, because the sides came to agree or one of them took its change back.
+ */
+export const CONFLICT_STATUSES = ['open', 'resolved', 'applied', 'closed'] as const
+
+export type ConflictStatus = (typeof CONFLICT_STATUSES)[number]
+
+/** `source`, `target`: that side's row is taken. `skip`: both stay as they are. `row`: a row that somebody built. */
+export const RESOLUTIONS = ['source', 'target', 'skip', 'row'] as const
+
+export type Resolution = (typeof RESOLUTIONS)[number]
+
+/** The table in which conflicts were found, in the target's terms. */
+export interface ConflictTable {
+  readonly source: TableRef
+  readonly target: TableRef
+  readonly mappingId: string
+  /** See `MappingIdentity.mappingHash`: fingerprints mean something under it alone. */
+  readonly mappingHash: string
+  /** Names of the key's columns. */
+  readonly key: readonly string[]
+  /** The columns of the rows, the key's first. */
+  readonly columns: readonly { readonly name: string; readonly type: ColumnType; readonly nullable: boolean }[]
+}
+
+/** A conflict with what somebody needs to decide it. */
+export interface FoundConflict {
+  readonly key: Key
+  readonly kind: ConflictKind
+  /** What the rows are now; null where a side has none. */
+  readonly sourceFingerprint: Fingerprint | null
+  readonly targetFingerprint: Fingerprint | null
+  /** Null where they were never known to agree. */
+  readonly agreed: Agreed | null
+  /** Names of the columns that both sides changed to different values; empty where it is about the whole row. */
+  readonly fields: readonly string[]
+  /** Null where there is no such row, and where it is too large to be kept. */
+  readonly source: Row | null
+  readonly target: Row | null
+  /** What both agreed on last; null where that is not known by its values. */
+  readonly base: Row | null
+  /** The row as far as it merges by itself: what is in `fields` has the target's values. Null where nothing merges. */
+  readonly merged: Row | null
+  /** A row was too large to be kept. */
+  readonly large: boolean
+  /** The strategy that left it to somebody. */
+  readonly strategy: ConflictStrategy
+  /** Why it could not be decided, in words without values; null where the strategy says so. */
+  readonly reason: string | null
+}
+
+/** A conflict on which somebody decided. */
+export interface ResolvedConflict {
+  readonly id: string
+  readonly key: Key
+  /** What the decision was made on: where a side is another one by now, it does not apply (hazard D15). */
+  readonly sourceFingerprint: Fingerprint | null
+  readonly targetFingerprint: Fingerprint | null
+  readonly resolution: Resolution
+  /** For `row`: all columns of the table in their order; null: there is to be no row. */
+  readonly row: Row | null
+}
+
+/** What became of a decision. */
+export interface ResolvedOutcome {
+  readonly id: string
+  /** `moved`: a side is another one than it was decided on; the conflict is open again, or has gone. */
+  readonly outcome: 'applied' | 'moved'
+  /** What both sides are once it is applied, as far as that is known: what a decision to flip it is made on. */
+  readonly sourceFingerprint: Fingerprint | null
+  readonly targetFingerprint: Fingerprint | null
+}
