@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream'
 import type { Key, Operation, Rejection, RowFault } from '#model/change.ts'
 import type { Form } from '#model/column-type.ts'
 import type { Condition } from '#model/condition.ts'
+import type { Agreed } from '#model/conflict.ts'
 import type { AppError } from '#model/errors.ts'
 import type { ColumnHash, Digest, Fingerprint, FingerprintAlgorithm } from '#model/fingerprint.ts'
 import type { Position } from '#model/position.ts'
@@ -253,6 +254,28 @@ export interface Snapshot extends RowSource, AsyncDisposable {
   writtenBy(claim: Claim, scan: Scan, keys: readonly Key[]): Promise<readonly Key[]>
   /** Which of these keys the baseline holds: rows that this sync wrote or found in step. As JSON of the key. */
   owned(mappingId: string, scan: Scan, keys: readonly Key[]): Promise<ReadonlySet<string>>
+  /** What both sides last agreed on; null where nothing is known of that, or was known under another mapping. */
+  baseline(mapping: Pick<MappingIdentity, 'mappingId' | 'mappingHash'>, scan: Scan): Promise<Baseline | null>
+}
+
+/** What both sides of a mapping had when they last agreed, row by row, as the target keeps it. */
+export interface Baseline {
+  /** It holds every row that was in step when it was last looked at whole, and every row that was written since. */
+  readonly complete: boolean
+  /** What the buckets of each side were then. One pass. */
+  digests(bucketing: Bucketing): Promise<readonly { readonly bucket: number; readonly source: Digest; readonly target: Digest }[]>
+  /** Rows of some buckets, ordered by bucket. */
+  rows(bucketing: Bucketing, buckets: readonly number[] | 'all'): AsyncIterable<AgreedRow>
+  find(keys: readonly Key[]): Promise<readonly AgreedRow[]>
+  /** Keys of rows on which the sides agreed to differ. */
+  differing(): AsyncIterable<Key>
+}
+
+export interface AgreedRow extends Agreed {
+  readonly bucket: number
+  readonly key: Key
+  /** The fingerprint of each column of the row that both had, by itself; null where they differed, or none are kept. */
+  readonly fields: readonly Fingerprint[] | null
 }
 
 export interface SequenceState {
@@ -309,6 +332,8 @@ export interface MappingIdentity {
   readonly key: readonly string[]
   /** Keep a baseline for it. */
   readonly baseline: boolean
+  /** With a fingerprint of each column. */
+  readonly baselineFields: boolean
   /** The source's columns as they are now, for the next run; null where they have no numbers that last. */
   readonly columns: KnownColumns | null
   /** What the state knows of the mapping stays as it is: the job undoes rows of it. */
@@ -324,12 +349,19 @@ export interface BatchRow {
   readonly row: SentRow | null
   /** What the baseline has for it afterwards (null: nothing), where that is not what is written. */
   readonly baseline?: BaselineRow | null
+  /** The row that the source has, where another one is written. */
+  readonly sourceHas?: Fingerprint | null
 }
 
 /** What the baseline has for a row: the fingerprints of both sides, when they were last in step. */
 export interface BaselineRow {
   readonly source: Fingerprint
   readonly target: Fingerprint
+}
+
+/** A row that nobody writes, and on which the sides agree as they are. Null on both sides: it is forgotten. */
+export interface RememberedRow extends Agreed {
+  readonly key: Key
 }
 
 /**
@@ -420,6 +452,8 @@ export interface WritePlan {
   readonly silenceTriggers: boolean
   /** Keep the baseline in the same transaction. */
   readonly baseline: boolean
+  /** Keep a fingerprint of each column in it. */
+  readonly baselineFields: boolean
 }
 
 /**
@@ -471,6 +505,8 @@ export interface Writer {
    * except the keys that the proof left out. Returns how many it holds then.
    */
   adopt(claim: Claim, plan: WritePlan, what: { moment: Snapshot; except: Iterable<readonly Key[]> }): Promise<number>
+  /** Sets what the baseline has for rows that are not written. May be done again. */
+  remember(claim: Claim, plan: WritePlan, rows: readonly RememberedRow[]): Promise<void>
   /** Says what the job is about to do to the table, so that a later run knows where this one was. */
   startPhase(claim: Claim, phase: 'loading' | 'applying'): Promise<void>
   /** Closes the job for all its mappings at once and makes everything before it durable. Returns the counters, by claim. */

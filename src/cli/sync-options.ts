@@ -88,6 +88,9 @@ export interface PolicyFlags extends ComparisonFlags {
 export function toPolicies(flags: PolicyFlags): Policies {
   return {
     detectionStrategy: flags.strategy,
+    conflictStrategy: DEFAULT_POLICIES.conflictStrategy,
+    newerBy: DEFAULT_POLICIES.newerBy,
+    tieBreak: DEFAULT_POLICIES.tieBreak,
     deletePolicy: flags.delete ? 'delete' : 'ignore',
     deleteScope: flags.deleteScope,
     maxDeletePercent: flags.maxDeletePercent,

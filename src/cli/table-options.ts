@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from 'commander'
+import { NO_OWN_CONFLICT } from '#model/sync-config.ts'
 import type { TableRef } from '#model/table.ts'
 import {
   asRef,
@@ -69,6 +70,7 @@ const NOTHING = {
   filter: null,
   filterExit: 'ignore',
   fields: null,
+  conflict: NO_OWN_CONFLICT,
 } as const
 
 function tableAndColumns<N extends string>(words: NameReader, as: N): { table: TableRef } & Record<N, string[]> {

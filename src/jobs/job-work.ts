@@ -216,6 +216,7 @@ function runToolsOf(job: Job, tools: WorkTools): RunTools {
     signal: tools.stop,
     maskKey: tools.maskKey,
     quarantine: quarantineOf(job, tools),
+    conflicts: null,
     history: historyOf(job, auditLevelOf(job), tools),
   }
 }

@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import { STAGING_KINDS, type StagingKind } from './change-set.ts'
+import { CONFLICT_STRATEGIES, FIELD_STRATEGIES } from './conflict.ts'
 import { FieldDocument, toFieldMapping } from './field-document.ts'
-import { DEFAULT_POLICIES, type Policies } from './sync-config.ts'
+import { DEFAULT_POLICIES, NO_OWN_CONFLICT, type Policies } from './sync-config.ts'
 import {
   asRef,
   BadName,
@@ -55,6 +56,8 @@ const tablePattern = readable((text) => formatPattern(parsePattern(text))).meta(
 const column = z.string().min(1).max(200).meta({ description: 'A column as the catalogue stores its name.' })
 const columns = z.array(column).min(1).max(1_600)
 
+const conflictStrategy = z.enum(CONFLICT_STRATEGIES)
+
 const Table = z
   .strictObject({
     source: tablePattern.meta({
@@ -91,6 +94,12 @@ const Table = z
     filter_exit: z.enum(['ignore', 'delete']).optional().meta({
       description: 'What becomes of the row of the target when its source row leaves the filter. Default ignore.',
     }),
+    conflict_strategy: conflictStrategy.optional().meta({ description: 'For this table alone.' }),
+    newer_by: column.optional().meta({ description: 'For this table alone.' }),
+    conflict_fields: z
+      .record(column, z.enum(FIELD_STRATEGIES))
+      .optional()
+      .meta({ description: 'Column of the target → who has the last word on it in a merge. Default manual.' }),
     field_mappings: z.array(FieldDocument).min(1).max(1_600).optional().meta({
       description: 'Every column of the target that is written, each by itself, in place of columns and rename.',
     }),
@@ -123,10 +132,15 @@ const POLICY_FIELDS = {
     .meta({
       description: `How changes are found: by digests of row ranges, or row by row. Default ${D.detectionStrategy}.`,
     }),
-  conflict_strategy: z
-    .enum(['source_wins'])
-    .optional()
-    .meta({ description: 'What becomes of a row that both sides changed.' }),
+  conflict_strategy: conflictStrategy.optional().meta({
+    description: `What becomes of a row that both sides changed since they were last in step. With any but source_wins, what the target alone changed stays there. Default ${D.conflictStrategy}.`,
+  }),
+  newer_by: column.optional().meta({
+    description: 'The column of the target, a time or a version, by which newer_wins tells which row is newer.',
+  }),
+  tie_break: z.enum(['source', 'target']).optional().meta({
+    description: `Whose row is taken by newer_wins where both are as new. Default ${D.tieBreak}.`,
+  }),
   delete_policy: z
     .enum(['ignore', 'delete'])
     .optional()
@@ -274,6 +288,9 @@ export function toPolicies(document: ConfigPolicies): Policies & { readonly onRe
   const pieces = document.max_parallel_operations ?? PARALLEL_OPERATIONS
   return {
     detectionStrategy: document.detection_strategy ?? D.detectionStrategy,
+    conflictStrategy: document.conflict_strategy ?? D.conflictStrategy,
+    newerBy: document.newer_by ?? D.newerBy,
+    tieBreak: document.tie_break ?? D.tieBreak,
     deletePolicy: document.delete_policy ?? D.deletePolicy,
     deleteScope: document.delete_scope ?? D.deleteScope,
     maxDeletePercent: document.max_delete_percent ?? D.maxDeletePercent,
@@ -322,9 +339,13 @@ export function toTableChoice({ tables = [], exclude_tables: exclude = [] }: Con
         filter,
         filter_exit: exit,
         field_mappings: fields,
+        conflict_strategy: strategy,
+        newer_by: newerBy,
+        conflict_fields: conflictFields,
       } = each
       const table = asRef(parsePattern(source))
-      if (table === null || (!key && !only && !not && !rename && !filter && !fields)) return []
+      const decided = strategy ?? newerBy ?? conflictFields
+      if (table === null || (!key && !only && !not && !rename && !filter && !fields && !decided)) return []
       return [
         {
           table,
@@ -335,6 +356,14 @@ export function toTableChoice({ tables = [], exclude_tables: exclude = [] }: Con
           columns: only ?? null,
           exclude: not ?? [],
           rename: new Map(Object.entries(rename ?? {})),
+          conflict:
+            decided === undefined
+              ? NO_OWN_CONFLICT
+              : {
+                  strategy: strategy ?? null,
+                  newerBy: newerBy ?? null,
+                  fields: new Map(Object.entries(conflictFields ?? {})),
+                },
         },
       ]
     }),

@@ -15,6 +15,39 @@ export const CONFLICT_STRATEGIES = ['source_wins', 'target_wins', 'newer_wins', 
 export type ConflictStrategy = (typeof CONFLICT_STRATEGIES)[number]
 
 /**
+ * Who has the last word on one field that both sides changed. `newer_wins`: the newer of the rows. `manual`: somebody is
+ * asked. `non_null`: the value that is not NULL. `max`, `min`: by the order of the type. `sum`: what both sides added,
+ * added to what they had. `union`: a list with what either side added, without what either took out. `source_owns`,
+ * `target_owns`: the value of that side always, also where the other side alone changed it.
+ */
+export const FIELD_STRATEGIES = [
+  'source_wins',
+  'target_wins',
+  'newer_wins',
+  'manual',
+  'non_null',
+  'max',
+  'min',
+  'sum',
+  'union',
+  'source_owns',
+  'target_owns',
+] as const
+
+export type FieldStrategy = (typeof FIELD_STRATEGIES)[number]
+
+/** How conflicts of one table are decided. */
+export interface ConflictPolicy {
+  readonly strategy: ConflictStrategy
+  /** The column of the target, of a time or a version, by which `newer_wins` tells which row is newer. */
+  readonly newerBy: string | null
+  /** Who wins where both are as new. */
+  readonly tieBreak: 'source' | 'target'
+  /** Columns of the target that have a strategy of their own in a merge. */
+  readonly fields: ReadonlyMap<string, FieldStrategy>
+}
+
+/**
  * What happened to the row, named source first. `first_contact`: the rows differ, and were never known to agree.
  * `unique_clash`: another row of the target holds a unique value of the row (hazard D3).
  */

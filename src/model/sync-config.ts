@@ -1,3 +1,4 @@
+import type { ConflictPolicy, ConflictStrategy } from './conflict.ts'
 import type { FieldMapping } from './field-mapping.ts'
 import type { TableRef } from './table.ts'
 
@@ -20,7 +21,15 @@ export interface TableMapping {
   readonly exclude: readonly string[]
   /** Source column → target column, where the names differ. */
   readonly rename: ReadonlyMap<string, string>
+  /** Of this table alone; what is null is as the policies say. */
+  readonly conflict: {
+    readonly strategy: ConflictStrategy | null
+    readonly newerBy: string | null
+    readonly fields: ConflictPolicy['fields']
+  }
 }
+
+export const NO_OWN_CONFLICT: TableMapping['conflict'] = { strategy: null, newerBy: null, fields: new Map() }
 
 /** A mapping that names two tables and leaves the rest to their columns. */
 export function plainMapping(source: TableRef, target: TableRef): TableMapping {
@@ -35,6 +44,7 @@ export function plainMapping(source: TableRef, target: TableRef): TableMapping {
     columns: null,
     exclude: [],
     rename: new Map(),
+    conflict: NO_OWN_CONFLICT,
   }
 }
 
@@ -47,6 +57,10 @@ export interface SyncConfig extends Policies {
 export interface Policies {
   /** `hash` compares digests of buckets and descends where they differ; `full` compares row by row. */
   readonly detectionStrategy: 'hash' | 'full'
+  /** What becomes of rows that both sides changed; see `ConflictPolicy`. */
+  readonly conflictStrategy: ConflictStrategy
+  readonly newerBy: string | null
+  readonly tieBreak: ConflictPolicy['tieBreak']
   readonly deletePolicy: 'ignore' | 'delete'
   /** `owned`: only rows that this sync wrote or found in step are deleted. `mirror`: every row that the source lacks. */
   readonly deleteScope: 'owned' | 'mirror'
@@ -80,6 +94,9 @@ export const BRAKE_ROWS = 100
 
 export const DEFAULT_POLICIES: Policies = {
   detectionStrategy: 'hash',
+  conflictStrategy: 'source_wins',
+  newerBy: null,
+  tieBreak: 'source',
   deletePolicy: 'ignore',
   deleteScope: 'owned',
   maxDeletePercent: 10,
@@ -97,8 +114,25 @@ export const DEFAULT_POLICIES: Policies = {
   maxRejections: 1_000,
 }
 
-/** Whether these policies need a baseline: only deletes of owned rows ask whose a row is. */
-export function needsBaseline(policies: Policies, mapping: Pick<TableMapping, 'filter' | 'filterExit'>): boolean {
+/** How conflicts of a table are decided. */
+export function conflictPolicy(policies: Policies, { conflict }: Pick<TableMapping, 'conflict'>): ConflictPolicy {
+  return {
+    strategy: conflict.strategy ?? policies.conflictStrategy,
+    newerBy: conflict.newerBy ?? policies.newerBy,
+    tieBreak: policies.tieBreak,
+    fields: conflict.fields,
+  }
+}
+
+/**
+ * Whether these policies need a baseline: deletes of owned rows ask whose a row is, and every strategy but that the source
+ * wins asks what both sides last agreed on.
+ */
+export function needsBaseline(
+  policies: Policies,
+  mapping: Pick<TableMapping, 'filter' | 'filterExit' | 'conflict'>,
+): boolean {
+  if (conflictPolicy(policies, mapping).strategy !== 'source_wins') return true
   if (policies.baseline !== 'auto') return policies.baseline === 'fingerprints'
   return mayDelete(policies, mapping) && policies.deleteScope === 'owned'
 }

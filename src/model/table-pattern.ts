@@ -1,4 +1,5 @@
 import type { FieldMapping } from './field-mapping.ts'
+import type { TableMapping } from './sync-config.ts'
 import type { TableRef } from './table.ts'
 
 /** Tables by name; `*` stands for any run of characters where a part is a pattern, and for itself where it is literal. */
@@ -34,6 +35,7 @@ export interface TableOptions {
   readonly columns: readonly string[] | null
   readonly exclude: readonly string[]
   readonly rename: ReadonlyMap<string, string>
+  readonly conflict: TableMapping['conflict']
   readonly filter: string | null
   readonly filterExit: 'ignore' | 'delete'
   readonly fields: readonly FieldMapping[] | null

@@ -50,14 +50,14 @@ export function closeAccount(account: Account): Counts {
     }
   }
   const rejected = outcome.rejections.length
-  const seen = detection === null ? account.loaded + rejected : detection.sourceRows + aloneInTarget(detection)
+  const seen = detection === null ? account.loaded + rejected : detection.sourceRows + aloneInTarget(detection) + detection.left.targetOnly
   const unchangedNow = (detection?.unchanged ?? 0) + outcome.unchanged
   const now: Counts = {
     read: seen,
     ...mine,
     unchanged: unchangedNow,
-    skipped: (detection?.kept ?? 0) + (detection?.settled ?? 0),
-    conflicted: outcome.conflicts.length,
+    skipped: (detection?.kept ?? 0) + (detection?.settled ?? 0) + (detection?.left.skipped ?? 0),
+    conflicted: outcome.conflicts.length + (detection?.left.conflicted ?? 0),
     rejected,
   }
   assertClosed(now, name)

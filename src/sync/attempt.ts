@@ -3,6 +3,7 @@ import type { Slots } from '#lib/slots.ts'
 import type { ChangeSetSummary } from '#model/change-set.ts'
 import type { SyncConfig } from '#model/sync-config.ts'
 import type { ChangeSet } from './change-set.ts'
+import type { Conflicts } from './conflicts.ts'
 import type { History } from './history.ts'
 import type { Journal } from './journal.ts'
 import type { Quarantine, Replay } from './quarantine.ts'
@@ -32,6 +33,8 @@ export interface Attempt {
   readonly resources: AsyncDisposableStack
   /** Null: rows that are left out are in the receipt alone. */
   readonly quarantine: Quarantine | null
+  /** Where conflicts wait for somebody. Null: they are in the receipt alone. */
+  readonly conflicts: Conflicts | null
   /** Null: everything that differs is brought in step; else the rows of the replay are tried again, and no others. */
   readonly replay: Replay | null
   /** Null: what differs is found now; else what was decided before is applied, in one transaction, and nothing else. */

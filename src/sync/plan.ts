@@ -2,9 +2,10 @@ import { createHash } from 'node:crypto'
 import type { Scan, ScanColumn, ServerInfo, WritePlan } from '#adapters/adapter.ts'
 import type { ColumnType, Form } from '#model/column-type.ts'
 import type { Condition } from '#model/condition.ts'
+import type { ConflictPolicy } from '#model/conflict.ts'
 import type { ErrorCode } from '#model/errors.ts'
 import type { FingerprintAlgorithm } from '#model/fingerprint.ts'
-import { needsBaseline, type Policies, type TableMapping } from '#model/sync-config.ts'
+import { conflictPolicy, needsBaseline, type Policies, type TableMapping } from '#model/sync-config.ts'
 import {
   sameTable,
   tableName,
@@ -58,6 +59,8 @@ export interface TablePlan {
   readonly exit: 'ignore' | 'delete' | null
   /** The fields of the scans, in their order, as people look at them. */
   readonly fields: readonly FieldReport[]
+  /** How rows are decided on that both sides changed. */
+  readonly conflict: ConflictPolicy
   /** Columns of the source that go nowhere. */
   readonly unmapped: readonly string[]
   readonly notes: readonly string[]
@@ -121,6 +124,12 @@ export function planTable(
   const generated = ordered.filter((field) => !carried.includes(field))
   const filter = planFilter(mapping, source, key)
   if ('message' in filter) return { problems: [filter] }
+  const conflict = conflictPolicy(policies, mapping)
+  const unknown = unknownColumn(conflict, carried)
+  if (unknown !== null) {
+    const message = `${tableName(target.ref)} has no column "${unknown}" that is carried, and conflicts are to be decided by it.`
+    return { problems: [{ code: 'column_not_found', message }] }
+  }
   const mapped = mapRows(carried, key, { source, filter })
   const wrong = mapped && ruleProblem(mapped, target)
   if (wrong) return { problems: [wrong] }
@@ -169,7 +178,9 @@ export function planTable(
       keyIsUnique: key.uniqueInTarget,
       silenceTriggers: false,
       baseline: needsBaseline(policies, mapping),
+      baselineFields: conflict.strategy === 'merge',
     },
+    conflict,
     exit: mapping.filter === null ? null : mapping.filterExit,
     fields: carried.map(reportField),
     unmapped: source.columns.map(({ name }) => name).filter((name) => !carried.some((field) => reads(field, name))),
@@ -181,6 +192,12 @@ export function planTable(
     notes,
   }
   return { plan }
+}
+
+/** A column by which conflicts are to be decided, and which no row has. */
+function unknownColumn({ newerBy, fields }: ConflictPolicy, carried: readonly Field[]): string | null {
+  const wanted = [...(newerBy === null ? [] : [newerBy]), ...fields.keys()]
+  return wanted.find((name) => !carried.some(({ target }) => target.name === name)) ?? null
 }
 
 function isInteger({ feed, target }: Field): boolean {

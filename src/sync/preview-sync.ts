@@ -96,6 +96,7 @@ async function previewOnce(
     maskKey,
     resources,
     quarantine,
+    conflicts: quarantining ? tools.conflicts : null,
     replay: null,
     changeSet: null,
     listing: set !== null,

@@ -10,6 +10,7 @@ import { sameTable, tableName } from '#model/table.ts'
 import type { Attempt, ChangeSetInHand } from './attempt.ts'
 import { checkBrakes, type Intent } from './brakes.ts'
 import { TableFromChangeSet } from './change-set-table.ts'
+import type { Conflicts } from './conflicts.ts'
 import { closeAll, stoppedTable } from './close-tables.ts'
 import { holdAsPlanned, judgeDrift } from './drift.ts'
 import type { History } from './history.ts'
@@ -49,6 +50,8 @@ export interface RunTools {
   readonly quarantine: Quarantine | null
   /** Where what is written is kept; null: nowhere. */
   readonly history: History | null
+  /** Where conflicts wait for somebody; null: they are in the receipt alone. */
+  readonly conflicts: Conflicts | null
 }
 
 /** The job that a run belongs to, and how it makes sure that it may still work for it. */
@@ -155,6 +158,7 @@ async function attemptSync(request: SyncRequest, tools: RunTools, progress: Prog
     maskKey: tools.maskKey,
     resources,
     quarantine: tools.quarantine,
+    conflicts: tools.conflicts,
     replay: request.replay ?? null,
     changeSet: request.changeSet ?? null,
     listing: false,
@@ -387,6 +391,7 @@ async function claimAll(
       mappingHash: plan.mappingHash,
       key: plan.write.scan.columns.slice(0, plan.write.scan.keyLength).map((column) => column.name),
       baseline: plan.write.baseline,
+      baselineFields: plan.write.baselineFields,
       columns: knownColumns(plan.source),
       asItIs: changeSet?.reverting ?? false,
     })),

@@ -2,11 +2,13 @@ import type { Key, Operation, PlannedChange, RowFault } from '#model/change.ts'
 import type { Fingerprint } from '#model/fingerprint.ts'
 import type { Row } from '#model/value.ts'
 
-/** `keep`: a row of the target alone that the policy leaves there; known, so that verification can leave it out. */
+/** `keep`: a row that is left as it is on both sides; known, so that verification can leave it out. */
 export type StagedOperation = Operation | 'keep'
 
 export interface StagedChange extends Omit<PlannedChange, 'op'> {
   readonly op: StagedOperation
+  /** What the source has, where the baseline is told of that though another row is written, or none. */
+  readonly source?: Fingerprint | null
 }
 
 /**

@@ -19,6 +19,7 @@ import type { Receipt } from '#model/receipt.ts'
 import { DEFAULT_POLICIES, plainMapping, type SyncConfig, type TableMapping } from '#model/sync-config.ts'
 import type { ChangeSetInHand } from '#sync/attempt.ts'
 import type { ChangeSet } from '#sync/change-set.ts'
+import type { Conflicts } from '#sync/conflicts.ts'
 import type { ChangeSetSummary } from '#model/change-set.ts'
 import type { History, WrittenJob } from '#sync/history.ts'
 import { planRevert, type RevertChoice } from '#sync/plan-revert.ts'
@@ -53,6 +54,7 @@ export interface RunHooks {
   /** What a run applies, in place of looking for changes. */
   readonly applying?: ChangeSetInHand
   readonly history?: History
+  readonly conflicts?: Conflicts
   /** Another login than the test's own, for one side. */
   readonly sourceUrl?: DatabasePlace
   /** What is no URL is opened for reading. */
@@ -184,6 +186,7 @@ export class Pair implements AsyncDisposable {
       maskKey: hooks.maskKey ?? null,
       quarantine: null,
       history: hooks.history ?? null,
+      conflicts: hooks.conflicts ?? null,
     }
   }
 

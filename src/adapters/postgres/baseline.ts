@@ -1,14 +1,18 @@
-import type { Claim, MappingIdentity, Snapshot, WritePlan } from '#adapters/adapter.ts'
+import type { Claim, MappingIdentity, RememberedRow, Snapshot, WritePlan } from '#adapters/adapter.ts'
 import { must } from '#lib/assert.ts'
+import { failpoint } from '#lib/failpoint.ts'
 import type { Key } from '#model/change.ts'
 import type { Connection } from './connection.ts'
 import type { PgTable } from './introspect.ts'
 import { importSnapshot } from './snapshot.ts'
 import { quote } from './sql.ts'
-import { baselineTable, markWriterSql, staleEpoch } from './state.ts'
+import { baselineTable, holdEpoch, markWriterSql, staleEpoch } from './state.ts'
 import { keyParameters, TableSql } from './table-sql.ts'
 
-/** Makes the baseline of a mapping where there is none: the key's columns in their own types, and two fingerprints. */
+/**
+ * Makes the baseline of a mapping where there is none: the key's columns in their own types, and two fingerprints, of
+ * which one is NULL where that side had no row. With `baselineFields` also the fingerprint of each column.
+ */
 export async function createBaseline(connection: Connection, mapping: MappingIdentity, table: PgTable): Promise<void> {
   const key = must(mapping.key, 'the key of a mapping with a baseline')
   const columns = key.map((name, i) => `t.${quote(name)} AS k${i}`)
@@ -17,18 +21,28 @@ export async function createBaseline(connection: Connection, mapping: MappingIde
     .from
   await connection.transaction('write', async () => {
     const [found] = await connection.query('SELECT pg_catalog.to_regclass($1)', [baseline])
-    if (found?.[0]) return
-    await connection.query(
-      `CREATE TABLE ${baseline} AS SELECT ${columns.join(', ')}, 0::int8 AS source_fingerprint, 0::int8 AS target_fingerprint
-       FROM ${from} t WITH NO DATA`,
+    if (!found?.[0]) {
+      await connection.query(
+        `CREATE TABLE ${baseline} AS SELECT ${columns.join(', ')}, 0::int8 AS source_fingerprint,
+         0::int8 AS target_fingerprint FROM ${from} t WITH NO DATA`,
+      )
+      await connection.query(`ALTER TABLE ${baseline} ADD PRIMARY KEY (${key.map((_, i) => `k${i}`).join(', ')})`)
+    }
+    if (!mapping.baselineFields) return
+    const [added] = await connection.query(
+      `SELECT FROM pg_catalog.pg_attribute WHERE attrelid = $1::pg_catalog.regclass AND attname = 'fields' AND NOT attisdropped`,
+      [baseline],
     )
-    await connection.query(`ALTER TABLE ${baseline} ADD PRIMARY KEY (${key.map((_, i) => `k${i}`).join(', ')})`)
+    if (added !== undefined) return
+    await connection.query(`ALTER TABLE ${baseline} ADD COLUMN fields int8[]`)
+    // What was remembered without them is filled in by the next proof of the whole table.
+    await connection.query('UPDATE syncline.state SET baseline_complete = false WHERE mapping_id = $1', [mapping.mappingId])
   })
 }
 
 /**
- * Fills the baseline with the rows of the target as they are in `moment`, but for those with the keys in `except`.
- * Returns how many it holds then. @throws AppError `stale_epoch`
+ * Fills the baseline with the rows of the target as they are in `moment`, but for those with the keys in `except`: of them
+ * it keeps what it has. Returns how many it holds then. @throws AppError `stale_epoch`
  */
 export async function adoptRows(
   connection: Connection,
@@ -40,22 +54,29 @@ export async function adoptRows(
   const baseline = baselineTable(claim.mappingId)
   const keys = Array.from({ length: scan.keyLength }, (_, i) => `k${i}`)
   const named = scan.columns.slice(0, scan.keyLength).map((column, i) => `t.${quote(column.name)} AS k${i}`)
+  const fields = plan.baselineFields ? { name: ', fields', inner: `, ${sql.fieldFingerprints} AS fs`, outer: ', x.fs' } : NO_FIELDS
   return connection.transaction('write', async () => {
     await connection.script('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ')
     await importSnapshot(connection, moment.id)
     await connection.query(markWriterSql(claim.mappingId))
-    await connection.query(`DELETE FROM ${baseline}`)
-    let adopted = await connection.execute(
-      `INSERT INTO ${baseline} (${keys.join(', ')}, source_fingerprint, target_fingerprint)
-       SELECT ${keys.map((key) => `x.${key}`).join(', ')}, x.f, x.f
-       FROM (SELECT ${named.join(', ')}, ${sql.fingerprint} AS f FROM ${sql.from} t OFFSET 0) x`,
+    await connection.query(
+      `CREATE TEMP TABLE ${APART} ON COMMIT DROP AS SELECT ${keys.join(', ')} FROM ${baseline} WITH NO DATA`,
     )
     for (const some of except) {
-      adopted -= await connection.execute(
-        `DELETE FROM ${baseline} b USING ${sql.keysFrom(1)} WHERE ${sql.matches('b.k', 'k.k')}`,
+      await connection.query(
+        `INSERT INTO ${APART} SELECT ${keys.map((key) => `k.${key}`).join(', ')} FROM ${sql.keysFrom(1)}`,
         keyParameters(some, scan.keyLength),
       )
     }
+    const isApart = (of: string): string => `EXISTS (SELECT FROM ${APART} a WHERE ${sql.matches('a.k', `${of}.k`)})`
+    await connection.query(`ANALYZE ${APART}`)
+    await connection.query(`DELETE FROM ${baseline} b WHERE NOT ${isApart('b')}`)
+    const adopted = await connection.execute(
+      `INSERT INTO ${baseline} (${keys.join(', ')}, source_fingerprint, target_fingerprint${fields.name})
+       SELECT ${keys.map((key) => `x.${key}`).join(', ')}, x.f, x.f${fields.outer}
+       FROM (SELECT ${named.join(', ')}, ${sql.fingerprint} AS f${fields.inner} FROM ${sql.from} t OFFSET 0) x
+       WHERE NOT ${isApart('x')}`,
+    )
     const moved = await connection.execute(
       'UPDATE syncline.state SET baseline_complete = true WHERE mapping_id = $1 AND epoch = $2',
       [claim.mappingId, claim.epoch],
@@ -63,4 +84,62 @@ export async function adoptRows(
     if (moved === 0) throw staleEpoch(claim)
     return adopted
   })
+}
+
+/** The keys that a proof left out. */
+const APART = 'pg_temp.syncline_apart'
+
+const NO_FIELDS = { name: '', inner: '', outer: '' }
+
+/** Sets what the baseline has for rows that nobody writes. @throws AppError `stale_epoch` */
+export async function rememberRows(
+  connection: Connection,
+  { claim, plan, table }: { claim: Claim; plan: WritePlan; table: PgTable },
+  rows: readonly RememberedRow[],
+): Promise<void> {
+  const { scan } = plan
+  const sql = new TableSql(scan, table)
+  const baseline = baselineTable(claim.mappingId)
+  const keys = Array.from({ length: scan.keyLength }, (_, i) => `k${i}`)
+  const gone = rows.filter(({ source, target }) => source === null && target === null)
+  const kept = rows.filter(({ source, target }) => source !== null || target !== null)
+  await connection.transaction(
+    'write',
+    async () => {
+      await holdEpoch(connection, claim)
+      if (gone.length > 0) {
+        await connection.query(
+          `DELETE FROM ${baseline} b USING ${sql.keysFrom(1)} WHERE ${sql.matches('b.k', 'k.k')}`,
+          keyParameters(gone.map(({ key }) => key), scan.keyLength),
+        )
+      }
+      if (kept.length > 0) {
+        const [s, t] = [scan.keyLength + 1, scan.keyLength + 2]
+        await connection.query(
+          `INSERT INTO ${baseline} (${keys.join(', ')}, source_fingerprint, target_fingerprint)
+           SELECT ${keys.map((key) => `k.${key}`).join(', ')}, ($${s}::int8[])[k.n], ($${t}::int8[])[k.n]
+           FROM ${sql.keysFrom(1)}
+           ON CONFLICT (${keys.join(', ')}) DO UPDATE SET source_fingerprint = excluded.source_fingerprint,
+             target_fingerprint = excluded.target_fingerprint${plan.baselineFields ? ', fields = NULL' : ''}`,
+          [
+            ...keyParameters(kept.map(({ key }) => key), scan.keyLength),
+            kept.map(({ source }) => source),
+            kept.map(({ target }) => target),
+          ],
+        )
+        if (plan.baselineFields) {
+          const equal = kept.filter(({ source, target }) => source !== null && source === target)
+          await connection.query(
+            `UPDATE ${baseline} b SET fields = x.fs
+             FROM (SELECT ${sql.keyExpressions.map((_, i) => `k.k${i}`).join(', ')}, ${sql.fieldFingerprints} AS fs, ${sql.fingerprint} AS f
+                   FROM ${sql.keysFrom(1)} JOIN ${sql.from} t ON ${sql.keyEquals('k.k')} OFFSET 0) x
+             WHERE ${sql.matches('b.k', 'x.k')} AND b.target_fingerprint = x.f AND b.source_fingerprint = x.f`,
+            keyParameters(equal.map(({ key }) => key), scan.keyLength),
+          )
+        }
+      }
+      failpoint('baseline.remembered')
+    },
+    markWriterSql(claim.mappingId),
+  )
 }

@@ -101,6 +101,7 @@ export class BatchSql {
     const missed = new Set(rows.keys().filter((index) => !hits.has(index)))
     if (this.#plan.baseline) {
       await this.#updateBaseline(connection, claim, missed)
+      await this.#setSource(connection, claim, { rows, missed })
       await this.#setBaseline(connection, claim, { rows, missed })
     }
     const moved = new Set([...missed].filter((index) => !blocked.has(index)))
@@ -288,6 +289,22 @@ export class BatchSql {
     )
   }
 
+  /** Rows of which the source has another one than was written: the sides agree as they are then. */
+  async #setSource(
+    connection: Connection,
+    claim: Claim,
+    { rows, missed }: { rows: readonly BatchRow[]; missed: ReadonlySet<number> },
+  ): Promise<void> {
+    const told = [...rows.entries()].filter(([seq, { sourceHas }]) => sourceHas !== undefined && !missed.has(seq))
+    if (told.length === 0) return
+    await connection.query(
+      `UPDATE ${baselineTable(claim.mappingId)} b SET source_fingerprint = x.source${this.#plan.baselineFields ? ', fields = NULL' : ''}
+       FROM unnest($1::int4[], $2::int8[]) x(seq, source) JOIN ${STAGE} s ON s.seq = x.seq
+       WHERE ${this.#sql.matches('b.k', 's.c')}`,
+      [told.map(([seq]) => seq), told.map(([, row]) => row.sourceHas)],
+    )
+  }
+
   /** What was applied is in step now: both fingerprints are those of the row that was staged. */
   async #updateBaseline(connection: Connection, claim: Claim, moved: ReadonlySet<number>): Promise<void> {
     const { scan } = this.#plan
@@ -299,12 +316,15 @@ export class BatchSql {
       `DELETE FROM ${baseline} b USING ${STAGE} s WHERE s.op = 'd' AND s.seq <> ALL($1::int4[]) AND ${same}`,
       missed,
     )
+    const fields = this.#plan.baselineFields
     await connection.query(
-      `INSERT INTO ${baseline} (${keys.join(', ')}, source_fingerprint, target_fingerprint)
-       SELECT ${keys.map((_, i) => `x.c${i}`).join(', ')}, x.f, x.f
-       FROM (SELECT s.*, ${this.#sql.fingerprintOf('s.c')} AS f FROM ${this.#sql.stage} s WHERE s.op <> 'd' AND s.seq <> ALL($1::int4[]) OFFSET 0) x
+      `INSERT INTO ${baseline} (${keys.join(', ')}, source_fingerprint, target_fingerprint${fields ? ', fields' : ''})
+       SELECT ${keys.map((_, i) => `x.c${i}`).join(', ')}, x.f, x.f${fields ? ', x.fs' : ''}
+       FROM (SELECT s.*, ${this.#sql.fingerprintOf('s.c')} AS f${fields ? `, ${this.#sql.fieldFingerprintsOf('s.c')} AS fs` : ''}
+             FROM ${this.#sql.stage} s WHERE s.op <> 'd' AND s.seq <> ALL($1::int4[]) OFFSET 0) x
        ON CONFLICT (${keys.join(', ')}) DO UPDATE
-       SET source_fingerprint = excluded.source_fingerprint, target_fingerprint = excluded.target_fingerprint`,
+       SET source_fingerprint = excluded.source_fingerprint, target_fingerprint = excluded.target_fingerprint
+         ${fields ? ', fields = excluded.fields' : ''}`,
       missed,
     )
   }

@@ -18,6 +18,11 @@ export function fingerprintSql(columns: readonly HashedColumn[], algorithm: Fing
   return algorithm === 'md5' ? md5Bits(canonical(columns)) : mixed(columns, outputText(columns), ROW_SEEDS)
 }
 
+/** The canonical fingerprint of each expression by itself, whatever the algorithm of the rows is: Node.js makes them too. */
+export function fieldFingerprintsSql(expressions: readonly string[]): string {
+  return `ARRAY[${expressions.map((expression) => md5Bits(canonicalSql([expression]))).join(', ')}]::int8[]`
+}
+
 /**
  * Fingerprint and size of a row that is put into texts once: `columns` go into a subquery called `x`, the other two stand
  * outside of it. The size is about the row's text, however it is stored.

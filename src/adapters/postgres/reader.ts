@@ -1,5 +1,6 @@
 import type { Piece, Scan, Snapshot } from '#adapters/adapter.ts'
 import { tableName, type TableRef } from '#model/table.ts'
+import { PostgresBaseline } from './baseline-read.ts'
 import { toAppError } from './errors.ts'
 import { readKnownKeys } from './known-keys.ts'
 import type { KnownTables } from './known-tables.ts'
@@ -141,6 +142,10 @@ export class PostgresSnapshot implements Snapshot {
 
   owned(...[mappingId, scan, keys]: Parameters<Snapshot['owned']>): ReturnType<Snapshot['owned']> {
     return this.#shared.use((connection) => readOwned(connection, this.#sql(scan), { mappingId, keys }))
+  }
+
+  baseline(...[mapping, scan]: Parameters<Snapshot['baseline']>): ReturnType<Snapshot['baseline']> {
+    return PostgresBaseline.open(this.#shared, this.#sql(scan), mapping)
   }
 
   sequences(table: TableRef): ReturnType<Snapshot['sequences']> {

@@ -1,6 +1,12 @@
 import { assert, must } from '#lib/assert.ts'
 import type { Bucketing, Scan } from '#adapters/adapter.ts'
-import { fingerprintSql, keyHashBucketSql, sizedSql, type HashedColumn } from './fingerprint-sql.ts'
+import {
+  fieldFingerprintsSql,
+  fingerprintSql,
+  keyHashBucketSql,
+  sizedSql,
+  type HashedColumn,
+} from './fingerprint-sql.ts'
 import { conditionText } from './condition-sql.ts'
 import { inForm, literal, only, queryInFrom, quote } from './sql.ts'
 import type { PgTable } from './introspect.ts'
@@ -70,6 +76,16 @@ export class TableSql {
   fingerprintOf(prefix: string): string {
     const columns = this.scan.columns.map(({ form, hash }, i) => ({ expression: inForm(`${prefix}${i}`, form), hash }))
     return fingerprintSql(columns, this.scan.algorithm)
+  }
+
+  /** The canonical fingerprint of each column by itself, as an array. */
+  get fieldFingerprints(): string {
+    return fieldFingerprintsSql(this.expressions)
+  }
+
+  /** The same of the columns `prefix0`, `prefix1`, … */
+  fieldFingerprintsOf(prefix: string): string {
+    return fieldFingerprintsSql(this.scan.columns.map(({ form }, i) => inForm(`${prefix}${i}`, form)))
   }
 
   #hashed(): HashedColumn[] {

@@ -9,6 +9,7 @@ import type {
   CommittedCounts,
   JobIdentity,
   MappingIdentity,
+  RememberedRow,
   RowStream,
   SequenceState,
   ServerInfo,
@@ -26,7 +27,7 @@ import { AppError } from '#model/errors.ts'
 import type { Position } from '#model/position.ts'
 import { tableName, type TableRef } from '#model/table.ts'
 import type { KnownTables } from './known-tables.ts'
-import { adoptRows, createBaseline } from './baseline.ts'
+import { adoptRows, createBaseline, rememberRows } from './baseline.ts'
 import { dropKeptStage, forgetStage } from './batch.ts'
 import { CommitUnknown, Connection } from './connection.ts'
 import type { Endpoint } from './endpoint.ts'
@@ -315,6 +316,12 @@ export class PostgresWriter implements Writer, AsyncDisposable {
       (connection) => adoptRows(connection, { claim, plan, table }, { moment, except }),
       'filling the baseline',
     )
+  }
+
+  async remember(claim: Claim, plan: WritePlan, rows: readonly RememberedRow[]): Promise<void> {
+    if (rows.length === 0) return
+    const table = this.#known.get(plan.scan.table)
+    await this.#use((connection) => rememberRows(connection, { claim, plan, table }, rows), 'keeping what was agreed')
   }
 
   async startPhase(claim: Claim, phase: Exclude<StatePhase, 'new' | 'done'>): Promise<void> {

@@ -196,6 +196,10 @@ export class RestSnapshot implements Snapshot {
     return Promise.resolve(new Set())
   }
 
+  baseline(): Promise<null> {
+    return Promise.resolve(null)
+  }
+
   /** The API does not tell them. */
   sequences(): Promise<readonly []> {
     return Promise.resolve([])

@@ -319,7 +319,8 @@ export async function toBatchRows(
     const row = must(rows.get(JSON.stringify(key)), `the source's row of a change of ${tableName(plan.source.ref)}`)
     const patched = op === 'insert' && kind === 'apply' ? withoutPatchColumns(plan, row) : row
     if (patched !== row) outcome.toPatch.push(key)
-    return [{ op, key, expect, row: patched, ...baseline }]
+    const own = change.source === undefined ? {} : { sourceHas: change.source }
+    return [{ op, key, expect, row: patched, ...baseline, ...own }]
   })
 }
 

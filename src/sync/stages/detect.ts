@@ -23,6 +23,13 @@ export interface Detection {
   readonly rejectedInBoth: number
   /** Rows of the source that are left as somebody settled them. */
   readonly settled: number
+  /** Rows that are left as they are on both sides: on purpose, or because somebody has to decide. */
+  readonly left: {
+    readonly skipped: number
+    readonly conflicted: number
+    /** Of all these, how many the source does not have. */
+    readonly targetOnly: number
+  }
   /** Rows of each side that were not compared, and are neither rejected nor alone in the target: settled, or moved. */
   readonly apart: { readonly source: number; readonly target: number }
 }
@@ -105,6 +112,8 @@ export async function listRows(
 
 const ONE_BUCKET: Bucketing = { by: 'key hash', count: 1 }
 
+export const NOTHING_LEFT: Detection['left'] = { skipped: 0, conflicted: 0, targetOnly: 0 }
+
 const NOTHING_FOUND = {
   unchanged: 0,
   inserts: 0,
@@ -114,10 +123,11 @@ const NOTHING_FOUND = {
   rejectedInBoth: 0,
   settled: 0,
   apart: { source: 0, target: 0 },
+  left: NOTHING_LEFT,
   rejections: [] as readonly Rejection[],
 }
 
-async function digestSide(
+export async function digestSide(
   rows: RowSource,
   scan: TablePlan['sourceScan'],
   bucketing: Bucketing,
@@ -171,7 +181,7 @@ async function descend(
 }
 
 /** Takes out the rows that somebody settled, with what the target has for them. */
-function leaveSettled(
+export function leaveSettled(
   sourceRows: readonly KeyFingerprint[],
   targetRows: readonly KeyFingerprint[],
   { inSource, inTarget }: Settled,
@@ -182,7 +192,7 @@ function leaveSettled(
 }
 
 /** Takes out the rows that cannot be carried, with what the target has under their keys. */
-function setAside(
+export function setAside(
   sourceRows: readonly KeyFingerprint[],
   targetRows: readonly KeyFingerprint[],
   rejections: Rejection[],
@@ -204,7 +214,7 @@ function setAside(
   }
 }
 
-const COUNTERS = { insert: 'inserts', update: 'updates', delete: 'deletes', keep: 'kept' } as const
+export const COUNTERS = { insert: 'inserts', update: 'updates', delete: 'deletes', keep: 'kept' } as const
 
 /** Compares one bucket; returns how many rows are equal. Rows of the target alone come out as deletes. */
 function compareBucket(
@@ -232,7 +242,7 @@ function compareBucket(
  * A row of the target alone is deleted where the policy says so, for rows that the source has lost and for rows that left
  * the filter each, and by scope only if it is ours.
  */
-async function decideTargetOnly(
+export async function decideTargetOnly(
   changes: readonly StagedChange[],
   plan: TablePlan,
   { target, policies, beyondFilter, settled }: DetectContext,
@@ -258,17 +268,17 @@ async function decideTargetOnly(
 const NO_KEYS: ReadonlySet<string> = new Set()
 
 /** Reads a stream that is ordered by bucket, a bucket at a time. */
-class BucketReader {
-  readonly #rows: AsyncIterator<KeyFingerprint>
-  #ahead: KeyFingerprint | null = null
+export class BucketReader<Row extends { readonly bucket: number }> {
+  readonly #rows: AsyncIterator<Row>
+  #ahead: Row | null = null
   #ended = false
 
-  constructor(rows: AsyncIterable<KeyFingerprint>) {
+  constructor(rows: AsyncIterable<Row>) {
     this.#rows = rows[Symbol.asyncIterator]()
   }
 
-  async read(bucket: number): Promise<KeyFingerprint[]> {
-    const rows: KeyFingerprint[] = []
+  async read(bucket: number): Promise<Row[]> {
+    const rows: Row[] = []
     for (;;) {
       const row = this.#ahead ?? (await this.#next())
       this.#ahead = row
@@ -278,7 +288,7 @@ class BucketReader {
     }
   }
 
-  async #next(): Promise<KeyFingerprint | null> {
+  async #next(): Promise<Row | null> {
     if (this.#ended) return null
     const next = await this.#rows.next()
     this.#ended = next.done === true

@@ -1,6 +1,6 @@
 import type { Operation, Rejection } from '#model/change.ts'
 import type { StagedChange } from '#sync/staging.ts'
-import type { Detection } from './detect.ts'
+import { NOTHING_LEFT, type Detection } from './detect.ts'
 
 /** What rows that are looked at one by one come to, as a detection that closes. */
 export class Tally {
@@ -44,6 +44,7 @@ export class Tally {
       rejectedInBoth: 0,
       settled: this.#skipped,
       apart: this.#apart,
+      left: NOTHING_LEFT,
     }
   }
 }
