@@ -14,28 +14,6 @@ export const CONFLICT_STRATEGIES = ['source_wins', 'target_wins', 'newer_wins', 
 
 export type ConflictStrategy = (typeof CONFLICT_STRATEGIES)[number]
 
-/**
- * Who has the last word on one field that both sides changed. `newer_wins`: the newer of the rows. `manual`: somebody is
- * asked. `non_null`: the value that is not NULL. `max`, `min`: by the order of the type. `sum`: what both sides added,
- * added to what they had. `union`: a list with what either side added, without what either took out. `source_owns`,
- * `target_owns`: the value of that side always, also where the other side alone changed it.
- */
-export const FIELD_STRATEGIES = [
-  'source_wins',
-  'target_wins',
-  'newer_wins',
-  'manual',
-  'non_null',
-  'max',
-  'min',
-  'sum',
-  'union',
-  'source_owns',
-  'target_owns',
-] as const
-
-export type FieldStrategy = (typeof FIELD_STRATEGIES)[number]
-
 /** How conflicts of one table are decided. */
 export interface ConflictPolicy {
   readonly strategy: ConflictStrategy
