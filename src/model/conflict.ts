@@ -26,6 +26,30 @@ export interface ConflictPolicy {
 }
 
 /**
+ * Who has the last word on a field that both sides changed to different values, where rows merge field by field.
+ * `manual`: somebody decides. `source_wins`, `target_wins`: that side. `newer_wins`: the side whose row is newer.
+ * `non_null`: the side that has a value; where both have one, somebody decides. `max`, `min`: by the order of the type.
+ * `sum`: what both added to the last common value, for whole and decimal numbers. `union`: a list with what either side
+ * added, without what either removed. `source_owns`, `target_owns`: that side's value always, also where only the other
+ * side changed it.
+ */
+export const FIELD_STRATEGIES = [
+  'manual',
+  'source_wins',
+  'target_wins',
+  'newer_wins',
+  'non_null',
+  'max',
+  'min',
+  'sum',
+  'union',
+  'source_owns',
+  'target_owns',
+] as const
+
+export type FieldStrategy = (typeof FIELD_STRATEGIES)[number]
+
+/**
  * What happened to the row, named source first. `first_contact`: the rows differ, and were never known to agree.
  * `unique_clash`: another row of the target holds a unique value of the row (hazard D3).
  */
