@@ -263,12 +263,20 @@ export interface Baseline {
   /** It holds every row that was in step when it was last looked at whole, and every row that was written since. */
   readonly complete: boolean
   /** What the buckets of each side were then. One pass. */
-  digests(bucketing: Bucketing): Promise<readonly { readonly bucket: number; readonly source: Digest; readonly target: Digest }[]>
+  digests(bucketing: Bucketing): Promise<readonly BaselineDigest[]>
   /** Rows of some buckets, ordered by bucket. */
   rows(bucketing: Bucketing, buckets: readonly number[] | 'all'): AsyncIterable<AgreedRow>
   find(keys: readonly Key[]): Promise<readonly AgreedRow[]>
   /** Keys of rows on which the sides agreed to differ. */
   differing(): AsyncIterable<Key>
+}
+
+export interface BaselineDigest {
+  readonly bucket: number
+  readonly source: Digest
+  readonly target: Digest
+  /** Rows on which the sides agreed to differ: that both have, that the source alone has, that the target alone has. */
+  readonly differing: { readonly both: number; readonly sourceOnly: number; readonly targetOnly: number }
 }
 
 export interface AgreedRow extends Agreed {
@@ -349,8 +357,8 @@ export interface BatchRow {
   readonly row: SentRow | null
   /** What the baseline has for it afterwards (null: nothing), where that is not what is written. */
   readonly baseline?: BaselineRow | null
-  /** The row that the source has, where another one is written. */
-  readonly sourceHas?: Fingerprint | null
+  /** What the sides agree on once it is written, where that is not the row that is written. */
+  readonly agreed?: Agreement
 }
 
 /** What the baseline has for a row: the fingerprints of both sides, when they were last in step. */
@@ -359,8 +367,17 @@ export interface BaselineRow {
   readonly target: Fingerprint
 }
 
+/** What the sides agree on from now on. */
+export interface Agreement {
+  readonly source: Fingerprint | null
+  /** `written`: the row that is written. */
+  readonly target: Fingerprint | 'written' | null
+  /** The fingerprint of each column of the row that both are taken to have; null where none are known. */
+  readonly fields: readonly Fingerprint[] | null
+}
+
 /** A row that nobody writes, and on which the sides agree as they are. Null on both sides: it is forgotten. */
-export interface RememberedRow extends Agreed {
+export interface RememberedRow extends Agreed, Pick<Agreement, 'fields'> {
   readonly key: Key
 }
 

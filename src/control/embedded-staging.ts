@@ -30,20 +30,18 @@ export class EmbeddedStaging implements Staging {
       PRAGMA synchronous = OFF;
       PRAGMA cache_size = -8192;
       CREATE TABLE change (seq INTEGER PRIMARY KEY, tab TEXT NOT NULL, op TEXT NOT NULL, key TEXT NOT NULL,
-                           expect TEXT, bytes INTEGER NOT NULL, source TEXT, tells INTEGER NOT NULL) STRICT;
+                           expect TEXT, bytes INTEGER NOT NULL) STRICT;
       CREATE INDEX change_by_table ON change (tab, seq, op);`),
     )
-    this.#insert = this.#db.prepare(
-      'INSERT INTO change (tab, op, key, expect, bytes, source, tells) VALUES (?, ?, ?, ?, ?, ?, ?)',
-    )
+    this.#insert = this.#db.prepare('INSERT INTO change (tab, op, key, expect, bytes) VALUES (?, ?, ?, ?, ?)')
     this.#count = this.#db.prepare('SELECT count(*) AS n FROM change WHERE tab = ? AND op = ?')
   }
 
   append(table: string, changes: readonly StagedChange[]): void {
     guardDisk(() => {
       this.#db.exec('BEGIN')
-      for (const { op, key, expect, bytes, source } of changes) {
-        this.#insert.run(table, op, JSON.stringify(key), expect, bytes, source ?? null, source === undefined ? 0 : 1)
+      for (const { op, key, expect, bytes } of changes) {
+        this.#insert.run(table, op, JSON.stringify(key), expect, bytes)
       }
       this.#db.exec('COMMIT')
     })
@@ -71,7 +69,7 @@ export class EmbeddedStaging implements Staging {
   *#rows(table: string, ops: readonly StagedOperation[]): Generator<StagedChange> {
     const marks = ops.map(() => '?').join(', ')
     const page = this.#db.prepare(
-      `SELECT seq, op, key, expect, bytes, source, tells FROM change WHERE tab = ? AND op IN (${marks}) AND seq > ? ORDER BY seq LIMIT ${PAGE_ROWS}`,
+      `SELECT seq, op, key, expect, bytes FROM change WHERE tab = ? AND op IN (${marks}) AND seq > ? ORDER BY seq LIMIT ${PAGE_ROWS}`,
     )
     for (let last = 0; ;) {
       const rows = page.all(table, ...ops, last)
@@ -106,12 +104,11 @@ export class EmbeddedStaging implements Staging {
 }
 
 function toChange(row: Record<string, unknown>): StagedChange {
-  const { op, key, expect, bytes, source, tells } = row
+  const { op, key, expect, bytes } = row
   return {
     op: String(op) as StagedOperation,
     key: JSON.parse(String(key)) as Key,
     expect: typeof expect === 'string' ? expect : null,
     bytes: Number(bytes),
-    ...(tells === 1 ? { source: typeof source === 'string' ? source : null } : {}),
   }
 }

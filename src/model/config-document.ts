@@ -138,9 +138,12 @@ const POLICY_FIELDS = {
   newer_by: column.optional().meta({
     description: 'The column of the target, a time or a version, by which newer_wins tells which row is newer.',
   }),
-  tie_break: z.enum(['source', 'target']).optional().meta({
-    description: `Whose row is taken by newer_wins where both are as new. Default ${D.tieBreak}.`,
-  }),
+  tie_break: z
+    .enum(['source', 'target'])
+    .optional()
+    .meta({
+      description: `Whose row is taken by newer_wins where both are as new. Default ${D.tieBreak}.`,
+    }),
   delete_policy: z
     .enum(['ignore', 'delete'])
     .optional()

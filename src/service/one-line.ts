@@ -134,7 +134,7 @@ async function withDatabases<T>(
       maskKey,
       quarantine: null,
       history: null,
-  conflicts: null,
+      conflicts: null,
     },
   })
 }

@@ -50,7 +50,10 @@ export function closeAccount(account: Account): Counts {
     }
   }
   const rejected = outcome.rejections.length
-  const seen = detection === null ? account.loaded + rejected : detection.sourceRows + aloneInTarget(detection) + detection.left.targetOnly
+  const seen =
+    detection === null
+      ? account.loaded + rejected
+      : detection.sourceRows + aloneInTarget(detection) + detection.left.targetOnly
   const unchangedNow = (detection?.unchanged ?? 0) + outcome.unchanged
   const now: Counts = {
     read: seen,

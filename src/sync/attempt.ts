@@ -35,6 +35,8 @@ export interface Attempt {
   readonly quarantine: Quarantine | null
   /** Where conflicts wait for somebody. Null: they are in the receipt alone. */
   readonly conflicts: Conflicts | null
+  /** Milliseconds that the source's clock is ahead of the target's. */
+  readonly clockSkewMs: number
   /** Null: everything that differs is brought in step; else the rows of the replay are tried again, and no others. */
   readonly replay: Replay | null
   /** Null: what differs is found now; else what was decided before is applied, in one transaction, and nothing else. */

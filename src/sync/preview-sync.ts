@@ -97,6 +97,7 @@ async function previewOnce(
     resources,
     quarantine,
     conflicts: quarantining ? tools.conflicts : null,
+    clockSkewMs: source.server.clockSkewMs - target.server.clockSkewMs,
     replay: null,
     changeSet: null,
     listing: set !== null,

@@ -24,6 +24,7 @@ import { TableReplay } from './replay-table.ts'
 import { selectTables, type Selection } from './select-tables.ts'
 import type { Staging } from './staging.ts'
 import { TableSync } from './sync-table.ts'
+import { ThreeWayTable } from './three-way-table.ts'
 import { concerns, writeAll, writeAtOnce } from './write-tables.ts'
 
 export interface SyncRequest {
@@ -159,6 +160,7 @@ async function attemptSync(request: SyncRequest, tools: RunTools, progress: Prog
     resources,
     quarantine: tools.quarantine,
     conflicts: tools.conflicts,
+    clockSkewMs: source.server.clockSkewMs - target.server.clockSkewMs,
     replay: request.replay ?? null,
     changeSet: request.changeSet ?? null,
     listing: false,
@@ -269,7 +271,8 @@ const SIDES = ['source', 'target'] as const
 
 function tableOf(plan: TablePlan, attempt: Attempt): TableSync {
   if (attempt.changeSet !== null) return new TableFromChangeSet(plan, attempt, attempt.changeSet)
-  return attempt.replay === null ? new TableSync(plan, attempt) : new TableReplay(plan, attempt, attempt.replay)
+  if (attempt.replay !== null) return new TableReplay(plan, attempt, attempt.replay)
+  return plan.conflict.strategy === 'source_wins' ? new TableSync(plan, attempt) : new ThreeWayTable(plan, attempt)
 }
 
 /** Of a change set, the tables that it changes; all of them where it changes nothing, so that this is proved. */

@@ -7,8 +7,6 @@ export type StagedOperation = Operation | 'keep'
 
 export interface StagedChange extends Omit<PlannedChange, 'op'> {
   readonly op: StagedOperation
-  /** What the source has, where the baseline is told of that though another row is written, or none. */
-  readonly source?: Fingerprint | null
 }
 
 /**

@@ -18,12 +18,13 @@ import {
   giveUp,
   newOutcome,
   refuseTooMany,
+  type AgreementsOf,
   type ApplyContext,
   type BaselinesOf,
   type Outcome,
 } from './stages/apply.ts'
 import { checkKey } from './stages/check-key.ts'
-import { detect, listRows, type Detection } from './stages/detect.ts'
+import { detect, listRows, type DetectContext, type Detection } from './stages/detect.ts'
 import { explainDifference } from './stages/explain.ts'
 import { SetAside, type SourceKeyOf } from './stages/set-aside.ts'
 import { lookAtSettled, NOTHING_SETTLED, type Settled } from './stages/settled.ts'
@@ -198,12 +199,22 @@ export class TableSync {
       this.detection = await this.#compare(null)
       return
     }
-    if (!targetExists || (free && (await target.isEmpty(this.plan.target.ref)))) {
+    if (!targetExists || (free && (await this.mayLoadWhole(target)))) {
       this.bulk = true
       return
     }
     await checkKey(this.plan, 'target', target)
     this.detection = await this.#compare(target)
+  }
+
+  /** The target has nothing that a load could run into. */
+  protected async mayLoadWhole(target: Snapshot): Promise<boolean> {
+    return await target.isEmpty(this.plan.target.ref)
+  }
+
+  /** How changes are found in a table that is there. */
+  protected find(context: Omit<DetectContext, 'target'>, target: Snapshot): Promise<Detection> {
+    return detect(this.plan, { ...context, target })
   }
 
   /** Every row is new where there is no table yet (null). */
@@ -212,8 +223,7 @@ export class TableSync {
     this.#enter('compare', (this.plan.source.rowEstimate ?? 0) + (this.plan.target.rowEstimate ?? 0), true)
     const onRows = (rows: number): void => this.#progress('compare', rows, 0)
     const context = { ...this.#sourceSide, settled: this.#settled, staging, policies: config, signal, onRows }
-    const detection =
-      target === null ? await listRows(this.plan, context) : await detect(this.plan, { ...context, target })
+    const detection = target === null ? await listRows(this.plan, context) : await this.find(context, target)
     // A table that was loaded in part is looked at whole.
     this.outcome.rejections.splice(0, Infinity, ...detection.rejections)
     this.#warnings.clear()
@@ -285,6 +295,8 @@ export class TableSync {
   }
 
   protected readonly baselinesOf: BaselinesOf | null = null
+
+  protected readonly agreementsOf: AgreementsOf | null = null
 
   protected readonly sourceKeyOf: SourceKeyOf = () => undefined
 
@@ -378,6 +390,7 @@ export class TableSync {
       target: this.#target,
       telling: history === null ? null : tellHistory(history, { plan: this.#plan, claim: this.claim }),
       baselinesOf: this.baselinesOf,
+      agreementsOf: this.agreementsOf,
       staging,
       signal,
       bounds: { rows: config.batchSize, bytes: BATCH_BYTES },
@@ -392,11 +405,12 @@ export class TableSync {
 
   /** Step 5: the proof, against the target as it is in `moment`. */
   async verify(moment: Snapshot): Promise<Verification> {
-    const mode = this.#verificationMode()
+    const mode = this.verificationMode
     if (mode === 'off') return { mode, rows: 0, sourceDigest: '', targetDigest: '', changedSince: 0 }
     this.#enter('verify', mode === 'full' ? this.plan.source.rowEstimate : this.#touched, mode === 'full')
     const request = this.verifyRequest(moment)
-    const verified = mode === 'full' ? await verifyFull(request) : await verifyKeys(request, this.#keysTouched())
+    const whole = { ...request, source: { ...request.source, rows: this.wholeSource } }
+    const verified = mode === 'full' ? await verifyFull(whole) : await verifyKeys(request, this.#keysTouched())
     const changedSince = verified.equal ? 0 : await this.#explain(moment, verified)
     this.#leave('verify')
     return {
@@ -429,7 +443,12 @@ export class TableSync {
     return inserted + updated + deleted
   }
 
-  #verificationMode(): 'full' | 'changed' | 'off' {
+  /** The source's rows as the source has them, also where others are written. */
+  protected get wholeSource(): TableSync['source'] {
+    return this.source
+  }
+
+  protected get verificationMode(): 'full' | 'changed' | 'off' {
     const { verifyAfter } = this.#attempt.config
     if (verifyAfter !== 'auto') return verifyAfter
     const age = this.claim.verifiedSecondsAgo
@@ -442,10 +461,10 @@ export class TableSync {
   *keysApart(): Iterable<readonly Key[]> {
     yield* this.#keys(['keep'])
     if (this.#settled.targetKeys.length > 0) yield this.#settled.targetKeys
-    if (this.#refused.length > 0) yield this.#refused
+    if (this.refused.length > 0) yield this.refused
   }
 
-  get #refused(): readonly Key[] {
+  protected get refused(): readonly Key[] {
     const { rejections, conflicts, incomplete } = this.outcome
     const known = rejections.filter(({ keyIn }) => keyIn === 'target')
     return [...known.map(({ key }) => key), ...incomplete.map(({ key }) => key), ...conflicts]
@@ -453,7 +472,7 @@ export class TableSync {
 
   /** Keys of the rows that the run brought in step: what it set out to do, without what it had to leave apart. */
   *#keysTouched(): Iterable<readonly Key[]> {
-    const apart = new Set(this.#refused.map((key) => JSON.stringify(key)))
+    const apart = new Set(this.refused.map((key) => JSON.stringify(key)))
     for (const keys of this.#keys(['insert', 'update', 'delete'])) {
       yield keys.filter((key) => !apart.has(JSON.stringify(key)))
     }

@@ -41,7 +41,7 @@ await runSync(
     maskKey: null,
     quarantine: null,
     history: null,
-  conflicts: null,
+    conflicts: null,
   },
 )
 console.log(Math.round(process.resourceUsage().maxRSS / 1024))

@@ -68,11 +68,17 @@ export class PostgresBaseline implements Baseline {
       `count(${column}), coalesce(${xorSql(column, major)}, 0), coalesce(sum(${column}), 0)`
     return this.#sessions.use(async (connection) => {
       const rows = await connection.query(
-        `SELECT b, ${sums('s', connection.major)}, ${sums('t', connection.major)}
+        `SELECT b, ${sums('s', connection.major)}, ${sums('t', connection.major)}, count(*) FILTER (WHERE s <> t),
+           count(*) FILTER (WHERE t IS NULL), count(*) FILTER (WHERE s IS NULL)
          FROM (SELECT ${this.#sql.bucket(bucketing)} AS b, t.source_fingerprint AS s, t.target_fingerprint AS t
                FROM ${this.#from} OFFSET 0) x GROUP BY b`,
       )
-      return rows.map((row) => ({ bucket: Number(row[0]), source: toDigest(row, 1), target: toDigest(row, 4) }))
+      return rows.map((row) => ({
+        bucket: Number(row[0]),
+        source: toDigest(row, 1),
+        target: toDigest(row, 4),
+        differing: { both: Number(row[7]), sourceOnly: Number(row[8]), targetOnly: Number(row[9]) },
+      }))
     })
   }
 

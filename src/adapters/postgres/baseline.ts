@@ -36,7 +36,9 @@ export async function createBaseline(connection: Connection, mapping: MappingIde
     if (added !== undefined) return
     await connection.query(`ALTER TABLE ${baseline} ADD COLUMN fields int8[]`)
     // What was remembered without them is filled in by the next proof of the whole table.
-    await connection.query('UPDATE syncline.state SET baseline_complete = false WHERE mapping_id = $1', [mapping.mappingId])
+    await connection.query('UPDATE syncline.state SET baseline_complete = false WHERE mapping_id = $1', [
+      mapping.mappingId,
+    ])
   })
 }
 
@@ -54,7 +56,9 @@ export async function adoptRows(
   const baseline = baselineTable(claim.mappingId)
   const keys = Array.from({ length: scan.keyLength }, (_, i) => `k${i}`)
   const named = scan.columns.slice(0, scan.keyLength).map((column, i) => `t.${quote(column.name)} AS k${i}`)
-  const fields = plan.baselineFields ? { name: ', fields', inner: `, ${sql.fieldFingerprints} AS fs`, outer: ', x.fs' } : NO_FIELDS
+  const fields = plan.baselineFields
+    ? { name: ', fields', inner: `, ${sql.fieldFingerprints} AS fs`, outer: ', x.fs' }
+    : NO_FIELDS
   return connection.transaction('write', async () => {
     await connection.script('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ')
     await importSnapshot(connection, moment.id)
@@ -91,6 +95,25 @@ const APART = 'pg_temp.syncline_apart'
 
 const NO_FIELDS = { name: '', inner: '', outer: '' }
 
+async function setFields(
+  connection: Connection,
+  { baseline, sql }: { baseline: string; sql: TableSql },
+  rows: readonly RememberedRow[],
+): Promise<void> {
+  const { keyLength } = sql.scan
+  await connection.query(
+    `UPDATE ${baseline} b SET fields = ($${keyLength + 1}::text[])[k.n]::int8[]
+     FROM ${sql.keysFrom(1)} WHERE ${sql.matches('b.k', 'k.k')}`,
+    [
+      ...keyParameters(
+        rows.map(({ key }) => key),
+        keyLength,
+      ),
+      rows.map(({ fields }) => fields && `{${fields.join(',')}}`),
+    ],
+  )
+}
+
 /** Sets what the baseline has for rows that nobody writes. @throws AppError `stale_epoch` */
 export async function rememberRows(
   connection: Connection,
@@ -110,7 +133,10 @@ export async function rememberRows(
       if (gone.length > 0) {
         await connection.query(
           `DELETE FROM ${baseline} b USING ${sql.keysFrom(1)} WHERE ${sql.matches('b.k', 'k.k')}`,
-          keyParameters(gone.map(({ key }) => key), scan.keyLength),
+          keyParameters(
+            gone.map(({ key }) => key),
+            scan.keyLength,
+          ),
         )
       }
       if (kept.length > 0) {
@@ -120,21 +146,31 @@ export async function rememberRows(
            SELECT ${keys.map((key) => `k.${key}`).join(', ')}, ($${s}::int8[])[k.n], ($${t}::int8[])[k.n]
            FROM ${sql.keysFrom(1)}
            ON CONFLICT (${keys.join(', ')}) DO UPDATE SET source_fingerprint = excluded.source_fingerprint,
-             target_fingerprint = excluded.target_fingerprint${plan.baselineFields ? ', fields = NULL' : ''}`,
+             target_fingerprint = excluded.target_fingerprint`,
           [
-            ...keyParameters(kept.map(({ key }) => key), scan.keyLength),
+            ...keyParameters(
+              kept.map(({ key }) => key),
+              scan.keyLength,
+            ),
             kept.map(({ source }) => source),
             kept.map(({ target }) => target),
           ],
         )
         if (plan.baselineFields) {
-          const equal = kept.filter(({ source, target }) => source !== null && source === target)
+          await setFields(connection, { baseline, sql }, kept)
+          // Of rows that are in step the server has the values.
+          const equal = kept.filter(
+            ({ source, target, fields }) => fields === null && source !== null && source === target,
+          )
           await connection.query(
             `UPDATE ${baseline} b SET fields = x.fs
              FROM (SELECT ${sql.keyExpressions.map((_, i) => `k.k${i}`).join(', ')}, ${sql.fieldFingerprints} AS fs, ${sql.fingerprint} AS f
                    FROM ${sql.keysFrom(1)} JOIN ${sql.from} t ON ${sql.keyEquals('k.k')} OFFSET 0) x
              WHERE ${sql.matches('b.k', 'x.k')} AND b.target_fingerprint = x.f AND b.source_fingerprint = x.f`,
-            keyParameters(equal.map(({ key }) => key), scan.keyLength),
+            keyParameters(
+              equal.map(({ key }) => key),
+              scan.keyLength,
+            ),
           )
         }
       }

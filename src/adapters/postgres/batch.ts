@@ -101,7 +101,7 @@ export class BatchSql {
     const missed = new Set(rows.keys().filter((index) => !hits.has(index)))
     if (this.#plan.baseline) {
       await this.#updateBaseline(connection, claim, missed)
-      await this.#setSource(connection, claim, { rows, missed })
+      await this.#setAgreed(connection, claim, { rows, missed })
       await this.#setBaseline(connection, claim, { rows, missed })
     }
     const moved = new Set([...missed].filter((index) => !blocked.has(index)))
@@ -289,19 +289,29 @@ export class BatchSql {
     )
   }
 
-  /** Rows of which the source has another one than was written: the sides agree as they are then. */
-  async #setSource(
+  /** Rows after which the sides agree on something else than what was written. */
+  async #setAgreed(
     connection: Connection,
     claim: Claim,
     { rows, missed }: { rows: readonly BatchRow[]; missed: ReadonlySet<number> },
   ): Promise<void> {
-    const told = [...rows.entries()].filter(([seq, { sourceHas }]) => sourceHas !== undefined && !missed.has(seq))
+    const told = [...rows.entries()].flatMap(([seq, { agreed }]) =>
+      agreed === undefined || missed.has(seq) ? [] : [{ seq, ...agreed }],
+    )
     if (told.length === 0) return
+    const fields = this.#plan.baselineFields ? ', fields = x.fields::int8[]' : ''
     await connection.query(
-      `UPDATE ${baselineTable(claim.mappingId)} b SET source_fingerprint = x.source${this.#plan.baselineFields ? ', fields = NULL' : ''}
-       FROM unnest($1::int4[], $2::int8[]) x(seq, source) JOIN ${STAGE} s ON s.seq = x.seq
-       WHERE ${this.#sql.matches('b.k', 's.c')}`,
-      [told.map(([seq]) => seq), told.map(([, row]) => row.sourceHas)],
+      `UPDATE ${baselineTable(claim.mappingId)} b SET source_fingerprint = x.source,
+         target_fingerprint = CASE WHEN x.written THEN b.target_fingerprint ELSE x.target END${fields}
+       FROM unnest($1::int4[], $2::int8[], $3::bool[], $4::int8[], $5::text[]) x(seq, source, written, target, fields)
+       JOIN ${STAGE} s ON s.seq = x.seq WHERE ${this.#sql.matches('b.k', 's.c')}`,
+      [
+        told.map(({ seq }) => seq),
+        told.map(({ source }) => source),
+        told.map(({ target }) => target === 'written'),
+        told.map(({ target }) => (target === 'written' ? null : target)),
+        told.map(({ fields: each }) => each && `{${each.join(',')}}`),
+      ],
     )
   }
 

@@ -1,4 +1,5 @@
 import type {
+  Agreement,
   BaselineRow,
   BatchKind,
   BatchResult,
@@ -73,6 +74,9 @@ export function newOutcome(): Outcome {
 /** By the JSON of the keys; null: nothing. */
 export type BaselinesOf = (keys: readonly Key[]) => ReadonlyMap<string, BaselineRow | null>
 
+/** By the JSON of the keys. */
+export type AgreementsOf = (keys: readonly Key[]) => ReadonlyMap<string, Agreement>
+
 export interface ApplyContext {
   readonly plan: TablePlan
   readonly claim: Claim
@@ -82,6 +86,8 @@ export interface ApplyContext {
   readonly telling: ((kind: BatchKind) => Telling) | null
   /** What the baseline has for rows once they are written, where that is not the rows themselves. */
   readonly baselinesOf: BaselinesOf | null
+  /** What the sides agree on once a row is written, where that is not the row; null: they always agree on the row. */
+  readonly agreementsOf: AgreementsOf | null
   readonly staging: Staging
   readonly bounds: BatchBounds
   readonly maxRejections: number
@@ -303,12 +309,13 @@ async function applyChanges(
 
 /** Gives the changes their values, from the snapshot that they were decided on. */
 export async function toBatchRows(
-  { plan, source, outcome, baselinesOf }: ApplyContext,
+  { plan, source, outcome, baselinesOf, agreementsOf }: ApplyContext,
   changes: readonly StagedChange[],
   kind: 'apply' | 'patch',
 ): Promise<BatchRow[]> {
   const wanted = changes.filter((change) => change.op === 'insert' || change.op === 'update')
   const rows = await readSent(source, plan.sourceScan, wanted)
+  const agreements = agreementsOf?.(wanted.map(({ key }) => key))
   const baselines = plan.write.baseline ? baselinesOf?.(changes.map(({ key }) => key)) : undefined
   return changes.flatMap((change): BatchRow[] => {
     const { op, key, expect } = change
@@ -319,8 +326,8 @@ export async function toBatchRows(
     const row = must(rows.get(JSON.stringify(key)), `the source's row of a change of ${tableName(plan.source.ref)}`)
     const patched = op === 'insert' && kind === 'apply' ? withoutPatchColumns(plan, row) : row
     if (patched !== row) outcome.toPatch.push(key)
-    const own = change.source === undefined ? {} : { sourceHas: change.source }
-    return [{ op, key, expect, row: patched, ...baseline, ...own }]
+    const agreed = agreements?.get(JSON.stringify(key))
+    return [{ op, key, expect, row: patched, ...baseline, ...(agreed === undefined ? {} : { agreed }) }]
   })
 }
 

@@ -1,11 +1,13 @@
-import type { AgreedRow, Baseline, KeyFingerprint } from '#adapters/adapter.ts'
+import type { AgreedRow, Agreement, Baseline, BaselineDigest, KeyFingerprint } from '#adapters/adapter.ts'
+import { assert } from '#lib/assert.ts'
 import type { Rejection } from '#model/change.ts'
 import type { Agreed, ConflictKind, FoundConflict, ResolvedConflict, ResolvedOutcome } from '#model/conflict.ts'
-import type { Row } from '#model/value.ts'
+import type { Fingerprint } from '#model/fingerprint.ts'
+import { sizeOfRow, type Row } from '#model/value.ts'
 import { decide } from '#sync/conflicts/decide.ts'
 import type { Conflicts } from '#sync/conflicts.ts'
 import type { TablePlan } from '#sync/plan.ts'
-import type { Images, StagedChange } from '#sync/staging.ts'
+import type { Images, KeptImage, StagedChange } from '#sync/staging.ts'
 import { refuseTooMany } from './apply.ts'
 import { chooseBuckets, DigestTable } from './buckets.ts'
 import { conflictTable, contest } from './contest.ts'
@@ -54,7 +56,14 @@ export interface Contested extends Judged {
 /** What becomes of a contested row. */
 export type Settlement =
   | { readonly of: Contested; readonly take: 'source' | 'target' }
-  | { readonly of: Contested; readonly take: 'row'; readonly row: Row }
+  | {
+      readonly of: Contested
+      readonly take: 'merged'
+      /** Null: the target has it already. */
+      readonly row: Row | null
+      /** The fingerprint of each column of the source's row: what the next merge begins with. */
+      readonly fields: readonly Fingerprint[]
+    }
   | { readonly of: Contested; readonly take: 'nothing'; readonly found: FoundConflict }
 
 /** Rows that are decided on at once. */
@@ -85,7 +94,23 @@ export function rowImages({ mappingId }: Pick<TablePlan, 'mappingId'>): string {
   return `${mappingId} rows`
 }
 
-/** Keys of rows that are left as they are. */
+/** What the sides agree on from now on, by key: what each of them has, then the columns. */
+export function agreements({ mappingId }: Pick<TablePlan, 'mappingId'>): string {
+  return `${mappingId} agreements`
+}
+
+export function agreementOf({ row }: Pick<KeptImage, 'row'>): Agreement {
+  const [source, target, ...fields] = (row ?? []).map((cell) => (typeof cell === 'string' ? cell : null))
+  const known = fields.filter((field) => field !== null)
+  return { source: source ?? null, target: target ?? null, fields: known.length === 0 ? null : known }
+}
+
+/** Keys of rows that are written and that no side has: a proof of the whole table leaves them out. */
+export function ownList({ mappingId }: Pick<TablePlan, 'mappingId'>): string {
+  return `${mappingId} own`
+}
+
+/** Keys of rows that a proof of the whole table leaves out by another list than that of what was agreed. */
 export function keptImages({ mappingId }: Pick<TablePlan, 'mappingId'>): string {
   return `${mappingId} kept`
 }
@@ -112,8 +137,8 @@ class ThreeWay {
     this.#context = context
     const { staging } = context
     staging.clear(plan.mappingId)
-    staging.clear(agreedList(plan))
-    for (const images of [this.#images, this.#keptRows]) images.clear()
+    for (const list of [agreedList(plan), ownList(plan)]) staging.clear(list)
+    for (const images of [this.#images, this.#keptRows, this.#agreements]) images.clear()
   }
 
   get #images(): Images {
@@ -122,6 +147,10 @@ class ThreeWay {
 
   get #keptRows(): Images {
     return this.#context.staging.images(keptImages(this.#plan))
+  }
+
+  get #agreements(): Images {
+    return this.#context.staging.images(agreements(this.#plan))
   }
 
   /** What people decided, where both sides are still what they decided on (hazard D15). */
@@ -140,7 +169,12 @@ class ThreeWay {
       const of = { source: byKey(here), target: byKey(there), agreed: byKey(agreed) }
       for (const decision of batch) {
         const id = JSON.stringify(decision.key)
-        const row = { source: of.source.get(id), target: of.target.get(id), agreed: of.agreed.get(id), key: decision.key }
+        const row = {
+          source: of.source.get(id),
+          target: of.target.get(id),
+          agreed: of.agreed.get(id),
+          key: decision.key,
+        }
         this.#carryOne(decision, row, id)
       }
       await this.#flush(FLUSH_ROWS)
@@ -150,7 +184,12 @@ class ThreeWay {
   #carryOne(decision: ResolvedConflict, row: Judged, id: string): void {
     const now = { source: row.source?.fingerprint ?? null, target: row.target?.fingerprint ?? null }
     if (now.source !== decision.sourceFingerprint || now.target !== decision.targetFingerprint) {
-      this.#moved.push({ id: decision.id, outcome: 'moved', sourceFingerprint: now.source, targetFingerprint: now.target })
+      this.#moved.push({
+        id: decision.id,
+        outcome: 'moved',
+        sourceFingerprint: now.source,
+        targetFingerprint: now.target,
+      })
       return
     }
     this.#decided.add(id)
@@ -162,7 +201,7 @@ class ThreeWay {
       case 'skip':
         return this.#settle(row)
       case 'row':
-        return this.#writeRow(row, decision.row)
+        return this.#writeBuilt(row, decision.row)
     }
   }
 
@@ -179,9 +218,11 @@ class ThreeWay {
     this.#rows.source = sourceDigests.total
     this.#rows.target = targetDigests.total
     const last = { source: new DigestTable(bucketing.count), target: new DigestTable(bucketing.count) }
-    for (const { bucket, source: digest, target: other } of agreed) {
+    const differing = new Map<number, BaselineDigest['differing']>()
+    for (const { bucket, source: digest, target: other, differing: apart } of agreed) {
       last.source.add([{ bucket, digest }])
       last.target.add([{ bucket, digest: other }])
+      differing.set(bucket, apart)
     }
     const complete = baseline?.complete === true
     const isQuiet = (bucket: number): boolean =>
@@ -191,8 +232,11 @@ class ThreeWay {
     const bad: number[] = []
     for (let bucket = 0; bucket < bucketing.count; bucket++) {
       if (this.#context.policies.detectionStrategy === 'hash' && isQuiet(bucket)) {
-        this.#quiet(sourceDigests.rows(bucket), targetDigests.rows(bucket), sourceDigests.agrees(targetDigests, bucket))
-      } else if (sourceDigests.rows(bucket) + targetDigests.rows(bucket) + last.source.rows(bucket) + last.target.rows(bucket) > 0)
+        this.#quiet(sourceDigests.rows(bucket), complete ? differing.get(bucket) : undefined)
+      } else if (
+        sourceDigests.rows(bucket) + targetDigests.rows(bucket) + last.source.rows(bucket) + last.target.rows(bucket) >
+        0
+      )
         bad.push(bucket)
     }
     if (bad.length > 0) {
@@ -208,21 +252,13 @@ class ThreeWay {
     signal.throwIfAborted()
   }
 
-  /**
-   * Nothing has changed in a bucket. Where its sides differ they agreed to: how many rows that are is not asked, and they
-   * count as skipped as far as the numbers of both sides tell.
-   */
-  #quiet(sourceRows: number, targetRows: number, equal: boolean): void {
-    if (equal) {
-      this.#counts.unchanged += sourceRows
-      return
-    }
-    this.#counts.unchanged += Math.min(sourceRows, targetRows)
-    const [more, less] = [sourceRows - targetRows, targetRows - sourceRows]
-    this.#left.skipped += Math.max(more, less)
-    this.#left.targetOnly += Math.max(0, less)
-    this.#apart.source += Math.max(0, more)
-    this.#apart.target += Math.max(0, less)
+  /** Nothing has changed in a bucket: of its rows those are left on which the sides agreed to differ. */
+  #quiet(rows: number, { both, sourceOnly, targetOnly } = { both: 0, sourceOnly: 0, targetOnly: 0 }): void {
+    this.#counts.unchanged += rows - both - sourceOnly
+    this.#left.skipped += both + sourceOnly + targetOnly
+    this.#left.targetOnly += targetOnly
+    this.#apart.source += both + sourceOnly
+    this.#apart.target += both + targetOnly
   }
 
   async #descend(
@@ -298,7 +334,7 @@ class ThreeWay {
         this.#contested.push({ ...row, kind: verdict.kind })
         return
       case 'to_source':
-        throw new Error('a sync in one way writes to its target alone')
+        assert(false, 'a sync in one way writes to its target alone')
     }
   }
 
@@ -310,12 +346,29 @@ class ThreeWay {
   }
 
   #remember(key: Judged['key'], source: KeyFingerprint | undefined, target: KeyFingerprint | undefined): void {
-    const [of, expect] = [source?.fingerprint ?? null, target?.fingerprint ?? null]
-    this.#agreed.push({ op: 'keep', key, expect, bytes: 0, source: of })
+    this.#agree(key, { source: source?.fingerprint ?? null, target: target?.fingerprint ?? null, fields: null })
+    this.#agreed.push({ op: 'keep', key, expect: null, bytes: 0 })
+  }
+
+  #agree(key: Judged['key'], agreement: Agreement): void {
+    const { source, target, fields } = agreement
+    this.#agreements.put([{ key, fingerprint: '', row: [source, target, ...(fields ?? [])], bytes: 0 }])
   }
 
   #settle(row: Judged): void {
     this.#remember(row.key, row.source, row.target)
+    this.#leave(row, 'skipped')
+  }
+
+  /**
+   * The target gets what merged, and the source keeps what it has. What the sides agree on is the source's row: what is the
+   * target's own in the merged one stays its own for every later merge.
+   */
+  #merge(row: Contested, { row: merged, fields }: { row: Row | null; fields: readonly Fingerprint[] }): void {
+    const source = row.source?.fingerprint ?? null
+    this.#agree(row.key, { source, target: source, fields })
+    if (merged !== null) return this.#write(row, merged)
+    this.#agreed.push({ op: 'keep', key: row.key, expect: null, bytes: 0 })
     this.#leave(row, 'skipped')
   }
 
@@ -341,27 +394,37 @@ class ThreeWay {
     } else this.#changes.push({ op: 'delete', key, expect, bytes: target?.bytes ?? 0 })
   }
 
-  /** A row that no side has; null: there is to be none. */
-  #writeRow(judged: Judged, row: Row | null): void {
+  /** A row that somebody built; null: there is to be none. The source keeps what it has, and the sides agree on that. */
+  #writeBuilt(judged: Judged, row: Row | null): void {
     const { key, source, target } = judged
-    const has = { source: source?.fingerprint ?? null }
-    if (row === null) {
-      if (target === undefined) return this.#settle(judged)
-      this.#counts.deletes += 1
-      const change = { op: 'delete' as const, key, expect: target.fingerprint, bytes: target.bytes, ...has }
-      this.#context.staging.append(this.#plan.mappingId, [change])
-    } else {
-      const op = target === undefined ? ('insert' as const) : ('update' as const)
-      const bytes = row.reduce((sum, cell) => sum + (cell?.length ?? 0), 0)
-      this.#images.put([{ key, fingerprint: '', row, bytes }])
-      this.#counts[COUNTERS[op]] += 1
-      this.#context.staging.append(this.#plan.mappingId, [
-        { op, key, expect: target?.fingerprint ?? null, bytes, ...has },
-      ])
+    const has = source?.fingerprint ?? null
+    if (row !== null) {
+      this.#agree(key, { source: has, target: 'written', fields: null })
+      return this.#write(judged, row)
     }
-    // Of a row that the source does not have, the source's side is nothing to be counted.
-    if (source === undefined && target !== undefined) this.#left.targetOnly += row === null ? 0 : 1
-    if (source !== undefined && row === null) this.#apart.source += 1
+    if (target === undefined) return this.#settle(judged)
+    this.#counts.deletes += 1
+    this.#context.staging.append(this.#plan.mappingId, [
+      { op: 'delete', key, expect: target.fingerprint, bytes: target.bytes },
+    ])
+    if (source === undefined) return
+    this.#remember(key, source, undefined)
+    // It goes from the target alone: the source's side of it is counted with that.
+    this.#apart.source += 1
+    this.#left.targetOnly -= 1
+  }
+
+  #write({ key, source, target }: Judged, row: Row): void {
+    const op = target === undefined ? ('insert' as const) : ('update' as const)
+    const bytes = sizeOfRow(row)
+    this.#images.put([{ key, fingerprint: '', row, bytes }])
+    this.#keptRows.put([{ key, fingerprint: '', row: null, bytes: 0 }])
+    this.#context.staging.append(ownList(this.#plan), [{ op: 'keep', key, expect: null, bytes: 0 }])
+    this.#counts[COUNTERS[op]] += 1
+    this.#context.staging.append(this.#plan.mappingId, [{ op, key, expect: target?.fingerprint ?? null, bytes }])
+    if (source !== undefined) return
+    this.#left.targetOnly += 1
+    this.#apart.target += 1
   }
 
   /** Hands on what has come together, where that is at least so many rows. */
@@ -373,8 +436,8 @@ class ThreeWay {
         const { of } = settlement
         if (settlement.take === 'source') this.#toTarget(of, 'found')
         else if (settlement.take === 'target') this.#settle(of)
-        else if (settlement.take === 'row') this.#writeRow(of, settlement.row)
-        else {
+        else if (settlement.take === 'merged') this.#merge(of, settlement)
+        else if (settlement.take === 'nothing') {
           found.push(settlement.found)
           this.#leave(of, 'conflicted')
         }

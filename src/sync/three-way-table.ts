@@ -1,0 +1,168 @@
+import type { Baseline, RememberedRow, Snapshot } from '#adapters/adapter.ts'
+import { must } from '#lib/assert.ts'
+import type { Key } from '#model/change.ts'
+import type { ResolvedConflict, ResolvedOutcome } from '#model/conflict.ts'
+import type { Verification } from '#model/receipt.ts'
+import type { Attempt } from './attempt.ts'
+import type { TablePlan } from './plan.ts'
+import type { AgreementsOf } from './stages/apply.ts'
+import type { DetectContext, Detection } from './stages/detect.ts'
+import { overlaidSource } from './stages/images-source.ts'
+import {
+  agreedList,
+  agreementOf,
+  agreements,
+  detectThreeWay,
+  keptImages,
+  ownList,
+  rowImages,
+} from './stages/three-way.ts'
+import type { BatchBounds, Images } from './staging.ts'
+import { TableSync } from './sync-table.ts'
+
+const KEYS: BatchBounds = { rows: 2_000, bytes: Infinity }
+
+/**
+ * The way of a table in which both sides may change: each is held against what both last agreed on (DESIGN 1.5). What
+ * people decided is carried out with the rest, what nobody may decide but people is parked, and what nobody writes though
+ * the sides agree on it is remembered when all is written.
+ */
+export class ThreeWayTable extends TableSync {
+  readonly #attempt: Attempt
+  #source: TableSync['source'] | null = null
+  #carried: readonly ResolvedConflict[] = []
+  #moved: readonly ResolvedOutcome[] = []
+
+  constructor(plan: TablePlan, attempt: Attempt) {
+    super(plan, attempt)
+    this.#attempt = attempt
+  }
+
+  /** Rows that somebody built, or that were merged, are the source's for whoever writes them. */
+  override get source(): TableSync['source'] {
+    const base = super.source
+    this.#source ??= {
+      ...overlaidSource(base, this.#images(rowImages(this.plan))),
+      ...(base.warnings === undefined ? {} : { warnings: () => base.warnings?.() ?? new Map() }),
+    }
+    return this.#source
+  }
+
+  #images(name: string): Images {
+    return this.#attempt.staging.images(name)
+  }
+
+  /** A target that somebody emptied is no empty one: its rows were deleted. */
+  protected override async mayLoadWhole(target: Snapshot): Promise<boolean> {
+    if (!(await super.mayLoadWhole(target))) return false
+    const baseline = await this.#baseline(target)
+    return baseline === null || !baseline.complete
+  }
+
+  #baseline(moment: Snapshot): Promise<Baseline | null> {
+    const { mappingId, mappingHash, write } = this.plan
+    return moment.baseline({ mappingId, mappingHash }, write.scan)
+  }
+
+  protected override async find(context: Omit<DetectContext, 'target'>, target: Snapshot): Promise<Detection> {
+    const { conflicts, clockSkewMs } = this.#attempt
+    const baseline = await this.#baseline(target)
+    const source = super.source
+    const found = await detectThreeWay(this.plan, { ...context, source, target, baseline, conflicts, clockSkewMs })
+    this.#carried = found.carried
+    this.#moved = found.moved
+    return found.detection
+  }
+
+  protected override readonly agreementsOf: AgreementsOf = (keys) =>
+    new Map(
+      this.#images(agreements(this.plan))
+        .find(keys)
+        .map((kept) => [JSON.stringify(kept.key), agreementOf(kept)]),
+    )
+
+  override async settle(): Promise<void> {
+    await super.settle()
+    await this.#remember()
+  }
+
+  /** What the sides agree on though nobody writes it. A row that could not be written as it was to be is not among it. */
+  async #remember(): Promise<void> {
+    const writer = must(this.#attempt.target.writer, 'a writer')
+    const refused = new Set(this.refused.map((key) => JSON.stringify(key)))
+    for (const batch of this.#attempt.staging.read(agreedList(this.plan), ['keep'], KEYS)) {
+      const keys = batch.map(({ key }) => key).filter((key) => !refused.has(JSON.stringify(key)))
+      const known = this.agreementsOf(keys)
+      const rows = keys.map((key): RememberedRow => {
+        const { source, target, fields } = must(known.get(JSON.stringify(key)), 'an agreement of each key')
+        return { key, source, target: target === 'written' ? null : target, fields }
+      })
+      await writer.remember(this.claim, this.plan.write, rows)
+    }
+  }
+
+  override async close(): Promise<void> {
+    await super.close()
+    const { conflicts, target, signal } = this.#attempt
+    if (conflicts === null) return
+    await using moment = await target.snapshot(1, signal)
+    const outcomes = await this.#outcomes(moment)
+    await conflicts.settle(this.plan.target.ref, [...outcomes, ...this.#moved])
+    await conflicts.close(this.plan.target.ref)
+  }
+
+  /** What became of the decisions that were carried out, with the target's rows as they are in `moment`. */
+  async #outcomes(moment: Snapshot): Promise<ResolvedOutcome[]> {
+    const keys = this.#carried.map(({ key }) => key)
+    if (keys.length === 0) return []
+    const now = await moment.fingerprints(this.plan.write.scan, keys)
+    const there = new Map(now.map(({ key, fingerprint }) => [JSON.stringify(key), fingerprint]))
+    const refused = new Set(this.refused.map((key) => JSON.stringify(key)))
+    return this.#carried.map(({ id, key, sourceFingerprint }) => ({
+      id,
+      outcome: refused.has(JSON.stringify(key)) ? 'moved' : 'applied',
+      sourceFingerprint,
+      targetFingerprint: there.get(JSON.stringify(key)) ?? null,
+    }))
+  }
+
+  /** A proof of the whole table leaves out the rows on which the sides agreed to differ, now or at any time before. */
+  override async verify(moment: Snapshot): Promise<Verification> {
+    if (this.verificationMode === 'full') await this.#stageDiffering(moment)
+    return await super.verify(moment)
+  }
+
+  protected override get wholeSource(): TableSync['source'] {
+    return super.source
+  }
+
+  async #stageDiffering(moment: Snapshot): Promise<void> {
+    const { staging } = this.#attempt
+    const list = `${this.plan.mappingId} differing`
+    staging.clear(list)
+    const kept = this.#images(keptImages(this.plan))
+    let keys: Key[] = []
+    const flush = (): void => {
+      const known = new Set(kept.find(keys).map(({ key }) => JSON.stringify(key)))
+      const others = keys.filter((key) => !known.has(JSON.stringify(key)))
+      staging.append(
+        list,
+        others.map((key) => ({ op: 'keep', key, expect: null, bytes: 0 })),
+      )
+      keys = []
+    }
+    const baseline = await this.#baseline(moment)
+    for await (const key of baseline?.differing() ?? []) {
+      keys.push(key)
+      if (keys.length >= KEYS.rows) flush()
+    }
+    flush()
+  }
+
+  override *keysApart(): Iterable<readonly Key[]> {
+    yield* super.keysApart()
+    for (const name of [ownList(this.plan), `${this.plan.mappingId} differing`]) {
+      for (const batch of this.#attempt.staging.read(name, ['keep'], KEYS)) yield batch.map(({ key }) => key)
+    }
+  }
+}

@@ -1,0 +1,72 @@
+/** Where conflicts wait, in the memory of a test, and somebody who decides them. */
+import type { FoundConflict, Resolution, ResolvedConflict, ResolvedOutcome } from '#model/conflict.ts'
+import { tableId, type TableRef } from '#model/table.ts'
+import type { Row } from '#model/value.ts'
+import type { Conflicts } from '#sync/conflicts.ts'
+
+interface Waiting extends FoundConflict {
+  readonly id: string
+  readonly status: 'open' | 'resolved' | 'applied' | 'closed'
+  readonly decision: { readonly resolution: Resolution; readonly row: Row | null } | null
+}
+
+export class MemoryConflicts implements Conflicts {
+  readonly all = new Map<string, Waiting>()
+  readonly #told = new Set<string>()
+
+  #id(target: TableRef, { key }: Pick<FoundConflict, 'key'>): string {
+    return `${tableId(target)} ${JSON.stringify(key)}`
+  }
+
+  get open(): Waiting[] {
+    return [...this.all.values()].filter(({ status }) => status === 'open')
+  }
+
+  resolve(
+    resolution: Resolution,
+    { row = null, which = () => true }: { row?: Row | null; which?: (one: Waiting) => boolean } = {},
+  ): void {
+    for (const one of this.all.values()) {
+      if ((one.status === 'open' || one.status === 'applied') && which(one))
+        this.all.set(one.id, { ...one, status: 'resolved', decision: { resolution, row } })
+    }
+  }
+
+  async *resolved(target: TableRef): AsyncGenerator<ResolvedConflict[]> {
+    this.#told.clear()
+    const own = [...this.all.values()].filter(
+      ({ id, status }) => status === 'resolved' && id.startsWith(`${tableId(target)} `),
+    )
+    yield own.flatMap(({ id, key, sourceFingerprint, targetFingerprint, decision }) =>
+      decision === null ? [] : [{ id, key, sourceFingerprint, targetFingerprint, ...decision }],
+    )
+  }
+
+  async park(table: { readonly target: TableRef }, conflicts: readonly FoundConflict[]): Promise<void> {
+    for (const found of conflicts) {
+      const id = this.#id(table.target, found)
+      this.#told.add(id)
+      const before = this.all.get(id)
+      const same =
+        before?.sourceFingerprint === found.sourceFingerprint && before.targetFingerprint === found.targetFingerprint
+      if (same && (before.status === 'open' || before.status === 'resolved')) continue
+      this.all.set(id, { ...found, id, status: 'open', decision: null })
+    }
+  }
+
+  async settle(_: TableRef, outcomes: readonly ResolvedOutcome[]): Promise<void> {
+    for (const { id, outcome, sourceFingerprint, targetFingerprint } of outcomes) {
+      const before = this.all.get(id)
+      if (before === undefined || before.status !== 'resolved') continue
+      const status = outcome === 'applied' ? 'applied' : this.#told.has(id) ? 'open' : 'closed'
+      this.all.set(id, { ...before, status, sourceFingerprint, targetFingerprint })
+    }
+  }
+
+  async close(target: TableRef): Promise<void> {
+    for (const one of this.all.values()) {
+      const isHere = one.id.startsWith(`${tableId(target)} `)
+      if (isHere && one.status === 'open' && !this.#told.has(one.id)) this.all.set(one.id, { ...one, status: 'closed' })
+    }
+  }
+}
