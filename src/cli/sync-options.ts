@@ -88,6 +88,7 @@ export interface PolicyFlags extends ComparisonFlags {
 export function toPolicies(flags: PolicyFlags): Policies {
   return {
     detectionStrategy: flags.strategy,
+    direction: DEFAULT_POLICIES.direction,
     conflictStrategy: DEFAULT_POLICIES.conflictStrategy,
     newerBy: DEFAULT_POLICIES.newerBy,
     tieBreak: DEFAULT_POLICIES.tieBreak,

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { STAGING_KINDS, type StagingKind } from './change-set.ts'
 import { CONFLICT_STRATEGIES, FIELD_STRATEGIES } from './conflict.ts'
 import { FieldDocument, toFieldMapping } from './field-document.ts'
-import { DEFAULT_POLICIES, NO_OWN_CONFLICT, type Policies } from './sync-config.ts'
+import { DEFAULT_POLICIES, DIRECTIONS, NO_OWN_CONFLICT, type Policies } from './sync-config.ts'
 import {
   asRef,
   BadName,
@@ -125,7 +125,12 @@ const Table = z
   .meta({ id: 'TableMapping', description: 'One table of the source, or a pattern of tables, and where it goes.' })
 
 const POLICY_FIELDS = {
-  direction: z.enum(['one_way']).optional().meta({ description: 'Changes of the source reach the target.' }),
+  direction: z
+    .enum(DIRECTIONS)
+    .optional()
+    .meta({
+      description: `Whether changes of the source reach the target, or those of either side the other. Default ${D.direction}.`,
+    }),
   detection_strategy: z
     .enum(['hash', 'full'])
     .optional()
@@ -291,6 +296,7 @@ export function toPolicies(document: ConfigPolicies): Policies & { readonly onRe
   const pieces = document.max_parallel_operations ?? PARALLEL_OPERATIONS
   return {
     detectionStrategy: document.detection_strategy ?? D.detectionStrategy,
+    direction: document.direction ?? D.direction,
     conflictStrategy: document.conflict_strategy ?? D.conflictStrategy,
     newerBy: document.newer_by ?? D.newerBy,
     tieBreak: document.tie_break ?? D.tieBreak,

@@ -5,7 +5,14 @@ import type { Condition } from '#model/condition.ts'
 import type { ConflictPolicy } from '#model/conflict.ts'
 import type { ErrorCode } from '#model/errors.ts'
 import type { FingerprintAlgorithm } from '#model/fingerprint.ts'
-import { conflictPolicy, needsBaseline, type Policies, type TableMapping } from '#model/sync-config.ts'
+import {
+  conflictPolicy,
+  isThreeWay,
+  needsBaseline,
+  type Direction,
+  type Policies,
+  type TableMapping,
+} from '#model/sync-config.ts'
 import {
   sameTable,
   tableName,
@@ -59,11 +66,16 @@ export interface TablePlan {
   readonly exit: 'ignore' | 'delete' | null
   /** The fields of the scans, in their order, as people look at them. */
   readonly fields: readonly FieldReport[]
+  readonly direction: Direction
+  /** Rows are judged by what both sides last agreed on. */
+  readonly threeWay: boolean
   /** How rows are decided on that both sides changed. */
   readonly conflict: ConflictPolicy
   /** Columns of the source that go nowhere. */
   readonly unmapped: readonly string[]
   readonly notes: readonly string[]
+  /** How rows of the target are brought back to the source; null in one way. */
+  readonly back: TablePlan | null
 }
 
 /** What is read of the source, and what becomes of it. */
@@ -130,6 +142,8 @@ export function planTable(
     const message = `${tableName(target.ref)} has no column "${unknown}" that is carried, and conflicts are to be decided by it.`
     return { problems: [{ code: 'column_not_found', message }] }
   }
+  const oneWay = policies.direction === 'two_way' ? oneWayProblem(mapping, { source, key, carried }) : null
+  if (oneWay !== null) return { problems: [oneWay] }
   const mapped = mapRows(carried, key, { source, filter })
   const wrong = mapped && ruleProblem(mapped, target)
   if (wrong) return { problems: [wrong] }
@@ -181,6 +195,8 @@ export function planTable(
       baselineFields: conflict.strategy === 'merge',
     },
     conflict,
+    direction: policies.direction,
+    threeWay: isThreeWay(policies, mapping),
     exit: mapping.filter === null ? null : mapping.filterExit,
     fields: carried.map(reportField),
     unmapped: source.columns.map(({ name }) => name).filter((name) => !carried.some((field) => reads(field, name))),
@@ -190,8 +206,59 @@ export function planTable(
     cyclic: cyclicKeys(target, cyclic).length > 0,
     patch: patchPositions(target, scan, cyclic),
     notes,
+    back: null,
   }
-  return { plan }
+  return { plan: policies.direction === 'two_way' ? { ...plan, back: backOf(plan, cyclic) } : plan }
+}
+
+/** The way of rows from the target to the source. What is remembered of them belongs to the other way. */
+function backOf(plan: TablePlan, cyclic: ReadonlySet<string>): TablePlan {
+  const { source, target, sourceScan, write } = plan
+  const writable = (name: string): boolean =>
+    source.columns.some((column) => column.name === name && column.generated === null)
+  return {
+    ...plan,
+    mappingId: hash([plan.mappingId, 'back']),
+    mappingHash: hash([plan.mappingHash, 'back']),
+    source: target,
+    target: source,
+    sourceScan: write.scan,
+    write: {
+      scan: sourceScan,
+      definition: source.definition,
+      written: sourceScan.columns.map(({ name }) => name).filter(writable),
+      keyIsUnique: plan.sourceKeyIsUnique,
+      silenceTriggers: false,
+      baseline: false,
+      baselineFields: false,
+    },
+    proofScans: { source: plan.proofScans.target, target: plan.proofScans.source },
+    sourceKeyIsUnique: write.keyIsUnique,
+    cyclic: cyclicKeys(source, cyclic).length > 0,
+    patch: patchPositions(source, sourceScan, cyclic),
+    fields: [],
+    unmapped: [],
+    notes: [],
+  }
+}
+
+/** Why rows of the target cannot be brought back to the source. */
+function oneWayProblem(
+  { filter, query }: TableMapping,
+  { source, key, carried }: { source: TableSchema; key: ChosenKey; carried: readonly Field[] },
+): Problem | null {
+  const name = tableName(source.ref)
+  const because = (why: string): Problem => ({
+    code: 'impossible_mapping',
+    message: `${name} cannot be synced two ways: ${why}.`,
+  })
+  if (query !== null) return because('a query cannot be written')
+  if (filter !== null) return because('rows that do not meet its filter would be taken for deleted ones')
+  if (source.kind !== 'table' && source.kind !== 'partitioned') return because(`it is a ${source.kind}`)
+  if (!key.uniqueInSource || !key.uniqueInTarget) return because('its key is not unique on both sides')
+  const computed = carried.find(({ feed, rules }) => feed.kind !== 'direct' || rules.length > 0)
+  if (computed !== undefined) return because(`"${computed.target.name}" is computed or checked on its way`)
+  return null
 }
 
 /** A column by which conflicts are to be decided, and which no row has. */

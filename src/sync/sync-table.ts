@@ -378,6 +378,11 @@ export class TableSync {
     await this.tell()
   }
 
+  /** Somebody, or something, decided on each row: one that has moved since is left as it is. */
+  protected get leavesMoved(): boolean {
+    return this.#attempt.replay !== null || this.#attempt.changeSet !== null
+  }
+
   #applyContext(phase: Phase): ApplyContext {
     const { staging, config, signal, history } = this.#attempt
     const planNow = (): TablePlan => this.#plan
@@ -395,7 +400,7 @@ export class TableSync {
       signal,
       bounds: { rows: config.batchSize, bytes: BATCH_BYTES },
       maxRejections: config.maxRejections,
-      replaying: this.#attempt.replay !== null || this.#attempt.changeSet !== null,
+      replaying: this.leavesMoved,
       outcome: this.outcome,
       onRows: (rows, bytes) => this.#progress(phase, rows, bytes),
       onRejected: () => this.tell(),

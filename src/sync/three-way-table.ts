@@ -10,6 +10,8 @@ import type { DetectContext, Detection } from './stages/detect.ts'
 import { overlaidSource } from './stages/images-source.ts'
 import {
   agreedList,
+  bothList,
+  returnedList,
   agreementOf,
   agreements,
   detectThreeWay,
@@ -17,7 +19,7 @@ import {
   ownList,
   rowImages,
 } from './stages/three-way.ts'
-import type { BatchBounds, Images } from './staging.ts'
+import type { BatchBounds, Images, StagedChange } from './staging.ts'
 import { TableSync } from './sync-table.ts'
 
 const KEYS: BatchBounds = { rows: 2_000, bytes: Infinity }
@@ -80,6 +82,49 @@ export class ThreeWayTable extends TableSync {
         .find(keys)
         .map((kept) => [JSON.stringify(kept.key), agreementOf(kept)]),
     )
+
+  /** A row that somebody edited since it was judged is judged by the next run (invariant 9). */
+  protected override get leavesMoved(): boolean {
+    return true
+  }
+
+  /**
+   * What went back to the source, or did not. Rows that belong on both sides are written to the target now; one that
+   * could not be written to the source is left, and the next run judges it.
+   */
+  takeBack(refused: readonly Key[]): void {
+    const { staging } = this.#attempt
+    const gone = new Set(refused.map((key) => JSON.stringify(key)))
+    const isGone = ({ key }: StagedChange): boolean => gone.has(JSON.stringify(key))
+    for (const batch of staging.read(returnedList(this.plan), ['keep'], KEYS)) {
+      staging.append(
+        agreedList(this.plan),
+        batch.filter((change) => !isGone(change)),
+      )
+    }
+    for (const batch of staging.read(bothList(this.plan), ['insert', 'update', 'delete'], KEYS)) {
+      staging.append(
+        this.plan.mappingId,
+        batch.filter((change) => !isGone(change)),
+      )
+      for (const change of batch.filter(isGone)) this.#leave(change)
+    }
+  }
+
+  /** Its row was counted as written to the target. */
+  #leave({ op, key, expect }: StagedChange): void {
+    const found = must(this.detection, 'a detection')
+    const name = ({ insert: 'inserts', update: 'updates', delete: 'deletes', keep: 'kept' } as const)[op]
+    this.#attempt.staging.append(this.plan.mappingId, [{ op: 'keep', key, expect, bytes: 0 }])
+    // A delete is accounted for by the other way alone.
+    const own = op === 'delete' ? 0 : 1
+    this.detection = {
+      ...found,
+      [name]: found[name] - 1,
+      left: { ...found.left, conflicted: found.left.conflicted + own },
+      apart: { source: found.apart.source + own, target: found.apart.target + (expect === null ? 0 : 1) },
+    }
+  }
 
   override async settle(): Promise<void> {
     await super.settle()

@@ -55,6 +55,8 @@ export interface RunHooks {
   readonly applying?: ChangeSetInHand
   readonly history?: History
   readonly conflicts?: Conflicts
+  /** The source is opened for writing too. */
+  readonly twoWays?: boolean
   /** Another login than the test's own, for one side. */
   readonly sourceUrl?: DatabasePlace
   /** What is no URL is opened for reading. */
@@ -162,7 +164,9 @@ export class Pair implements AsyncDisposable {
 
   async #open<T>(hooks: RunHooks, use: (sides: { source: Adapter; target: Adapter }) => Promise<T>): Promise<T> {
     const { signal } = new AbortController()
-    await using source = await openDatabase(hooks.sourceUrl ?? this.#urls.source, { write: null, signal })
+    const sourceUrl = hooks.sourceUrl ?? this.#urls.source
+    const back = hooks.twoWays === true && typeof sourceUrl === 'string' ? permitWrite(sourceUrl) : null
+    await using source = await openDatabase(sourceUrl, { write: back, signal })
     const targetUrl = hooks.targetUrl ?? this.#urls.target
     const write = typeof targetUrl === 'string' ? permitWrite(targetUrl) : null
     await using target = await openDatabase(targetUrl, { write, signal })

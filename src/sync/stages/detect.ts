@@ -29,6 +29,8 @@ export interface Detection {
     readonly conflicted: number
     /** Of all these, how many the source does not have. */
     readonly targetOnly: number
+    /** Rows of the source that the other way accounts for, as it writes them. */
+    readonly elsewhere: number
   }
   /** Rows of each side that were not compared, and are neither rejected nor alone in the target: settled, or moved. */
   readonly apart: { readonly source: number; readonly target: number }
@@ -112,7 +114,7 @@ export async function listRows(
 
 const ONE_BUCKET: Bucketing = { by: 'key hash', count: 1 }
 
-export const NOTHING_LEFT: Detection['left'] = { skipped: 0, conflicted: 0, targetOnly: 0 }
+export const NOTHING_LEFT: Detection['left'] = { skipped: 0, conflicted: 0, targetOnly: 0, elsewhere: 0 }
 
 const NOTHING_FOUND = {
   unchanged: 0,

@@ -1,5 +1,5 @@
 import type { AgreedRow, Agreement, Baseline, BaselineDigest, KeyFingerprint } from '#adapters/adapter.ts'
-import { assert } from '#lib/assert.ts'
+import { must } from '#lib/assert.ts'
 import type { Rejection } from '#model/change.ts'
 import type { Agreed, ConflictKind, FoundConflict, ResolvedConflict, ResolvedOutcome } from '#model/conflict.ts'
 import type { Fingerprint } from '#model/fingerprint.ts'
@@ -105,6 +105,16 @@ export function agreementOf({ row }: Pick<KeptImage, 'row'>): Agreement {
   return { source: source ?? null, target: target ?? null, fields: known.length === 0 ? null : known }
 }
 
+/** Rows that are written to both sides: to the target once the source has them. */
+export function bothList({ mappingId }: Pick<TablePlan, 'mappingId'>): string {
+  return `${mappingId} both`
+}
+
+/** Rows that go back to the source, and on which both sides agree once they are there. */
+export function returnedList({ mappingId }: Pick<TablePlan, 'mappingId'>): string {
+  return `${mappingId} returned`
+}
+
 /** Keys of rows that are written and that no side has: a proof of the whole table leaves them out. */
 export function ownList({ mappingId }: Pick<TablePlan, 'mappingId'>): string {
   return `${mappingId} own`
@@ -119,7 +129,7 @@ class ThreeWay {
   readonly #plan: TablePlan
   readonly #context: ThreeWayContext
   readonly #counts = { unchanged: 0, inserts: 0, updates: 0, deletes: 0, kept: 0 }
-  readonly #left = { skipped: 0, conflicted: 0, targetOnly: 0 }
+  readonly #left = { skipped: 0, conflicted: 0, targetOnly: 0, elsewhere: 0 }
   readonly #apart = { source: 0, target: 0 }
   readonly #rows = { source: 0, target: 0, settled: 0, rejectedInBoth: 0 }
   readonly #rejections: Rejection[] = []
@@ -137,7 +147,11 @@ class ThreeWay {
     this.#context = context
     const { staging } = context
     staging.clear(plan.mappingId)
-    for (const list of [agreedList(plan), ownList(plan)]) staging.clear(list)
+    for (const list of [agreedList, ownList, bothList, returnedList]) staging.clear(list(plan))
+    if (plan.back !== null) {
+      staging.clear(plan.back.mappingId)
+      staging.images(rowImages(plan.back)).clear()
+    }
     for (const images of [this.#images, this.#keptRows, this.#agreements]) images.clear()
   }
 
@@ -198,6 +212,9 @@ class ThreeWay {
       case 'source':
         return now.source === now.target ? this.#adopt(row) : this.#toTarget(row, 'decided')
       case 'target':
+        return this.#plan.back === null || now.source === now.target
+          ? this.#settle(row)
+          : this.#toSource(row, 'decided')
       case 'skip':
         return this.#settle(row)
       case 'row':
@@ -320,7 +337,8 @@ class ThreeWay {
       agreed: agreedOf(row.agreed),
       baselineComplete: baseline?.complete === true,
     }
-    const verdict = decide(three, { strategy: this.#plan.conflict.strategy, direction: 'one_way' })
+    const { conflict, direction } = this.#plan
+    const verdict = decide(three, { strategy: conflict.strategy, direction })
     switch (verdict.do) {
       case 'adopt':
         return this.#adopt(row)
@@ -334,7 +352,7 @@ class ThreeWay {
         this.#contested.push({ ...row, kind: verdict.kind })
         return
       case 'to_source':
-        assert(false, 'a sync in one way writes to its target alone')
+        return this.#toSource(row, 'found')
     }
   }
 
@@ -365,6 +383,7 @@ class ThreeWay {
    * target's own in the merged one stays its own for every later merge.
    */
   #merge(row: Contested, { row: merged, fields }: { row: Row | null; fields: readonly Fingerprint[] }): void {
+    if (this.#plan.back !== null) return merged === null ? this.#toSource(row, 'found') : this.#writeBoth(row, merged)
     const source = row.source?.fingerprint ?? null
     this.#agree(row.key, { source, target: source, fields })
     if (merged !== null) return this.#write(row, merged)
@@ -372,13 +391,18 @@ class ThreeWay {
     this.#leave(row, 'skipped')
   }
 
-  #leave({ key, source, target }: Judged, how: 'skipped' | 'conflicted'): void {
+  #leave(row: Judged, how: 'skipped' | 'conflicted'): void {
+    this.#keep(row)
+    this.#left[how] += 1
+    if (row.source === undefined) this.#left.targetOnly += 1
+  }
+
+  /** Left as it is in the target. */
+  #keep({ key, source, target }: Judged): void {
     this.#kept.push({ op: 'keep', key, expect: target?.fingerprint ?? null, bytes: 0 })
     this.#keptRows.put([{ key, fingerprint: '', row: null, bytes: 0 }])
-    this.#left[how] += 1
     if (source !== undefined) this.#apart.source += 1
     if (target !== undefined) this.#apart.target += 1
-    if (source === undefined) this.#left.targetOnly += 1
   }
 
   /** `decided`: somebody wants the row gone, whatever the policy for deletes is. */
@@ -394,10 +418,78 @@ class ThreeWay {
     } else this.#changes.push({ op: 'delete', key, expect, bytes: target?.bytes ?? 0 })
   }
 
+  #takeTarget(row: Judged): void {
+    if (this.#plan.back === null) this.#settle(row)
+    else this.#toSource(row, 'found')
+  }
+
+  /** The source gets what the target has. Both agree on that once it is there. */
+  #toSource(row: Judged, why: 'found' | 'decided'): void {
+    const { key, source, target } = row
+    const expect = source?.fingerprint ?? null
+    if (target === undefined && why === 'found' && this.#context.policies.deletePolicy !== 'delete') {
+      return this.#leave(row, 'skipped')
+    }
+    const op = target === undefined ? 'delete' : source === undefined ? 'insert' : 'update'
+    this.#goesBack({ op, key, expect, bytes: target?.bytes ?? source?.bytes ?? 0 })
+    const now = target?.fingerprint ?? null
+    this.#agree(key, { source: now, target: now, fields: null })
+    this.#context.staging.append(returnedList(this.#plan), [{ op: 'keep', key, expect: null, bytes: 0 }])
+    this.#keep(row)
+    if (source !== undefined) this.#left.elsewhere += 1
+  }
+
+  #goesBack(change: StagedChange): void {
+    this.#context.staging.append(must(this.#plan.back, 'a way back').mappingId, [change])
+  }
+
+  /**
+   * A row that neither side has goes to both: to the source first, and to the target once it is there. Whatever happens in
+   * between, the next run finds a row of which one side alone was changed.
+   */
+  #writeBoth(judged: Judged, row: Row | null): void {
+    const { key, source, target } = judged
+    const back = must(this.#plan.back, 'a way back')
+    const { staging } = this.#context
+    const bytes = row === null ? 0 : sizeOfRow(row)
+    const change = (there: KeyFingerprint | undefined): StagedChange => ({
+      op: row === null ? 'delete' : there === undefined ? 'insert' : 'update',
+      key,
+      expect: there?.fingerprint ?? null,
+      bytes,
+    })
+    if (row !== null) {
+      const image = { key, fingerprint: '', row, bytes }
+      this.#images.put([image])
+      staging.images(rowImages(back)).put([image])
+    }
+    if (source !== undefined || row !== null) this.#goesBack(change(source))
+    if (target !== undefined || row !== null) staging.append(bothList(this.#plan), [change(target)])
+    staging.append(ownList(this.#plan), [{ op: 'keep', key, expect: null, bytes: 0 }])
+    this.#keptRows.put([{ key, fingerprint: '', row: null, bytes: 0 }])
+    this.#countBoth(judged, row)
+  }
+
+  /** Counted as if it went to the target: `both` takes that back where it cannot. */
+  #countBoth({ source, target }: Judged, row: Row | null): void {
+    if (row !== null) {
+      this.#counts[target === undefined ? 'inserts' : 'updates'] += 1
+      if (source !== undefined) return
+      this.#left.targetOnly += 1
+      this.#apart.target += 1
+      return
+    }
+    if (target !== undefined) this.#counts.deletes += 1
+    if (source === undefined) return
+    this.#apart.source += 1
+    this.#left.elsewhere += 1
+  }
+
   /** A row that somebody built; null: there is to be none. The source keeps what it has, and the sides agree on that. */
   #writeBuilt(judged: Judged, row: Row | null): void {
     const { key, source, target } = judged
     const has = source?.fingerprint ?? null
+    if (this.#plan.back !== null) return this.#writeBoth(judged, row)
     if (row !== null) {
       this.#agree(key, { source: has, target: 'written', fields: null })
       return this.#write(judged, row)
@@ -435,7 +527,7 @@ class ThreeWay {
       for (const settlement of await contest(this.#plan, this.#contested.splice(0), this.#context)) {
         const { of } = settlement
         if (settlement.take === 'source') this.#toTarget(of, 'found')
-        else if (settlement.take === 'target') this.#settle(of)
+        else if (settlement.take === 'target') this.#takeTarget(of)
         else if (settlement.take === 'merged') this.#merge(of, settlement)
         else if (settlement.take === 'nothing') {
           found.push(settlement.found)
