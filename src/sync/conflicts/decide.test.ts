@@ -132,12 +132,12 @@ test.each(DIRECTIONS)('every pair of states: %s', (direction, name) => {
 })
 
 test('a pair is impossible where one side inserted what the other one had before', () => {
-  const impossible = STATES.flatMap((source) => STATES.map((target) => [source, target] as const)).filter(
-    ([source, target]) => keysOf(source, target).length === 0,
+  const impossible = STATES.flatMap((source) =>
+    STATES.filter((target) => keysOf(source, target).length === 0).map((target) => `${source} × ${target}`),
   )
   const excluded = ['updated to the same value', 'updated to another value', 'deleted', 'deleted and re-inserted']
-  expect(impossible.toSorted()).toEqual(
-    [...excluded.map((state) => ['inserted', state]), ...excluded.map((state) => [state, 'inserted'])].toSorted(),
+  expect(new Set(impossible)).toEqual(
+    new Set(excluded.flatMap((state) => [`inserted × ${state}`, `${state} × inserted`])),
   )
 })
 
