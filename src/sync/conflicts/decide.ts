@@ -28,7 +28,11 @@ export type Verdict =
   | { readonly do: 'nothing'; readonly why: 'agreed' | 'drift' }
   /** The target gets what the source has, a row or none. */
   | { readonly do: 'to_target' }
-  /** The source gets what the target has, a row or none. */
+  /**
+   * The source gets what the target has, a row or none. The baseline cannot be committed with a row of the source: it says
+   * beforehand what is sent, and the source's transaction leaves a mark. By the mark a run that comes after one that was
+   * cut off knows that both sides had the row, whatever they have by now; else an edit of one side would look like two.
+   */
   | { readonly do: 'to_source' }
   /** Both stay as they are, and are remembered as agreed. */
   | { readonly do: 'settle' }
