@@ -35,6 +35,7 @@ import type { OpenDatasource } from './opener.ts'
 import { quarantineOf, replayOf } from './quarantine.ts'
 import { historyOf } from './history.ts'
 import { isReviewed, reviewedWork, type Rest } from './reviewed-work.ts'
+import { sourceConsent, writesSource } from './start-job.ts'
 
 /** What the work of a job needs of the world. */
 export interface WorkTools {
@@ -179,7 +180,8 @@ interface Ends {
 /** Which tables, the change set says. */
 function toRevertConfig(request: JobRequest, poolSize: number): SyncConfig {
   const { onReject: _, ...stated } = toPolicies(request.policies)
-  return { ...fitPolicies(stated, [poolSize]), deletePolicy: 'delete', create: false, tables: [] }
+  const given = { ...stated, direction: 'one_way', conflictStrategy: 'source_wins' } as const
+  return { ...fitPolicies(given, [poolSize]), deletePolicy: 'delete', create: false, tables: [] }
 }
 
 async function withEnds<T>(
@@ -196,7 +198,7 @@ async function withEnds<T>(
   // What is undone is read from the target, as it is written there.
   await using source = await openEnd(job.kind === 'revert' ? 'target' : 'source', job.kind === 'revert' ? to : from, {
     job,
-    write: false,
+    write: write && writesSource(job),
     tools,
   })
   await using target = await openEnd('target', to, { job, write, tools })
@@ -264,7 +266,7 @@ async function openEnd(
 ): Promise<Adapter> {
   const { allowProtectedWrite, targetNamed } = job.request
   try {
-    const consent = { allowProtectedWrite, targetNamed }
+    const consent = end === 'source' ? sourceConsent(job.request) : { allowProtectedWrite, targetNamed }
     // It asks the store for the password.
     const adapter = await fromStore(tools.openDatasource(datasource, { write, consent, signal: tools.end }))
     await fromStore(recordConnectionSuccess(tools.store, datasource.id))

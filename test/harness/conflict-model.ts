@@ -5,7 +5,7 @@
 import { CONFLICT_STRATEGIES, type Agreed, type ConflictKind, type Resolution } from '#model/conflict.ts'
 import { fingerprint, type Fingerprint } from '#model/fingerprint.ts'
 import type { Row } from '#model/value.ts'
-import { decide, type ConflictPolicy, type ThreeWay } from '#sync/conflicts/decide.ts'
+import { decide, type DecisionPolicy, type ThreeWay } from '#sync/conflicts/decide.ts'
 import { mergeRows, type MergeColumn } from '#sync/conflicts/merge.ts'
 import { newerSide, type Newer } from '#sync/conflicts/newer.ts'
 import type { Side } from '#sync/drift.ts'
@@ -48,7 +48,7 @@ export interface World {
   sent: number
 }
 
-export interface Rules extends ConflictPolicy {
+export interface Rules extends DecisionPolicy {
   readonly columns: readonly MergeColumn[]
   /** The place of the time column, a whole number. */
   readonly timeAt: number
@@ -57,7 +57,7 @@ export interface Rules extends ConflictPolicy {
 }
 
 export const POLICIES = CONFLICT_STRATEGIES.flatMap((strategy) =>
-  (['one_way', 'two_way'] as const).map((direction): ConflictPolicy => ({ strategy, direction })),
+  (['one_way', 'two_way'] as const).map((direction): DecisionPolicy => ({ strategy, direction })),
 )
 
 export function emptyWorld(): World {
@@ -108,7 +108,7 @@ export function keysOf(world: World): string[] {
  * Decisions that are for the rows as they are (hazard D15). Where everything that differs is overwritten, nobody is asked,
  * and what somebody said before has no meaning any more.
  */
-export function decisionsInForce(world: World, { strategy, direction }: ConflictPolicy): Map<string, Decision> {
+export function decisionsInForce(world: World, { strategy, direction }: DecisionPolicy): Map<string, Decision> {
   if (strategy === 'source_wins' && direction === 'one_way') return new Map()
   const inForce = [...world.decisions].filter(([key, decision]) => {
     const { source, target } = threeWay(world, key)

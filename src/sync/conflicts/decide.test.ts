@@ -5,7 +5,7 @@ import { expect, test } from 'vitest'
 import { CONFLICT_STRATEGIES, type Agreed, type ConflictStrategy } from '#model/conflict.ts'
 import type { Fingerprint } from '#model/fingerprint.ts'
 import type { Side } from '#sync/drift.ts'
-import { decide, type ConflictPolicy, type ThreeWay, type Verdict } from './decide.ts'
+import { decide, type DecisionPolicy, type ThreeWay, type Verdict } from './decide.ts'
 
 const STATES = [
   'unchanged',
@@ -113,7 +113,7 @@ const DIRECTIONS = [
 ] as const
 
 /** The words of a line as the rules have them. */
-function decided(keys: readonly ThreeWay[], direction: ConflictPolicy['direction']): Line['words'] {
+function decided(keys: readonly ThreeWay[], direction: DecisionPolicy['direction']): Line['words'] {
   const words = CONFLICT_STRATEGIES.map((strategy) => {
     const made = keys.map((key) => wordOf(decide(key, { strategy, direction })))
     return [strategy, made.length === 0 ? 'impossible' : made.join(', ')] as const
@@ -228,7 +228,7 @@ test('a key that a whole baseline lacks is one that both agreed to have no row u
   const none: Agreed = { source: null, target: null }
   for (const three of everyThreeWay().filter(({ agreed }) => agreed === null)) {
     for (const strategy of CONFLICT_STRATEGIES) {
-      const policy: ConflictPolicy = { strategy, direction: 'two_way' }
+      const policy: DecisionPolicy = { strategy, direction: 'two_way' }
       const known = decide({ ...three, agreed: none, baselineComplete: false }, policy)
       expect(decide({ ...three, baselineComplete: true }, policy)).toEqual(known)
     }

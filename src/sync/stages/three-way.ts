@@ -343,17 +343,27 @@ class ThreeWay {
       case 'adopt':
         return this.#adopt(row)
       case 'nothing':
-        return this.#leave(row, 'skipped')
+        return this.#isOwned(row) ? this.#contest(row, 'update_update') : this.#leave(row, 'skipped')
       case 'to_target':
-        return this.#toTarget(row, 'found')
+        return this.#isOwned(row) ? this.#contest(row, 'update_update') : this.#toTarget(row, 'found')
       case 'settle':
         return this.#settle(row)
       case 'contest':
-        this.#contested.push({ ...row, kind: verdict.kind })
-        return
+        return this.#contest(row, verdict.kind)
       case 'to_source':
-        return this.#toSource(row, 'found')
+        return this.#isOwned(row) ? this.#contest(row, 'update_update') : this.#toSource(row, 'found')
     }
+  }
+
+  #contest(row: Judged, kind: ConflictKind): void {
+    this.#contested.push({ ...row, kind })
+  }
+
+  /** Fields that a side owns bind rows too that the other one alone has changed: these are merged as well. */
+  #isOwned({ source, target }: Judged): boolean {
+    const { strategy, fields } = this.#plan.conflict
+    const owned = [...fields.values()].some((field) => field === 'source_owns' || field === 'target_owns')
+    return strategy === 'merge' && owned && source !== undefined && target !== undefined
   }
 
   #adopt({ key, source, target, agreed }: Judged): void {
