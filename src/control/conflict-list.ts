@@ -11,9 +11,9 @@ import {
   type BuiltRow,
   type ConflictImage,
   type ConflictMarks,
-  type ConflictTools,
   type StoredConflict,
-} from './conflicts.ts'
+} from './conflict-codec.ts'
+import type { ConflictTools } from './conflicts.ts'
 import { toRef } from './rejections.ts'
 import type { ConflictRow, Tables } from './schema.ts'
 import type { Store } from './store.ts'

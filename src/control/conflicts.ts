@@ -3,73 +3,32 @@ import { sql, type Transaction } from 'kysely'
 import type { SecretBox } from '#lib/secret-box.ts'
 import type { Key } from '#model/change.ts'
 import type {
-  Agreed,
-  ConflictKind,
   ConflictStatus,
-  ConflictStrategy,
   ConflictTable,
   FoundConflict,
   Resolution,
   ResolvedConflict,
   ResolvedOutcome,
 } from '#model/conflict.ts'
-import type { Fingerprint } from '#model/fingerprint.ts'
 import { tableId, type TableRef } from '#model/table.ts'
-import type { Row } from '#model/value.ts'
 import { rowsTable } from './bulk.ts'
-import { decodeRow, encodeRow, type CodedRow } from './history-codec.ts'
-import { open, toRef } from './rejections.ts'
-import { owners } from './reseal-conflicts.ts'
+import {
+  codeKey,
+  isInPlace,
+  isKept,
+  keyOf,
+  openBuilt,
+  openImage,
+  openMarks,
+  sealImage,
+  sealMarks,
+  UNDECIDED,
+  type ConflictMarks,
+} from './conflict-codec.ts'
 import type { ConflictRow, Tables } from './schema.ts'
 import type { Store } from './store.ts'
 
-/**
- * Conflicts that wait for somebody: each is known once under its key, in the scope of a sync config (or of the job, where
- * there is none). What may be personal is sealed and bound to its id; key, kind and names of fields are not.
- */
-export interface StoredConflict {
-  readonly id: string
-  readonly scope: string
-  readonly configId: string | null
-  readonly firstJobId: string
-  readonly lastJobId: string
-  readonly seq: number
-  readonly source: TableRef
-  readonly target: TableRef
-  readonly kind: ConflictKind
-  readonly fields: readonly string[]
-  readonly strategy: ConflictStrategy
-  /** Without values. */
-  readonly reason: string | null
-  readonly key: Key
-  readonly large: boolean
-  readonly status: ConflictStatus
-  readonly resolution: Resolution | null
-  readonly resolvedBy: { readonly id: string; readonly name: string; readonly at: string } | null
-  /** Decisions that were dropped, because a side was another one by then. */
-  readonly reopened: number
-  readonly firstAt: string
-  readonly lastAt: string
-  readonly version: number
-}
-
-/** The rows that people decide between, as they were found. Once a decision is carried out, the losing one is here. */
-export interface ConflictImage {
-  readonly source: Row | null
-  readonly target: Row | null
-  readonly base: Row | null
-  readonly merged: Row | null
-}
-
-/** What is sealed of a conflict to know its rows again. */
-export interface ConflictMarks {
-  /** What the rows are, as far as is known: what a decision is made on. */
-  readonly source: Fingerprint | null
-  readonly target: Fingerprint | null
-  /** What the rows of the image are. They differ from the above once a decision has been carried out. */
-  readonly images: { readonly source: Fingerprint | null; readonly target: Fingerprint | null }
-  readonly agreed: Agreed | null
-}
+/** Conflicts as runs tell of them, and carry out what was decided. */
 
 export interface ConflictTools {
   readonly store: Store
@@ -85,15 +44,6 @@ export interface ConflictJob {
 
 /** Everything that changes conflicts excludes everything else that does: numbers have no twins, and nobody waits in a circle. */
 export const CONFLICTS_LOCK = 'conflicts'
-
-/** What a conflict is once no decision stands any more. */
-export const UNDECIDED = {
-  resolution: null,
-  resolved_by: null,
-  resolved_name: null,
-  resolved_at: null,
-  row_sealed: null,
-} as const satisfies Partial<ConflictRow>
 
 const CHUNK = 500
 
@@ -197,12 +147,6 @@ function newRow(telling: Telling, one: Found, seq: number): ConflictRow {
 
 /** What every telling brings. */
 function told({ box, job, table, shape, at }: Telling, one: FoundConflict, id: string) {
-  const image = {
-    source: encodeRow(one.source),
-    target: encodeRow(one.target),
-    base: encodeRow(one.base),
-    merged: encodeRow(one.merged),
-  }
   const sides = { source: one.sourceFingerprint, target: one.targetFingerprint }
   const marks: ConflictMarks = { ...sides, images: sides, agreed: one.agreed }
   return {
@@ -213,9 +157,9 @@ function told({ box, job, table, shape, at }: Telling, one: FoundConflict, id: s
     fields: JSON.stringify(one.fields),
     strategy: one.strategy,
     reason: one.reason,
-    key: JSON.stringify(encodeRow(one.key)),
+    key: codeKey(one.key),
     large: one.large ? 1 : 0,
-    image_sealed: box.seal(JSON.stringify(image), owners.image(id)),
+    image_sealed: sealImage(box, id, one),
     marks_sealed: sealMarks(box, id, marks),
     last_at: at,
   }
@@ -315,22 +259,6 @@ function toDecision(box: SecretBox, row: ConflictRow): ReadDecision | null {
   const image = openImage(box, row)
   if (image === null || !isKept(marks, image, resolution)) return null
   return { ...decided, resolution: 'row', row: image[resolution] }
-}
-
-type Side = 'source' | 'target'
-
-function isInPlace(marks: ConflictMarks, side: Side): boolean {
-  return marks[side] === marks.images[side]
-}
-
-/** A null stands for a row that was too large as well as for none. */
-function isKept(marks: ConflictMarks, image: ConflictImage, side: Side): boolean {
-  return image[side] !== null || marks.images[side] === null
-}
-
-/** Whether the row of a side is there to be taken: where it was found, or as it was kept. */
-export function canTake(marks: ConflictMarks | null, image: ConflictImage | null, side: Side): boolean {
-  return marks !== null && (isInPlace(marks, side) || (image !== null && isKept(marks, image, side)))
 }
 
 /**
@@ -462,79 +390,9 @@ export async function purgeConflicts(store: Store): Promise<void> {
 }
 
 function hashOf(key: Key): string {
-  return createHash('sha256')
-    .update(JSON.stringify(encodeRow(key)))
-    .digest('hex')
-}
-
-export function keyOf({ key }: Pick<ConflictRow, 'key'>): Key {
-  return decodeRow(JSON.parse(key) as CodedRow) ?? []
-}
-
-export function openMarks(
-  box: SecretBox,
-  { id, marks_sealed: sealed }: Pick<ConflictRow, 'id' | 'marks_sealed'>,
-): ConflictMarks | null {
-  return open<ConflictMarks>(box, sealed, owners.marks(id))
-}
-
-function sealMarks(box: SecretBox, id: string, marks: ConflictMarks): string {
-  return box.seal(JSON.stringify(marks), owners.marks(id))
-}
-
-export function openImage(box: SecretBox, { id, image_sealed: sealed }: ConflictRow): ConflictImage | null {
-  const coded = open<Readonly<Record<keyof ConflictImage, CodedRow | null>>>(box, sealed, owners.image(id))
-  if (coded === null) return null
-  const { source, target, base, merged } = coded
-  return {
-    source: decodeRow(source),
-    target: decodeRow(target),
-    base: decodeRow(base),
-    merged: decodeRow(merged),
-  }
-}
-
-/** The row that somebody built; there may be none in it. */
-export interface BuiltRow {
-  readonly row: Row | null
-}
-
-export function openBuilt(box: SecretBox, { id, row_sealed: sealed }: ConflictRow): BuiltRow | null {
-  const coded = open<{ readonly row: CodedRow | null }>(box, sealed, owners.row(id))
-  return coded && { row: decodeRow(coded.row) }
-}
-
-export function sealBuilt(box: SecretBox, id: string, { row }: BuiltRow): string {
-  return box.seal(JSON.stringify({ row: encodeRow(row) }), owners.row(id))
+  return createHash('sha256').update(codeKey(key)).digest('hex')
 }
 
 function chunks<T>(items: readonly T[]): T[][] {
   return Array.from({ length: Math.ceil(items.length / CHUNK) }, (_, i) => items.slice(i * CHUNK, (i + 1) * CHUNK))
-}
-
-export function toConflict(row: Omit<ConflictRow, 'image_sealed' | 'marks_sealed' | 'row_sealed'>): StoredConflict {
-  const { resolved_by: by, resolved_name: name, resolved_at: decidedAt } = row
-  return {
-    id: row.id,
-    scope: row.scope,
-    configId: row.config_id,
-    firstJobId: row.first_job_id,
-    lastJobId: row.last_job_id,
-    seq: row.seq,
-    source: toRef(row.source_table),
-    target: toRef(row.target_table),
-    kind: row.kind as ConflictKind,
-    fields: JSON.parse(row.fields) as string[],
-    strategy: row.strategy as ConflictStrategy,
-    reason: row.reason,
-    key: keyOf(row),
-    large: row.large === 1,
-    status: row.status as ConflictStatus,
-    resolution: row.resolution as Resolution | null,
-    resolvedBy: by === null ? null : { id: by, name: name ?? '', at: decidedAt ?? '' },
-    reopened: row.reopened,
-    firstAt: row.first_at,
-    lastAt: row.last_at,
-    version: row.version,
-  }
 }

@@ -12,7 +12,8 @@ import {
   type ConflictFilter,
   type OpenedConflict,
 } from './conflict-list.ts'
-import { canTake, CONFLICTS_LOCK, sealBuilt, UNDECIDED, type BuiltRow, type ConflictTools } from './conflicts.ts'
+import { canTake, sealBuilt, UNDECIDED, type BuiltRow } from './conflict-codec.ts'
+import { CONFLICTS_LOCK, type ConflictTools } from './conflicts.ts'
 import { versionConflict } from './datasources.ts'
 import { toRef } from './rejections.ts'
 import type { ConflictRow, Tables } from './schema.ts'
