@@ -29,6 +29,7 @@ import { validateSchema } from '#sync/validate-schema.ts'
 import { runSync, type RunIdentity, type RunTools } from '#sync/run-sync.ts'
 import type { Replay } from '#sync/quarantine.ts'
 import type { Staging } from '#sync/staging.ts'
+import { conflictsOf } from './conflicts.ts'
 import { fitPolicies } from './connections.ts'
 import { fromStore } from './from-store.ts'
 import type { OpenDatasource } from './opener.ts'
@@ -218,7 +219,7 @@ function runToolsOf(job: Job, tools: WorkTools): RunTools {
     signal: tools.stop,
     maskKey: tools.maskKey,
     quarantine: quarantineOf(job, tools),
-    conflicts: null,
+    conflicts: conflictsOf(job, tools),
     history: historyOf(job, auditLevelOf(job), tools),
   }
 }
