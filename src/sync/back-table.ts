@@ -4,7 +4,7 @@ import type { Attempt } from './attempt.ts'
 import type { TablePlan } from './plan.ts'
 import { NOTHING_LEFT } from './stages/detect.ts'
 import { overlaidSource } from './stages/images-source.ts'
-import { rowImages } from './stages/three-way.ts'
+import { rowImages } from './stages/three-way-lists.ts'
 import { TableSync } from './sync-table.ts'
 
 /**

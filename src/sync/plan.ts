@@ -137,15 +137,11 @@ export function planTable(
   const filter = planFilter(mapping, source, key)
   if ('message' in filter) return { problems: [filter] }
   const conflict = conflictPolicy(policies, mapping)
-  const unknown = unknownColumn(conflict, carried)
-  if (unknown !== null) {
-    const message = `${tableName(target.ref)} has no column "${unknown}" that is carried, and conflicts are to be decided by it.`
-    return { problems: [{ code: 'column_not_found', message }] }
-  }
-  const oneWay = policies.direction === 'two_way' ? oneWayProblem(mapping, { source, key, carried }) : null
-  if (oneWay !== null) return { problems: [oneWay] }
   const mapped = mapRows(carried, key, { source, filter })
-  const wrong = mapped && ruleProblem(mapped, target)
+  const wrong =
+    unknownColumn(conflict, carried, target) ??
+    (policies.direction === 'two_way' ? oneWayProblem(mapping, { source, key, carried }) : null) ??
+    (mapped && ruleProblem(mapped, target))
   if (wrong) return { problems: [wrong] }
   const algorithm = mapped === null ? chooseAlgorithm(sides) : 'md5'
   const targetScan = (columns: readonly Field[]): Scan => ({
@@ -262,9 +258,16 @@ function oneWayProblem(
 }
 
 /** A column by which conflicts are to be decided, and which no row has. */
-function unknownColumn({ newerBy, fields }: ConflictPolicy, carried: readonly Field[]): string | null {
+function unknownColumn(
+  { newerBy, fields }: ConflictPolicy,
+  carried: readonly Field[],
+  target: TableSchema,
+): Problem | null {
   const wanted = [...(newerBy === null ? [] : [newerBy]), ...fields.keys()]
-  return wanted.find((name) => !carried.some(({ target }) => target.name === name)) ?? null
+  const unknown = wanted.find((name) => !carried.some((field) => field.target.name === name))
+  if (unknown === undefined) return null
+  const message = `${tableName(target.ref)} has no column "${unknown}" that is carried, and conflicts are to be decided by it.`
+  return { code: 'column_not_found', message }
 }
 
 function isInteger({ feed, target }: Field): boolean {

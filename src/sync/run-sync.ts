@@ -25,7 +25,7 @@ import { selectTables, type Selection } from './select-tables.ts'
 import type { Staging } from './staging.ts'
 import { TableSync } from './sync-table.ts'
 import { ThreeWayTable } from './three-way-table.ts'
-import { closeBack, refuseReadOnlySource, wayBack, writeBack } from './two-ways.ts'
+import { closeBack, keepOthersOutOfSource, refuseReadOnlySource, wayBack, writeBack } from './two-ways.ts'
 import { concerns, writeAll, writeAtOnce } from './write-tables.ts'
 
 export interface SyncRequest {
@@ -140,8 +140,7 @@ async function attemptSync(request: SyncRequest, tools: RunTools, progress: Prog
     before.plans.map((plan) => plan.mappingId),
     tools.job,
   )
-  const ways = before.plans.flatMap(({ back }) => (back === null ? [] : [back.mappingId]))
-  if (ways.length > 0) await source.writer?.keepOthersOut(ways, tools.job)
+  await keepOthersOutOfSource(before, request, tools)
   await completeIndexes(writer, before)
   const selection = await decideTriggers(writer, await selectFor(request))
   if (progress.planned.length === 0) progress.planned.push(...selection.plans)
@@ -181,17 +180,14 @@ async function attemptSync(request: SyncRequest, tools: RunTools, progress: Prog
   const detected = await detectAll(selection, attempt)
   const back = detected.moment && (await wayBack(detected.tables, detected.moment, { attempt, request }))
   // Whoever decided on a change set, or on rows that were set aside, has seen them.
-  if (attempt.replay === null && attempt.changeSet === null) {
-    checkBrakes([...detected.intents, ...(back?.intents ?? [])], config)
-  }
+  const seen = attempt.replay !== null || attempt.changeSet !== null
+  if (!seen) checkBrakes([...detected.intents, ...(back?.intents ?? [])], config)
   const tables = await createMissing(detected.tables, selection, { request, attempt, writer })
   await claimAll(tables, request, tools.job)
   for (const { claim } of tables) await tools.history?.begin(claim.mappingId, claim.committed.batches)
   await addColumns(tables, selection, { request, attempt, writer })
-  if (back !== null) {
-    if (back.tables.length > 0) await claimAll(back.tables, back.request, tools.job)
-    await writeBack(back, tables)
-  }
+  if (back !== null && back.tables.length > 0) await claimAll(back.tables, back.request, tools.job)
+  if (back !== null) await writeBack(back, tables)
   await writeRows(tables, attempt, { writer, progress })
   const sequencesAdvanced = await advanceSequences(tables, attempt)
   const returned = back === null ? [] : await closeBack(back)

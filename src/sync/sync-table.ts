@@ -35,7 +35,7 @@ import { restoreUntied, untie } from './stages/untie.ts'
 import type { BatchBounds, StagedOperation } from './staging.ts'
 import { verifyFull, verifyKeys, type Verified, type VerifyRequest } from './verify/verify-table.ts'
 
-/** Rows in memory at once, beside what the streams hold. */
+/** In memory at once, beside what the streams hold. */
 const BATCH_BYTES = 4 * 1024 * 1024
 const KEYS: BatchBounds = { rows: 2_000, bytes: Infinity }
 
@@ -208,8 +208,8 @@ export class TableSync {
   }
 
   /** The target has nothing that a load could run into. */
-  protected async mayLoadWhole(target: Snapshot): Promise<boolean> {
-    return await target.isEmpty(this.plan.target.ref)
+  protected mayLoadWhole(target: Snapshot): Promise<boolean> {
+    return target.isEmpty(this.plan.target.ref)
   }
 
   /** How changes are found in a table that is there. */
@@ -295,9 +295,7 @@ export class TableSync {
   }
 
   protected readonly baselinesOf: BaselinesOf | null = null
-
   protected readonly agreementsOf: AgreementsOf | null = null
-
   protected readonly sourceKeyOf: SourceKeyOf = () => undefined
 
   /** Tells the quarantine of the rows that are left out by now. */
@@ -365,7 +363,7 @@ export class TableSync {
     await untie(this.#applyContext('delete'))
   }
 
-  /** Where the table stands while rows of a ring of tables are written at once. */
+  /** For rows of a ring of tables that are written at once. */
   get ringContext(): ApplyContext {
     return this.#applyContext('write')
   }

@@ -1,4 +1,5 @@
-import type { Baseline, RememberedRow, Snapshot } from '#adapters/adapter.ts'
+import type { Snapshot } from '#adapters/adapter.ts'
+import type { Baseline, RememberedRow } from '#adapters/baseline.ts'
 import { must } from '#lib/assert.ts'
 import type { Key } from '#model/change.ts'
 import type { ResolvedConflict, ResolvedOutcome } from '#model/conflict.ts'
@@ -8,17 +9,17 @@ import type { TablePlan } from './plan.ts'
 import type { AgreementsOf } from './stages/apply.ts'
 import type { DetectContext, Detection } from './stages/detect.ts'
 import { overlaidSource } from './stages/images-source.ts'
+import { detectThreeWay } from './stages/three-way.ts'
 import {
   agreedList,
-  bothList,
-  returnedList,
   agreementOf,
   agreements,
-  detectThreeWay,
+  bothList,
   keptImages,
   ownList,
+  returnedList,
   rowImages,
-} from './stages/three-way.ts'
+} from './stages/three-way-lists.ts'
 import type { BatchBounds, Images, StagedChange } from './staging.ts'
 import { TableSync } from './sync-table.ts'
 
@@ -140,7 +141,7 @@ export class ThreeWayTable extends TableSync {
       const known = this.agreementsOf(keys)
       const rows = keys.map((key): RememberedRow => {
         const { source, target, fields } = must(known.get(JSON.stringify(key)), 'an agreement of each key')
-        return { key, source, target: target === 'written' ? null : target, fields }
+        return { key, source, target, fields }
       })
       await writer.remember(this.claim, this.plan.write, rows)
     }

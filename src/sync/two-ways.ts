@@ -6,7 +6,8 @@ import type { Attempt } from './attempt.ts'
 import { BackTable } from './back-table.ts'
 import type { Intent } from './brakes.ts'
 import { closeAll } from './close-tables.ts'
-import type { SyncRequest } from './run-sync.ts'
+import type { RunTools, SyncRequest } from './run-sync.ts'
+import type { Selection } from './select-tables.ts'
 import type { TableSync } from './sync-table.ts'
 import { ThreeWayTable } from './three-way-table.ts'
 import { writeAll } from './write-tables.ts'
@@ -26,6 +27,16 @@ export function refuseReadOnlySource({ source, config }: SyncRequest): void {
   if (readOnly !== null) throw new AppError('read_only_server', `${address} cannot be written: ${readOnly}.`)
   if (source.writer !== null) return
   throw new AppError('read_only_server', `${address} was opened for reading, and a sync in two ways writes to it.`)
+}
+
+/** In two ways, no other run may write to the source meanwhile either. */
+export async function keepOthersOutOfSource(
+  { plans }: Selection,
+  { source }: SyncRequest,
+  { job }: RunTools,
+): Promise<void> {
+  const ways = plans.flatMap(({ back }) => (back === null ? [] : [back.mappingId]))
+  if (ways.length > 0) await source.writer?.keepOthersOut(ways, job)
 }
 
 /** What was found for the source, in `moment` of the target. */

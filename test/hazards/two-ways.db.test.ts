@@ -73,7 +73,7 @@ describe('what becomes of every state', () => {
       await run(pair, config, conflicts)
       expect(await stateOf(pair, 'source')).toBe('1ab 2sb 3tb 4xb 5sb 10sb 11sn 12tn 13xn 14sn')
       expect(await stateOf(pair, 'target')).toBe('1ab 2sb 3tb 4xb 5tb 9tb 11sn 12tn 13xn 14tn')
-      expect(conflicts.open.map(({ key }) => key[0]).toSorted()).toEqual(['10', '14', '5', '9'])
+      expect(new Set(conflicts.open.map(({ key }) => key[0]))).toEqual(new Set(['5', '9', '10', '14']))
       await expectQuiet(pair, config, conflicts)
       conflicts.resolve(side)
       await run(pair, config, conflicts)

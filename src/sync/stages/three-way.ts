@@ -1,26 +1,17 @@
-import type { AgreedRow, Agreement, Baseline, BaselineDigest, KeyFingerprint } from '#adapters/adapter.ts'
-import { must } from '#lib/assert.ts'
+import type { KeyFingerprint } from '#adapters/adapter.ts'
+import type { AgreedRow, Baseline, BaselineDigest } from '#adapters/baseline.ts'
 import type { Rejection } from '#model/change.ts'
 import type { Agreed, ConflictKind, FoundConflict, ResolvedConflict, ResolvedOutcome } from '#model/conflict.ts'
 import type { Fingerprint } from '#model/fingerprint.ts'
-import { sizeOfRow, type Row } from '#model/value.ts'
+import type { Row } from '#model/value.ts'
 import { decide } from '#sync/conflicts/decide.ts'
 import type { Conflicts } from '#sync/conflicts.ts'
 import type { TablePlan } from '#sync/plan.ts'
-import type { Images, KeptImage, StagedChange } from '#sync/staging.ts'
 import { refuseTooMany } from './apply.ts'
 import { chooseBuckets, DigestTable } from './buckets.ts'
 import { conflictTable, contest } from './contest.ts'
-import {
-  BucketReader,
-  COUNTERS,
-  decideTargetOnly,
-  digestSide,
-  leaveSettled,
-  setAside,
-  type DetectContext,
-  type Detection,
-} from './detect.ts'
+import { BucketReader, digestSide, leaveSettled, setAside, type DetectContext, type Detection } from './detect.ts'
+import { Ledger } from './three-way-ledger.ts'
 
 /** What detection needs beside, where each side is held against what both last agreed on. */
 export interface ThreeWayContext extends DetectContext {
@@ -84,58 +75,12 @@ export async function detectThreeWay(plan: TablePlan, context: ThreeWayContext):
   return work.found()
 }
 
-/** The lists of the staging, beside that of the changes. */
-export function agreedList({ mappingId }: Pick<TablePlan, 'mappingId'>): string {
-  return `${mappingId} agreed`
-}
-
-/** Rows that are written though no side has them. */
-export function rowImages({ mappingId }: Pick<TablePlan, 'mappingId'>): string {
-  return `${mappingId} rows`
-}
-
-/** What the sides agree on from now on, by key: what each of them has, then the columns. */
-export function agreements({ mappingId }: Pick<TablePlan, 'mappingId'>): string {
-  return `${mappingId} agreements`
-}
-
-export function agreementOf({ row }: Pick<KeptImage, 'row'>): Agreement {
-  const [source, target, ...fields] = (row ?? []).map((cell) => (typeof cell === 'string' ? cell : null))
-  const known = fields.filter((field) => field !== null)
-  return { source: source ?? null, target: target ?? null, fields: known.length === 0 ? null : known }
-}
-
-/** Rows that are written to both sides: to the target once the source has them. */
-export function bothList({ mappingId }: Pick<TablePlan, 'mappingId'>): string {
-  return `${mappingId} both`
-}
-
-/** Rows that go back to the source, and on which both sides agree once they are there. */
-export function returnedList({ mappingId }: Pick<TablePlan, 'mappingId'>): string {
-  return `${mappingId} returned`
-}
-
-/** Keys of rows that are written and that no side has: a proof of the whole table leaves them out. */
-export function ownList({ mappingId }: Pick<TablePlan, 'mappingId'>): string {
-  return `${mappingId} own`
-}
-
-/** Keys of rows that a proof of the whole table leaves out by another list than that of what was agreed. */
-export function keptImages({ mappingId }: Pick<TablePlan, 'mappingId'>): string {
-  return `${mappingId} kept`
-}
-
 class ThreeWay {
   readonly #plan: TablePlan
   readonly #context: ThreeWayContext
-  readonly #counts = { unchanged: 0, inserts: 0, updates: 0, deletes: 0, kept: 0 }
-  readonly #left = { skipped: 0, conflicted: 0, targetOnly: 0, elsewhere: 0 }
-  readonly #apart = { source: 0, target: 0 }
+  readonly #ledger: Ledger
   readonly #rows = { source: 0, target: 0, settled: 0, rejectedInBoth: 0 }
   readonly #rejections: Rejection[] = []
-  readonly #changes: StagedChange[] = []
-  readonly #agreed: StagedChange[] = []
-  readonly #kept: StagedChange[] = []
   readonly #contested: Contested[] = []
   readonly #carried: ResolvedConflict[] = []
   readonly #moved: ResolvedOutcome[] = []
@@ -145,26 +90,7 @@ class ThreeWay {
   constructor(plan: TablePlan, context: ThreeWayContext) {
     this.#plan = plan
     this.#context = context
-    const { staging } = context
-    staging.clear(plan.mappingId)
-    for (const list of [agreedList, ownList, bothList, returnedList]) staging.clear(list(plan))
-    if (plan.back !== null) {
-      staging.clear(plan.back.mappingId)
-      staging.images(rowImages(plan.back)).clear()
-    }
-    for (const images of [this.#images, this.#keptRows, this.#agreements]) images.clear()
-  }
-
-  get #images(): Images {
-    return this.#context.staging.images(rowImages(this.#plan))
-  }
-
-  get #keptRows(): Images {
-    return this.#context.staging.images(keptImages(this.#plan))
-  }
-
-  get #agreements(): Images {
-    return this.#context.staging.images(agreements(this.#plan))
+    this.#ledger = new Ledger(plan, context)
   }
 
   /** What people decided, where both sides are still what they decided on (hazard D15). */
@@ -210,21 +136,21 @@ class ThreeWay {
     this.#carried.push(decision)
     switch (decision.resolution) {
       case 'source':
-        return now.source === now.target ? this.#adopt(row) : this.#toTarget(row, 'decided')
+        return now.source === now.target ? this.#ledger.adopt(row) : this.#ledger.toTarget(row, 'decided')
       case 'target':
         return this.#plan.back === null || now.source === now.target
-          ? this.#settle(row)
-          : this.#toSource(row, 'decided')
+          ? this.#ledger.settle(row)
+          : this.#ledger.toSource(row, 'decided')
       case 'skip':
-        return this.#settle(row)
+        return this.#ledger.settle(row)
       case 'row':
-        return this.#writeBuilt(row, decision.row)
+        return this.#ledger.writeBuilt(row, decision.row)
     }
   }
 
   async compare(): Promise<void> {
     const plan = this.#plan
-    const { source, target, baseline, staging, signal } = this.#context
+    const { source, target, baseline, signal } = this.#context
     const rows = Math.max(plan.source.rowEstimate ?? 0, plan.target.rowEstimate ?? 0, 1)
     const bucketing = await chooseBuckets(plan, { source, target }, rows)
     const [sourceDigests, targetDigests, agreed] = await Promise.all([
@@ -249,7 +175,7 @@ class ThreeWay {
     const bad: number[] = []
     for (let bucket = 0; bucket < bucketing.count; bucket++) {
       if (this.#context.policies.detectionStrategy === 'hash' && isQuiet(bucket)) {
-        this.#quiet(sourceDigests.rows(bucket), complete ? differing.get(bucket) : undefined)
+        this.#ledger.quiet(sourceDigests.rows(bucket), complete ? differing.get(bucket) : undefined)
       } else if (
         sourceDigests.rows(bucket) + targetDigests.rows(bucket) + last.source.rows(bucket) + last.target.rows(bucket) >
         0
@@ -265,17 +191,7 @@ class ThreeWay {
       })
     }
     await this.#flush(1)
-    staging.append(plan.mappingId, this.#kept.splice(0))
     signal.throwIfAborted()
-  }
-
-  /** Nothing has changed in a bucket: of its rows those are left on which the sides agreed to differ. */
-  #quiet(rows: number, { both, sourceOnly, targetOnly } = { both: 0, sourceOnly: 0, targetOnly: 0 }): void {
-    this.#counts.unchanged += rows - both - sourceOnly
-    this.#left.skipped += both + sourceOnly + targetOnly
-    this.#left.targetOnly += targetOnly
-    this.#apart.source += both + sourceOnly
-    this.#apart.target += both + targetOnly
   }
 
   async #descend(
@@ -297,8 +213,7 @@ class ThreeWay {
         ])
         const judged = leaveSettled(sourceRows, targetRows, settled)
         this.#rows.settled += sourceRows.length - judged.source.length
-        this.#apart.source += sourceRows.length - judged.source.length
-        this.#apart.target += targetRows.length - judged.target.length
+        this.#ledger.setApart(sourceRows.length - judged.source.length, targetRows.length - judged.target.length)
         const whole = setAside(judged.source, judged.target, this.#rejections)
         this.#rows.rejectedInBoth += judged.target.length - whole.target.length
         refuseTooMany(this.#rejections, { maxRejections: policies.maxRejections, plan: this.#plan })
@@ -341,17 +256,17 @@ class ThreeWay {
     const verdict = decide(three, { strategy: conflict.strategy, direction })
     switch (verdict.do) {
       case 'adopt':
-        return this.#adopt(row)
+        return this.#ledger.adopt(row)
       case 'nothing':
-        return this.#isOwned(row) ? this.#contest(row, 'update_update') : this.#leave(row, 'skipped')
+        return this.#isOwned(row) ? this.#contest(row, 'update_update') : this.#ledger.leave(row, 'skipped')
       case 'to_target':
-        return this.#isOwned(row) ? this.#contest(row, 'update_update') : this.#toTarget(row, 'found')
+        return this.#isOwned(row) ? this.#contest(row, 'update_update') : this.#ledger.toTarget(row, 'found')
       case 'settle':
-        return this.#settle(row)
+        return this.#ledger.settle(row)
       case 'contest':
         return this.#contest(row, verdict.kind)
       case 'to_source':
-        return this.#isOwned(row) ? this.#contest(row, 'update_update') : this.#toSource(row, 'found')
+        return this.#isOwned(row) ? this.#contest(row, 'update_update') : this.#ledger.toSource(row, 'found')
     }
   }
 
@@ -366,209 +281,35 @@ class ThreeWay {
     return strategy === 'merge' && owned && source !== undefined && target !== undefined
   }
 
-  #adopt({ key, source, target, agreed }: Judged): void {
-    if (source !== undefined) this.#counts.unchanged += 1
-    const known = agreed !== undefined && isSame(agreed.source, source) && isSame(agreed.target, target)
-    const lacks = this.#plan.write.baselineFields && agreed?.fields === null && source !== undefined
-    if (!known || lacks) this.#remember(key, source, target)
-  }
-
-  #remember(key: Judged['key'], source: KeyFingerprint | undefined, target: KeyFingerprint | undefined): void {
-    this.#agree(key, { source: source?.fingerprint ?? null, target: target?.fingerprint ?? null, fields: null })
-    this.#agreed.push({ op: 'keep', key, expect: null, bytes: 0 })
-  }
-
-  #agree(key: Judged['key'], agreement: Agreement): void {
-    const { source, target, fields } = agreement
-    this.#agreements.put([{ key, fingerprint: '', row: [source, target, ...(fields ?? [])], bytes: 0 }])
-  }
-
-  #settle(row: Judged): void {
-    this.#remember(row.key, row.source, row.target)
-    this.#leave(row, 'skipped')
-  }
-
-  /**
-   * The target gets what merged, and the source keeps what it has. What the sides agree on is the source's row: what is the
-   * target's own in the merged one stays its own for every later merge.
-   */
-  #merge(row: Contested, { row: merged, fields }: { row: Row | null; fields: readonly Fingerprint[] }): void {
-    if (this.#plan.back !== null) return merged === null ? this.#toSource(row, 'found') : this.#writeBoth(row, merged)
-    const source = row.source?.fingerprint ?? null
-    this.#agree(row.key, { source, target: source, fields })
-    if (merged !== null) return this.#write(row, merged)
-    this.#agreed.push({ op: 'keep', key: row.key, expect: null, bytes: 0 })
-    this.#leave(row, 'skipped')
-  }
-
-  #leave(row: Judged, how: 'skipped' | 'conflicted'): void {
-    this.#keep(row)
-    this.#left[how] += 1
-    if (row.source === undefined) this.#left.targetOnly += 1
-  }
-
-  /** Left as it is in the target. */
-  #keep({ key, source, target }: Judged): void {
-    this.#kept.push({ op: 'keep', key, expect: target?.fingerprint ?? null, bytes: 0 })
-    this.#keptRows.put([{ key, fingerprint: '', row: null, bytes: 0 }])
-    if (source !== undefined) this.#apart.source += 1
-    if (target !== undefined) this.#apart.target += 1
-  }
-
-  /** `decided`: somebody wants the row gone, whatever the policy for deletes is. */
-  #toTarget({ key, source, target }: Judged, why: 'found' | 'decided'): void {
-    const expect = target?.fingerprint ?? null
-    if (source !== undefined) {
-      const op = target === undefined ? 'insert' : 'update'
-      this.#counts[COUNTERS[op]] += 1
-      this.#changes.push({ op, key, expect, bytes: source.bytes })
-    } else if (why === 'decided') {
-      this.#counts.deletes += 1
-      this.#context.staging.append(this.#plan.mappingId, [{ op: 'delete', key, expect, bytes: target?.bytes ?? 0 }])
-    } else this.#changes.push({ op: 'delete', key, expect, bytes: target?.bytes ?? 0 })
-  }
-
-  #takeTarget(row: Judged): void {
-    if (this.#plan.back === null) this.#settle(row)
-    else this.#toSource(row, 'found')
-  }
-
-  /** The source gets what the target has. Both agree on that once it is there. */
-  #toSource(row: Judged, why: 'found' | 'decided'): void {
-    const { key, source, target } = row
-    const expect = source?.fingerprint ?? null
-    if (target === undefined && why === 'found' && this.#context.policies.deletePolicy !== 'delete') {
-      return this.#leave(row, 'skipped')
-    }
-    const op = target === undefined ? 'delete' : source === undefined ? 'insert' : 'update'
-    this.#goesBack({ op, key, expect, bytes: target?.bytes ?? source?.bytes ?? 0 })
-    const now = target?.fingerprint ?? null
-    this.#agree(key, { source: now, target: now, fields: null })
-    this.#context.staging.append(returnedList(this.#plan), [{ op: 'keep', key, expect: null, bytes: 0 }])
-    this.#keep(row)
-    if (source !== undefined) this.#left.elsewhere += 1
-  }
-
-  #goesBack(change: StagedChange): void {
-    this.#context.staging.append(must(this.#plan.back, 'a way back').mappingId, [change])
-  }
-
-  /**
-   * A row that neither side has goes to both: to the source first, and to the target once it is there. Whatever happens in
-   * between, the next run finds a row of which one side alone was changed.
-   */
-  #writeBoth(judged: Judged, row: Row | null): void {
-    const { key, source, target } = judged
-    const back = must(this.#plan.back, 'a way back')
-    const { staging } = this.#context
-    const bytes = row === null ? 0 : sizeOfRow(row)
-    const change = (there: KeyFingerprint | undefined): StagedChange => ({
-      op: row === null ? 'delete' : there === undefined ? 'insert' : 'update',
-      key,
-      expect: there?.fingerprint ?? null,
-      bytes,
-    })
-    if (row !== null) {
-      const image = { key, fingerprint: '', row, bytes }
-      this.#images.put([image])
-      staging.images(rowImages(back)).put([image])
-    }
-    if (source !== undefined || row !== null) this.#goesBack(change(source))
-    if (target !== undefined || row !== null) staging.append(bothList(this.#plan), [change(target)])
-    staging.append(ownList(this.#plan), [{ op: 'keep', key, expect: null, bytes: 0 }])
-    this.#keptRows.put([{ key, fingerprint: '', row: null, bytes: 0 }])
-    this.#countBoth(judged, row)
-  }
-
-  /** Counted as if it went to the target: `both` takes that back where it cannot. */
-  #countBoth({ source, target }: Judged, row: Row | null): void {
-    if (row !== null) {
-      this.#counts[target === undefined ? 'inserts' : 'updates'] += 1
-      if (source !== undefined) return
-      this.#left.targetOnly += 1
-      this.#apart.target += 1
-      return
-    }
-    if (target !== undefined) this.#counts.deletes += 1
-    if (source === undefined) return
-    this.#apart.source += 1
-    this.#left.elsewhere += 1
-  }
-
-  /** A row that somebody built; null: there is to be none. The source keeps what it has, and the sides agree on that. */
-  #writeBuilt(judged: Judged, row: Row | null): void {
-    const { key, source, target } = judged
-    const has = source?.fingerprint ?? null
-    if (this.#plan.back !== null) return this.#writeBoth(judged, row)
-    if (row !== null) {
-      this.#agree(key, { source: has, target: 'written', fields: null })
-      return this.#write(judged, row)
-    }
-    if (target === undefined) return this.#settle(judged)
-    this.#counts.deletes += 1
-    this.#context.staging.append(this.#plan.mappingId, [
-      { op: 'delete', key, expect: target.fingerprint, bytes: target.bytes },
-    ])
-    if (source === undefined) return
-    this.#remember(key, source, undefined)
-    // It goes from the target alone: the source's side of it is counted with that.
-    this.#apart.source += 1
-    this.#left.targetOnly -= 1
-  }
-
-  #write({ key, source, target }: Judged, row: Row): void {
-    const op = target === undefined ? ('insert' as const) : ('update' as const)
-    const bytes = sizeOfRow(row)
-    this.#images.put([{ key, fingerprint: '', row, bytes }])
-    this.#keptRows.put([{ key, fingerprint: '', row: null, bytes: 0 }])
-    this.#context.staging.append(ownList(this.#plan), [{ op: 'keep', key, expect: null, bytes: 0 }])
-    this.#counts[COUNTERS[op]] += 1
-    this.#context.staging.append(this.#plan.mappingId, [{ op, key, expect: target?.fingerprint ?? null, bytes }])
-    if (source !== undefined) return
-    this.#left.targetOnly += 1
-    this.#apart.target += 1
-  }
-
   /** Hands on what has come together, where that is at least so many rows. */
   async #flush(least: number): Promise<void> {
-    const { staging, conflicts } = this.#context
+    const { conflicts } = this.#context
     if (this.#contested.length >= least) {
       const found: FoundConflict[] = []
       for (const settlement of await contest(this.#plan, this.#contested.splice(0), this.#context)) {
         const { of } = settlement
-        if (settlement.take === 'source') this.#toTarget(of, 'found')
-        else if (settlement.take === 'target') this.#takeTarget(of)
-        else if (settlement.take === 'merged') this.#merge(of, settlement)
+        if (settlement.take === 'source') this.#ledger.toTarget(of, 'found')
+        else if (settlement.take === 'target') this.#ledger.takeTarget(of)
+        else if (settlement.take === 'merged') this.#ledger.merge(of, settlement)
         else if (settlement.take === 'nothing') {
           found.push(settlement.found)
-          this.#leave(of, 'conflicted')
+          this.#ledger.leave(of, 'conflicted')
         }
       }
       if (found.length > 0) await conflicts?.park(conflictTable(this.#plan), found)
     }
-    if (this.#changes.length >= least) {
-      const changes = await decideTargetOnly(this.#changes.splice(0), this.#plan, this.#context)
-      for (const change of changes) {
-        if (change.op === 'delete' || change.op === 'keep') this.#counts[COUNTERS[change.op]] += 1
-        if (change.op === 'keep') this.#keptRows.put([{ key: change.key, fingerprint: '', row: null, bytes: 0 }])
-      }
-      staging.append(this.#plan.mappingId, changes)
-    }
-    if (this.#agreed.length >= least) staging.append(agreedList(this.#plan), this.#agreed.splice(0))
-    if (this.#kept.length >= least) staging.append(this.#plan.mappingId, this.#kept.splice(0))
+    await this.#ledger.flush(this.#context, { all: least === 1 })
   }
 
   found(): ThreeWayFound {
     return {
       detection: {
-        ...this.#counts,
+        ...this.#ledger.counted,
         sourceRows: this.#rows.source,
         targetRows: this.#rows.target,
         rejections: this.#rejections,
         rejectedInBoth: this.#rows.rejectedInBoth,
         settled: this.#rows.settled,
-        left: this.#left,
-        apart: this.#apart,
       },
       carried: this.#carried,
       moved: this.#moved,
@@ -585,8 +326,4 @@ function byKey<Row extends { readonly key: KeyFingerprint['key'] }>(rows: readon
 
 function agreedOf(row: AgreedRow | undefined): Agreed | null {
   return row === undefined ? null : { source: row.source, target: row.target }
-}
-
-function isSame(last: string | null, now: KeyFingerprint | undefined): boolean {
-  return last === (now?.fingerprint ?? null)
 }
