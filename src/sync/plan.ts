@@ -144,22 +144,13 @@ export function planTable(
     (mapped && ruleProblem(mapped, target))
   if (wrong) return { problems: [wrong] }
   const algorithm = mapped === null ? chooseAlgorithm(sides) : 'md5'
-  const targetScan = (columns: readonly Field[]): Scan => ({
-    table: target.ref,
-    columns: columns.map(targetColumn),
-    keyLength: key.fields.length,
-    algorithm,
-    filter: null,
-  })
+  const scanned = { keyLength: key.fields.length, algorithm, filter: null }
+  const targetScan = (of: readonly Field[]): Scan => ({ ...scanned, table: target.ref, columns: of.map(targetColumn) })
   const sourceScan = (columns: readonly Field[]): Scan => ({
-    ...targetScan(columns),
+    ...scanned,
     table: source.ref,
     filter: filter.pushdown,
-    columns: columns.map(({ target: { name }, feed, form, hash }): ScanColumn => ({
-      name: feed.kind === 'direct' && mapped === null ? feed.column.name : name,
-      form,
-      hash,
-    })),
+    columns: columns.map((field) => sourceColumn(field, mapped !== null)),
   })
   const scan = targetScan(carried)
   const identityOf = (columns: readonly Field[]): unknown[] => identity(mapping, key, columns)
@@ -276,6 +267,11 @@ function isInteger({ feed, target }: Field): boolean {
 
 function isKey(key: ChosenKey, column: Column): boolean {
   return key.fields.some((field) => field.target === column)
+}
+
+/** Computed rows come with the names that they have in the target. */
+function sourceColumn({ target: { name }, feed, form, hash: by }: Field, computed: boolean): ScanColumn {
+  return { name: feed.kind === 'direct' && !computed ? feed.column.name : name, form, hash: by }
 }
 
 function targetColumn({ target: { name, id }, form, hash: by }: Field): ScanColumn {

@@ -42,7 +42,7 @@ const KEYS: BatchBounds = { rows: 2_000, bytes: Infinity }
 /** What concerns one table alone: the others may go on. */
 const OF_ONE_TABLE: readonly ErrorCode[] = ['schema_changed', 'missing_privilege', 'row_level_security']
 
-/** A full proof is due when the last one is older than this. */
+/** A full proof is due this long after the last one. */
 const FULL_PROOF_EVERY_S = 24 * 60 * 60
 
 /**
@@ -482,9 +482,8 @@ export class TableSync {
   }
 
   *#keys(ops: readonly StagedOperation[]): Iterable<readonly Key[]> {
-    for (const changes of this.#attempt.staging.read(this.plan.mappingId, ops, KEYS)) {
-      yield changes.map((change) => change.key)
-    }
+    const batches = this.#attempt.staging.read(this.plan.mappingId, ops, KEYS)
+    for (const changes of batches) yield changes.map((change) => change.key)
   }
 
   #enter(phase: Phase, total: number | null, estimated: boolean): void {

@@ -164,12 +164,16 @@ export class ThreeWayTable extends TableSync {
     const now = await moment.fingerprints(this.plan.write.scan, keys)
     const there = new Map(now.map(({ key, fingerprint }) => [JSON.stringify(key), fingerprint]))
     const refused = new Set(this.refused.map((key) => JSON.stringify(key)))
-    return this.#carried.map(({ id, key, sourceFingerprint }) => ({
-      id,
-      outcome: refused.has(JSON.stringify(key)) ? 'moved' : 'applied',
-      sourceFingerprint,
-      targetFingerprint: there.get(JSON.stringify(key)) ?? null,
-    }))
+    return this.#carried.map(({ id, key, resolution, sourceFingerprint }) => {
+      const targetFingerprint = there.get(JSON.stringify(key)) ?? null
+      const returned = this.plan.back !== null && (resolution === 'target' || resolution === 'row')
+      return {
+        id,
+        outcome: refused.has(JSON.stringify(key)) ? 'moved' : 'applied',
+        sourceFingerprint: returned ? targetFingerprint : sourceFingerprint,
+        targetFingerprint,
+      }
+    })
   }
 
   /** A proof of the whole table leaves out the rows on which the sides agreed to differ, now or at any time before. */
