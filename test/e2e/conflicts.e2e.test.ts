@@ -65,7 +65,7 @@ test('D15: conflicts list, show and resolve: one, with a row of its own, and all
   const all = ['resolve', '--job', job, '--all', '--take', 'target']
   const preview = await run([...all, '--dry-run'])
   expect(preview.stdout, preview.stderr).toContain('1 conflict, to take target')
-  const decided = await run([...all, '--yes', '--json'])
+  const decided = await run([...all, '--yes', '--json', '--detach'])
   expect(resultOf(decided), decided.stderr).toMatchObject({ conflicts: 1, dry_run: false })
   expect(String(resultOf(decided)['job_id'])).toMatch(/^job_/)
   const by = [

@@ -10,11 +10,12 @@ import { addServiceFlags, withService } from '#cli/service-flags.ts'
 import { CONFLICT_KINDS, CONFLICT_STATUSES } from '#model/conflict.ts'
 import { AppError, EXIT } from '#model/errors.ts'
 import { consentBody } from './approve.ts'
+import { watchJob } from './jobs.ts'
 
 const RESOLVE_HELP = `
 Decides rows that both sides changed. One by its id: the row of the source or of the target, neither (skip), or a row that you
 build with --set. Many with --config or --job, and --all or filters: what it would be about is shown first, and decided as it
-was shown or not at all. Then a run is started that carries it out.
+was shown or not at all. Then a run is started that carries it out, and followed to its end.
 
 Examples:
   syncline conflicts resolve CONFLICT --take target
@@ -52,6 +53,7 @@ interface ResolveFlags extends FilterFlags {
   /** `--no-start` and `--no-input` make them false. */
   readonly start: boolean
   readonly input: boolean
+  readonly detach?: true
   readonly yes?: true
   readonly allowProtectedWrite?: true
   readonly confirm?: string
@@ -90,6 +92,7 @@ export function addConflicts(program: Command, run: Runner): void {
     .option('--status <status>', 'in place of open: resolved or applied, with commas between')
     .option('--dry-run', 'show what it would be about, and decide nothing')
     .option('--no-start', 'start no run: the next one carries it out')
+    .option('--detach', 'start the run that carries it out, and do not wait for it')
     .option('--yes', 'decide without asking')
     .option('--no-input', 'never ask: without --yes, refuse')
     .option('--allow-protected-write', 'write although the environment of the target is protected')
@@ -97,7 +100,7 @@ export function addConflicts(program: Command, run: Runner): void {
     .addHelpText('after', RESOLVE_HELP)
   addServiceFlags(resolve).action(async (id: string | undefined, flags: ResolveFlags) =>
     withService(run, resolve, (client, context) =>
-      id === undefined ? resolveMany(client, flags, context) : resolveOne(client, id, flags),
+      id === undefined ? resolveMany(client, flags, context) : resolveOne(client, { id, flags }, context),
     ),
   )
 }
@@ -129,7 +132,11 @@ async function listConflicts(client: ApiClient, flags: ListFlags): Promise<Outco
   return { exit: open > 0 ? EXIT.findings : EXIT.done, summary, result: page, lines }
 }
 
-async function resolveOne(client: ApiClient, id: string, flags: ResolveFlags): Promise<Outcome> {
+async function resolveOne(
+  client: ApiClient,
+  { id, flags }: { id: string; flags: ResolveFlags },
+  context: Context,
+): Promise<Outcome> {
   const { kind, table, field, key, all, config, job } = flags
   if ([kind, table, field, key, all, config, job].some((flag) => flag !== undefined)) {
     throw new AppError('usage', 'Name one conflict, or say which with --config and filters; not both.')
@@ -145,9 +152,28 @@ async function resolveOne(client: ApiClient, id: string, flags: ResolveFlags): P
   const version = flags.asOf ?? String(found['version'])
   const answer = await client.post(path, body, { idempotencyKey: randomUUID(), ifMatch: `"${version}"` })
   const result = Resolved.parse(answer)
-  const summary = [`${id} is ${result.conflict.status}: ${result.conflict.resolution ?? ''}`, carriedLine(result)].join(
-    '; ',
+  return follow(
+    client,
+    { decided: `${id} is ${result.conflict.status}: ${result.conflict.resolution ?? ''}`, result, flags },
+    context,
   )
+}
+
+/** Waits for the run that carries the decision out, where one was started. */
+async function follow(
+  client: ApiClient,
+  {
+    decided,
+    result,
+    flags,
+  }: { decided: string; result: z.infer<typeof Resolved> | z.infer<typeof ResolvedMany>; flags: ResolveFlags },
+  context: Context,
+): Promise<Outcome> {
+  if (result.job_id !== null && !flags.detach) {
+    context.output.print(decided)
+    return watchJob(client, result.job_id, context)
+  }
+  const summary = `${decided}; ${carriedLine(result)}`
   return { exit: EXIT.done, summary, result, lines: [summary] }
 }
 
@@ -177,7 +203,8 @@ function startBody(flags: ResolveFlags): Readonly<Record<string, unknown>> {
   return { ...(flags.start ? {} : { start: false }), ...consentBody(flags) }
 }
 
-async function resolveMany(client: ApiClient, flags: ResolveFlags, { output, signal }: Context): Promise<Outcome> {
+async function resolveMany(client: ApiClient, flags: ResolveFlags, context: Context): Promise<Outcome> {
+  const { output, signal } = context
   const { path, body } = manyOf(flags)
   const asks = flags.dryRun !== true && flags.yes !== true
   if (asks && !(flags.input && output.interactive)) {
@@ -200,12 +227,8 @@ async function resolveMany(client: ApiClient, flags: ResolveFlags, { output, sig
   }
   const sure = { ...body, ...startBody(flags), expect: would.conflicts, digest: would.digest }
   const result = ResolvedMany.parse(await client.post(path, sure, { idempotencyKey: randomUUID() }))
-  const summary = decidedSummary(result, String(body['take']))
-  return { exit: EXIT.done, summary, result, lines: [summary] }
-}
-
-function decidedSummary(result: z.infer<typeof ResolvedMany>, take: string): string {
-  return [`${plural(result.conflicts, 'conflict')} decided: ${take}`, carriedLine(result)].join('; ')
+  const decided = `${plural(result.conflicts, 'conflict')} decided: ${String(body['take'])}`
+  return follow(client, { decided, result, flags }, context)
 }
 
 /** @throws AppError `usage` where it is not said which conflicts */
