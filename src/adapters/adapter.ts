@@ -3,6 +3,7 @@ import type { Key, Operation, Rejection, RowFault } from '#model/change.ts'
 import type { Form } from '#model/column-type.ts'
 import type { Condition } from '#model/condition.ts'
 import type { Agreed } from '#model/conflict.ts'
+import type { Cursor } from '#model/detection.ts'
 import type { AppError } from '#model/errors.ts'
 import type { ColumnHash, Digest, Fingerprint, FingerprintAlgorithm } from '#model/fingerprint.ts'
 import type { Position } from '#model/position.ts'
@@ -44,6 +45,12 @@ export interface Adapter extends AsyncDisposable {
   rename(table: TableRef, from: string, to: string): string
   /** What the last run of each mapping knew of the source's table, where its state is here; else null. */
   lastColumns(mappings: readonly SourceOfTarget[]): Promise<readonly (KnownColumns | null)[]>
+  /**
+   * How far back transactions reach that are open now. Whoever opens a snapshot after that sees all that was committed by
+   * others than these, and by others than those that have begun since.
+   * @throws AppError where this kind of source has no transactions to be asked for
+   */
+  horizon(): Promise<Horizon>
   /** Opens one moment of the database, to be read over up to `connections` connections at once. */
   snapshot(connections: number, signal: AbortSignal): Promise<Snapshot>
   /** A mark that only the very same database can see, for as long as it is not disposed of. */
@@ -53,6 +60,25 @@ export interface Adapter extends AsyncDisposable {
   committedBy(jobId: string): Promise<CommittedCounts | null>
   /** The DDL of tables, where source and target speak the same; null where this adapter cannot tell. */
   readonly ddl: ((tables: readonly TableRef[], snapshot: Snapshot, target: ServerInfo) => Promise<TableDdl>) | null
+}
+
+/** Times by the server's own clock, in microseconds since 1970. */
+export interface Horizon {
+  readonly now: bigint
+  /** When the oldest transaction began that is open now, or `now`; null where one is open whose beginning nobody knows. */
+  readonly oldest: bigint | null
+  /** Every open transaction was seen; else `oldest` is that of those that were. */
+  readonly complete: boolean
+}
+
+/** What a cursor has come to in a snapshot. */
+export interface CursorReached {
+  /** The largest value, as the server writes it, but none beyond the ceiling; null where no row has one. */
+  readonly value: string | null
+  /** A time of the server at which the snapshot was there already, in microseconds since 1970. */
+  readonly at: bigint
+  /** The values come out of a sequence that gives a session several at once, to be used whenever it likes. */
+  readonly cached: boolean
 }
 
 /** A column that may be added to a table, or why not. */
@@ -254,6 +280,12 @@ export interface Snapshot extends RowSource, AsyncDisposable {
   writtenBy(claim: Claim, scan: Scan, keys: readonly Key[]): Promise<readonly Key[]>
   /** Which of these keys the baseline holds: rows that this sync wrote or found in step. As JSON of the key. */
   owned(mappingId: string, scan: Scan, keys: readonly Key[]): Promise<ReadonlySet<string>>
+  /** The keys of rows whose cursor has come to a value, or has none, in no order; the scan's columns are the key. */
+  changedKeys(scan: Scan, cursor: Cursor, from: string): AsyncIterable<Key>
+  /** @param ceiling of a cursor that goes by the clock: no value after this time, in microseconds since 1970 */
+  cursorReached(table: TableRef, cursor: Cursor, ceiling: bigint | null): Promise<CursorReached>
+  /** What the last run of a mapping wrote down for the next one to find changes by; null under another mapping. */
+  detectionState(mapping: Pick<MappingIdentity, 'mappingId' | 'mappingHash'>): Promise<string | null>
   /** What both sides last agreed on; null where nothing is known of that, or was known under another mapping. */
   baseline(mapping: Pick<MappingIdentity, 'mappingId' | 'mappingHash'>, scan: Scan): Promise<Baseline | null>
 }
@@ -346,6 +378,15 @@ export interface MappingIdentity {
   readonly columns: KnownColumns | null
   /** What the state knows of the mapping stays as it is: the job undoes rows of it. */
   readonly asItIs: boolean
+}
+
+/** What the state is to know of a job that is closed. */
+export interface Closing {
+  readonly position: Position
+  /** Mappings that were proved whole. */
+  readonly verified: readonly string[]
+  /** By mapping, what the next run finds changes by; null: nothing. A mapping that is not among them keeps what it has. */
+  readonly detection: ReadonlyMap<string, string | null>
 }
 
 /** One row of a batch: what to do, to which row, in which state (see PlannedChange), with which values. */
@@ -527,10 +568,7 @@ export interface Writer {
   /** Says what the job is about to do to the table, so that a later run knows where this one was. */
   startPhase(claim: Claim, phase: 'loading' | 'applying'): Promise<void>
   /** Closes the job for all its mappings at once and makes everything before it durable. Returns the counters, by claim. */
-  finish(
-    claims: readonly Claim[],
-    facts: { position: Position; verified: readonly string[] },
-  ): Promise<readonly CommittedCounts[]>
+  finish(claims: readonly Claim[], facts: Closing): Promise<readonly CommittedCounts[]>
   /** Advances the sequences that feed the table's columns to at least these states and the table's own largest values. */
   advanceSequences(table: TableRef, states: readonly SequenceState[]): Promise<number>
 }

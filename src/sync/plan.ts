@@ -3,6 +3,7 @@ import type { Scan, ScanColumn, ServerInfo, WritePlan } from '#adapters/adapter.
 import type { ColumnType, Form } from '#model/column-type.ts'
 import type { Condition } from '#model/condition.ts'
 import type { ConflictPolicy } from '#model/conflict.ts'
+import type { Detecting } from '#model/detection.ts'
 import type { ErrorCode } from '#model/errors.ts'
 import type { FingerprintAlgorithm } from '#model/fingerprint.ts'
 import { conflictPolicy, needsBaseline, type Policies, type TableMapping } from '#model/sync-config.ts'
@@ -20,6 +21,7 @@ import type { Value } from '#model/value.ts'
 import type { LookupNeed } from './transforms/transform.ts'
 import { compileRules, referenceNeed } from './rules/rules.ts'
 import type { Rule } from './rules/rule-document.ts'
+import { planDetection } from './plan-detection.ts'
 import {
   planFields,
   reads,
@@ -61,6 +63,8 @@ export interface TablePlan {
   readonly fields: readonly FieldReport[]
   /** How rows are decided on that both sides changed. */
   readonly conflict: ConflictPolicy
+  /** How its changes are found. */
+  readonly detecting: Detecting
   /** Columns of the source that go nowhere. */
   readonly unmapped: readonly string[]
   readonly notes: readonly string[]
@@ -133,6 +137,9 @@ export function planTable(
   const mapped = mapRows(carried, key, { source, filter })
   const wrong = mapped && ruleProblem(mapped, target)
   if (wrong) return { problems: [wrong] }
+  const looked = planDetection(mapping, { source, computed: mapped !== null }, { policies, server: sides.source })
+  if ('message' in looked) return { problems: [looked] }
+  notes.push(...looked.notes)
   const algorithm = mapped === null ? chooseAlgorithm(sides) : 'md5'
   const targetScan = (columns: readonly Field[]): Scan => ({
     table: target.ref,
@@ -181,6 +188,7 @@ export function planTable(
       baselineFields: conflict.strategy === 'merge',
     },
     conflict,
+    detecting: looked.detecting,
     exit: mapping.filter === null ? null : mapping.filterExit,
     fields: carried.map(reportField),
     unmapped: source.columns.map(({ name }) => name).filter((name) => !carried.some((field) => reads(field, name))),

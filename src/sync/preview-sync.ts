@@ -11,7 +11,7 @@ import type { ChangeSet } from './change-set.ts'
 import { holdAsPlanned } from './drift.ts'
 import { keepChanges } from './stages/keep-changes.ts'
 import { withPatience } from './patience.ts'
-import { announce, detectAll, refuseSameDatabase, type RunTools, type SyncRequest } from './run-sync.ts'
+import { announce, detectAll, horizonOf, refuseSameDatabase, type RunTools, type SyncRequest } from './run-sync.ts'
 import { selectTables } from './select-tables.ts'
 import type { StagedOperation, Staging } from './staging.ts'
 import type { Attempt } from './attempt.ts'
@@ -76,6 +76,7 @@ async function previewOnce(
   await refuseSameDatabase(source, target)
   using staging = tools.openStaging()
   const selection = await selectTables(request, config)
+  const horizon = await horizonOf(source, selection)
   await using moment = await source.snapshot(config.parallel + 1, tools.signal)
   await holdAsPlanned(
     moment,
@@ -90,6 +91,7 @@ async function previewOnce(
   await using resources = new AsyncDisposableStack()
   const attempt: Attempt = {
     source: moment,
+    horizon,
     target,
     config,
     staging,

@@ -15,6 +15,7 @@ import {
   BucketReader,
   COUNTERS,
   decideTargetOnly,
+  descendsOnlyWhereDigestsDiffer,
   digestSide,
   leaveSettled,
   setAside,
@@ -231,7 +232,7 @@ class ThreeWay {
         : sourceDigests.agrees(targetDigests, bucket)
     const bad: number[] = []
     for (let bucket = 0; bucket < bucketing.count; bucket++) {
-      if (this.#context.policies.detectionStrategy === 'hash' && isQuiet(bucket)) {
+      if (descendsOnlyWhereDigestsDiffer(plan) && isQuiet(bucket)) {
         this.#quiet(sourceDigests.rows(bucket), complete ? differing.get(bucket) : undefined)
       } else if (
         sourceDigests.rows(bucket) + targetDigests.rows(bucket) + last.source.rows(bucket) + last.target.rows(bucket) >
