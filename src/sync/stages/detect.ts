@@ -5,6 +5,7 @@ import type { StagedChange, Staging } from '#sync/staging.ts'
 import type { TablePlan } from '#sync/plan.ts'
 import { refuseTooMany } from './apply.ts'
 import { chooseBuckets, DigestTable } from './buckets.ts'
+import { differingValues } from './detectors/content.ts'
 import { settledId, type Settled } from './settled.ts'
 
 /** What detection found in a table. The changes themselves are in the staging. */
@@ -198,7 +199,9 @@ export class Judging {
     const whole = setAside(judged.source, judged.target, this.#rejections)
     this.#found.rejectedInBoth += judged.target.length - whole.target.length
     refuseTooMany(this.#rejections, { maxRejections: policies.maxRejections, plan: this.#plan })
-    this.#found.unchanged += compareBucket(whole.source, whole.target, this.#pending)
+    const byValue = this.#plan.detecting.strategy === 'content'
+    const differing = byValue ? await differingValues(this.#plan, whole, this.#context) : NO_KEYS
+    this.#found.unchanged += compareBucket(whole, differing, this.#pending)
     if (this.#pending.length >= APPEND_ROWS) await this.#flush()
   }
 
@@ -250,20 +253,20 @@ export function setAside(
 
 export const COUNTERS = { insert: 'inserts', update: 'updates', delete: 'deletes', keep: 'kept' } as const
 
-/** Compares one bucket; returns how many rows are equal. Rows of the target alone come out as deletes. */
+/** Compares one bucket; returns how many rows are equal. `differing`: rows that are not, whatever their fingerprints say. Rows of the target alone come out as deletes. */
 function compareBucket(
-  sourceRows: readonly KeyFingerprint[],
-  targetRows: readonly KeyFingerprint[],
+  { source, target }: Readonly<Record<'source' | 'target', readonly KeyFingerprint[]>>,
+  differing: ReadonlySet<string>,
   changes: StagedChange[],
 ): number {
-  const targets = new Map(targetRows.map((row) => [JSON.stringify(row.key), row]))
+  const targets = new Map(target.map((row) => [JSON.stringify(row.key), row]))
   let unchanged = 0
-  for (const row of sourceRows) {
+  for (const row of source) {
     const id = JSON.stringify(row.key)
     const partner = targets.get(id)
     targets.delete(id)
     if (partner === undefined) changes.push({ op: 'insert', key: row.key, expect: null, bytes: row.bytes })
-    else if (partner.fingerprint === row.fingerprint) unchanged += 1
+    else if (partner.fingerprint === row.fingerprint && !differing.has(id)) unchanged += 1
     else changes.push({ op: 'update', key: row.key, expect: partner.fingerprint, bytes: row.bytes })
   }
   for (const row of targets.values()) {
