@@ -141,23 +141,7 @@ export function planTable(
   if ('message' in looked) return { problems: [looked] }
   notes.push(...looked.notes)
   const algorithm = mapped === null ? chooseAlgorithm(sides) : 'md5'
-  const targetScan = (columns: readonly Field[]): Scan => ({
-    table: target.ref,
-    columns: columns.map(targetColumn),
-    keyLength: key.fields.length,
-    algorithm,
-    filter: null,
-  })
-  const sourceScan = (columns: readonly Field[]): Scan => ({
-    ...targetScan(columns),
-    table: source.ref,
-    filter: filter.pushdown,
-    columns: columns.map(({ target: { name }, feed, form, hash }): ScanColumn => ({
-      name: feed.kind === 'direct' && mapped === null ? feed.column.name : name,
-      form,
-      hash,
-    })),
-  })
+  const { sourceScan, targetScan } = scansOf({ source, target, key, filter, algorithm, computed: mapped !== null })
   const scan = targetScan(carried)
   const identityOf = (columns: readonly Field[]): unknown[] => identity(mapping, key, columns)
   const idOf = (columns: readonly Field[]): string =>
@@ -200,6 +184,35 @@ export function planTable(
     notes,
   }
   return { plan }
+}
+
+/** Makes the scans of some fields of both tables. */
+function scansOf(of: {
+  source: TableSchema
+  target: TableSchema
+  key: ChosenKey
+  filter: RowFilter
+  algorithm: FingerprintAlgorithm
+  computed: boolean
+}): Record<'sourceScan' | 'targetScan', (columns: readonly Field[]) => Scan> {
+  const targetScan = (columns: readonly Field[]): Scan => ({
+    table: of.target.ref,
+    columns: columns.map(targetColumn),
+    keyLength: of.key.fields.length,
+    algorithm: of.algorithm,
+    filter: null,
+  })
+  const sourceScan = (columns: readonly Field[]): Scan => ({
+    ...targetScan(columns),
+    table: of.source.ref,
+    filter: of.filter.pushdown,
+    columns: columns.map(({ target: { name }, feed, form, hash }): ScanColumn => ({
+      name: feed.kind === 'direct' && !of.computed ? feed.column.name : name,
+      form,
+      hash,
+    })),
+  })
+  return { sourceScan, targetScan }
 }
 
 /** A column by which conflicts are to be decided, and which no row has. */

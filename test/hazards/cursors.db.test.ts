@@ -186,7 +186,7 @@ describe('timestamp', () => {
     const receipt = await pair.run(BY_TIME)
     expect(receipt.notes).toEqual(['public.t has no column "at"; its changes are found by digests.'])
     const ref = { schema: 'public', name: 't' }
-    const own = { ...plainMapping(ref, ref), detection: { ...NO_OWN_DETECTION, ...{ strategy: 'timestamp' as const } } }
+    const own = { ...plainMapping(ref, ref), detection: { ...NO_OWN_DETECTION, strategy: 'timestamp' as const } }
     expect((await failure(pair.run({ ...BY_TIME, tables: [own] }))).code).toBe('column_not_found')
   })
 
