@@ -14,6 +14,7 @@ const LAW: Record<string, readonly string[]> = {
     '#lib/*',
     '#model/*',
     '#adapters/adapter.ts',
+    '#adapters/baseline.ts',
     '#adapters/rows-refused.ts',
     '#adapters/table-ddl.ts',
     '#adapters/watchdog.ts',

@@ -2,13 +2,13 @@ import type { Readable } from 'node:stream'
 import type { Key, Operation, Rejection, RowFault } from '#model/change.ts'
 import type { Form } from '#model/column-type.ts'
 import type { Condition } from '#model/condition.ts'
-import type { Agreed } from '#model/conflict.ts'
 import type { Cursor } from '#model/detection.ts'
 import type { AppError } from '#model/errors.ts'
 import type { ColumnHash, Digest, Fingerprint, FingerprintAlgorithm } from '#model/fingerprint.ts'
 import type { Position } from '#model/position.ts'
 import type { Column, Right, TableRef, TableSchema } from '#model/table.ts'
 import type { Row, SentRow } from '#model/value.ts'
+import type { Agreement, Baseline, RememberedRow } from './baseline.ts'
 import type {
   Claim,
   Closing,
@@ -286,34 +286,6 @@ export interface Snapshot extends RowSource, AsyncDisposable {
   baseline(mapping: Pick<MappingIdentity, 'mappingId' | 'mappingHash'>, scan: Scan): Promise<Baseline | null>
 }
 
-/** What both sides of a mapping had when they last agreed, row by row, as the target keeps it. */
-export interface Baseline {
-  /** It holds every row that was in step when it was last looked at whole, and every row that was written since. */
-  readonly complete: boolean
-  /** What the buckets of each side were then. One pass. */
-  digests(bucketing: Bucketing): Promise<readonly BaselineDigest[]>
-  /** Rows of some buckets, ordered by bucket. */
-  rows(bucketing: Bucketing, buckets: readonly number[] | 'all'): AsyncIterable<AgreedRow>
-  find(keys: readonly Key[]): Promise<readonly AgreedRow[]>
-  /** Keys of rows on which the sides agreed to differ. */
-  differing(): AsyncIterable<Key>
-}
-
-export interface BaselineDigest {
-  readonly bucket: number
-  readonly source: Digest
-  readonly target: Digest
-  /** Rows on which the sides agreed to differ: that both have, that the source alone has, that the target alone has. */
-  readonly differing: { readonly both: number; readonly sourceOnly: number; readonly targetOnly: number }
-}
-
-export interface AgreedRow extends Agreed {
-  readonly bucket: number
-  readonly key: Key
-  /** The fingerprint of each column of the row that both had, by itself; null where they differed, or none are kept. */
-  readonly fields: readonly Fingerprint[] | null
-}
-
 export interface SequenceState {
   readonly column: string
   readonly lastValue: bigint
@@ -337,20 +309,6 @@ export interface BatchRow {
 export interface BaselineRow {
   readonly source: Fingerprint
   readonly target: Fingerprint
-}
-
-/** What the sides agree on from now on. */
-export interface Agreement {
-  readonly source: Fingerprint | null
-  /** `written`: the row that is written. */
-  readonly target: Fingerprint | 'written' | null
-  /** The fingerprint of each column of the row that both are taken to have; null where none are known. */
-  readonly fields: readonly Fingerprint[] | null
-}
-
-/** A row that nobody writes, and on which the sides agree as they are. Null on both sides: it is forgotten. */
-export interface RememberedRow extends Agreed, Pick<Agreement, 'fields'> {
-  readonly key: Key
 }
 
 /**

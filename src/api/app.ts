@@ -20,6 +20,7 @@ import { healthRoutes, serviceRoutes } from '#api/routes/service.ts'
 import { jobRoutes } from '#api/routes/jobs.ts'
 import { historyRoutes } from '#api/routes/history.ts'
 import { liveRoutes } from '#api/routes/live.ts'
+import { conflictRoutes } from '#api/routes/conflicts.ts'
 import { rejectionRoutes } from '#api/routes/rejections.ts'
 import { runRoutes } from '#api/routes/runs.ts'
 import { settingsRoutes } from '#api/routes/settings.ts'
@@ -193,6 +194,7 @@ function registerRoutes(root: FastifyInstance, context: Context, prefix: string)
   changeRoutes(api, context)
   approvalRoutes(api, context)
   rejectionRoutes(api, context)
+  conflictRoutes(api, context)
   historyRoutes(api, context)
   auditRoutes(api, context)
   liveRoutes(api, context)

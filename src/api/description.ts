@@ -147,6 +147,7 @@ const TAGS = [
   { name: 'sync configs', description: 'What flows from one source to one target.' },
   { name: 'running', description: 'Starting a sync, and following it.' },
   { name: 'jobs', description: 'What runs and what has run.' },
+  { name: 'conflicts', description: 'Rows that both sides changed: looked at, and decided alone or many at once.' },
   { name: 'audit', description: 'Who did what, what was written, and the proof that the log is what was written.' },
   { name: 'service', description: 'Health and status.' },
 ]

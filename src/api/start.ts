@@ -20,7 +20,7 @@ export interface Intended {
   readonly mode: JobWish['mode']
   readonly target: Datasource
   /** What it is to do in place of looking for changes. */
-  readonly instead?: Pick<JobRequest, 'replay' | 'changeSet' | 'revert'>
+  readonly instead?: Pick<JobRequest, 'replay' | 'changeSet' | 'revert' | 'conflictScope'>
   /** Refuses what cannot be begun, unless a repeated request began it already. */
   readonly before?: () => Promise<void>
   /** What belongs into the transaction that makes the job, by the id of that. */

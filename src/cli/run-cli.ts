@@ -8,6 +8,7 @@ import { addAudit } from './commands/audit.ts'
 import { addChanges } from './commands/changes.ts'
 import { addCompletion } from './commands/completion.ts'
 import { addConfigs } from './commands/configs.ts'
+import { addConflicts } from './commands/conflicts.ts'
 import { addDatasources } from './commands/datasources.ts'
 import { addDemo } from './commands/demo.ts'
 import { addDiff } from './commands/diff.ts'
@@ -27,8 +28,8 @@ import { addJobProcess, addWorker } from './commands/worker.ts'
 import { factsOf, outliveReaders, Output, printHelp } from './output.ts'
 
 const EXIT_CODES = `
-Exit codes: 0 done (diff and verify: equal), 1 failed, 2 wrong usage, 3 finished with findings (differences, rejected
-rows), 4 cannot connect, 5 refused by a guard, 130 interrupted. What each error means: docs/errors.md
+Exit codes: 0 done (diff and verify: equal), 1 failed, 2 wrong usage, 3 finished with findings (differences, open
+conflicts, rejected rows), 4 cannot connect, 5 refused by a guard, 130 interrupted. What each error means: docs/errors.md
 `
 
 /** A command line that runs inside another. */
@@ -67,6 +68,7 @@ export async function runCli(argv: readonly string[], within: Within | null = nu
   const jobs = addJobs(program, run)
   addChanges(jobs, run)
   addRejections(jobs, run)
+  addConflicts(program, run)
   addApprove(program, run)
   addRevert(program, run)
   addAudit(program, run)

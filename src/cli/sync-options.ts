@@ -97,6 +97,7 @@ export function toPolicies(flags: PolicyFlags): Policies {
     cursorColumn: flags.cursorColumn ?? null,
     cursorWindowSeconds: DEFAULT_POLICIES.cursorWindowSeconds,
     deleteCheckHours: DEFAULT_POLICIES.deleteCheckHours,
+    direction: DEFAULT_POLICIES.direction,
     conflictStrategy: DEFAULT_POLICIES.conflictStrategy,
     newerBy: DEFAULT_POLICIES.newerBy,
     tieBreak: DEFAULT_POLICIES.tieBreak,

@@ -25,7 +25,7 @@ export interface AuditFilter {
   readonly search?: string
   /** All of them. */
   readonly concerns?: readonly AuditConcern[]
-  /** Only events about these datasources, and about configs, jobs and rejections between them. */
+  /** Only events about these datasources, and about configs, jobs, rejections and conflicts between them. */
   readonly datasources?: readonly string[]
   /** Leaves out events of these nouns. */
   readonly without?: readonly string[]
@@ -141,12 +141,17 @@ function subjectsOf(where: Where, { kind, id }: AuditConcern): Expression<SqlBoo
       .where((row) =>
         row.or([row('first_job_id', '=', id), row('last_job_id', '=', id), row('replay_job_id', '=', id)]),
       )
-    return [itself, where('subject', 'in', rejections)]
+    const conflicts = where
+      .selectFrom('conflict')
+      .select('conflict.id')
+      .where((row) => row.or([row('first_job_id', '=', id), row('last_job_id', '=', id)]))
+    return [itself, where('subject', 'in', rejections), where('subject', 'in', conflicts)]
   }
   if (kind === 'config') {
     const jobs = where.selectFrom('job').select('job.id').where('config_id', '=', id)
     const rejections = where.selectFrom('rejection').select('rejection.id').where('config_id', '=', id)
-    return [itself, where('subject', 'in', jobs), where('subject', 'in', rejections)]
+    const conflicts = where.selectFrom('conflict').select('conflict.id').where('config_id', '=', id)
+    return [itself, where('subject', 'in', jobs), where('subject', 'in', rejections), where('subject', 'in', conflicts)]
   }
   const jobs = where
     .selectFrom('job')
@@ -174,10 +179,12 @@ function subjectsBetween(where: Where, datasources: readonly string[]): Expressi
     .where('source_datasource_id', 'in', ids)
     .where('target_datasource_id', 'in', ids)
   const rejections = where.selectFrom('rejection').select('rejection.id').where('last_job_id', 'in', jobs)
+  const conflicts = where.selectFrom('conflict').select('conflict.id').where('last_job_id', 'in', jobs)
   return [
     where('subject', 'in', ids),
     where('subject', 'in', jobs),
     where('subject', 'in', configs),
     where('subject', 'in', rejections),
+    where('subject', 'in', conflicts),
   ]
 }

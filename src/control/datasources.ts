@@ -18,6 +18,7 @@ import { holds, pageSql, type ListSort, type PageWish } from './paging.ts'
 import { resealHistory } from './history.ts'
 import { resealRedis } from './redis-settings.ts'
 import { resealMarks } from './reseal-marks.ts'
+import { resealConflicts } from './reseal-conflicts.ts'
 import { resealRejections } from './reseal-rejections.ts'
 import type { DatasourceRow, Tables } from './schema.ts'
 import { resealCheck } from './secret-check.ts'
@@ -263,6 +264,7 @@ export async function resealPasswords({ store, box }: DatasourceTools, actor: Ac
       sealed += 1
     }
     await resealRejections(tx, box)
+    await resealConflicts(tx, box)
     await resealHistory(tx, box)
     await resealMarks(tx, box)
     await resealRedis(tx, box)

@@ -15,7 +15,7 @@ const decompress = promisify(zstdDecompress)
 
 /** Texts and NULL stand for themselves, bytes as an object, which no value is. */
 type CodedValue = string | null | { readonly base64: string }
-type CodedRow = readonly CodedValue[]
+export type CodedRow = readonly CodedValue[]
 type CodedImage = readonly [
   before: CodedRow | null,
   after: CodedRow | null,
@@ -122,11 +122,11 @@ function decodeChange([op, key, image]: CodedChange): WrittenChange {
   return { op, key: key.map(decodeValue), image: decoded }
 }
 
-function encodeRow(row: Row | null): CodedRow | null {
+export function encodeRow(row: Row | null): CodedRow | null {
   return row === null ? null : row.map(encodeValue)
 }
 
-function decodeRow(row: CodedRow | null): Row | null {
+export function decodeRow(row: CodedRow | null): Row | null {
   return row === null ? null : row.map(decodeValue)
 }
 

@@ -24,6 +24,8 @@ export interface Tables {
   change_set: ChangeSetRow
   change_mark: ChangeMarkRow
   staged_chunk: StagedChunkRow
+  conflict: ConflictRow
+  conflict_table: ConflictTableRow
 }
 
 export interface DatasourceRow {
@@ -296,4 +298,65 @@ export interface StagedChunkRow {
   generation: string
   n: number
   body: Uint8Array | string
+}
+
+/** A table as a run saw it when it found conflicts in it: what their rows are read by. */
+export interface ConflictTableRow {
+  /** SHA-256 of all that follows. */
+  id: string
+  scope: string
+  /** JSON of schema and name. */
+  source_table: string
+  target_table: string
+  mapping_id: string
+  mapping_hash: string
+  /** JSON of names. */
+  key_columns: string
+  /** JSON of `ConflictTable.columns`. */
+  columns: string
+}
+
+export interface ConflictRow {
+  id: string
+  /** The id of the sync config, or of the job where there is none: a row is known once in it. */
+  scope: string
+  config_id: string | null
+  first_job_id: string
+  /** The last job that found it, or that carried out what was decided. */
+  last_job_id: string
+  /** The order in which conflicts were found, over all scopes. */
+  seq: number
+  table_id: string
+  /** JSON of schema and name. */
+  source_table: string
+  target_table: string
+  kind: string
+  /** JSON of names. */
+  fields: string
+  strategy: string
+  /** Without values. */
+  reason: string | null
+  /** JSON of the key's values. */
+  key: string
+  /** SHA-256 of it: a key may be longer than an index can hold. */
+  key_hash: string
+  /** 1: a row was too large to be kept. */
+  large: number
+  status: string
+  resolution: string | null
+  /** The id and the name of whoever decided. */
+  resolved_by: string | null
+  resolved_name: string | null
+  resolved_at: string | null
+  /** Decisions that were dropped, because a side was another one by then. */
+  reopened: number
+  /** JSON of `ConflictImage`, sealed and bound to the id. */
+  image_sealed: string
+  /** JSON of `ConflictMarks`, sealed. */
+  marks_sealed: string
+  /** JSON of the row that somebody built, sealed; or null. */
+  row_sealed: string | null
+  first_at: string
+  last_at: string
+  version: number
 }

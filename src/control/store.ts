@@ -11,6 +11,7 @@ import { openPool, openSqlite, postgresDialect, sqliteDialect, STORE_SCHEMA, typ
 import { INITIAL } from './migrations/0001-initial.ts'
 import { HISTORY } from './migrations/0002-history.ts'
 import { CHANGE_SETS } from './migrations/0003-change-sets.ts'
+import { CONFLICTS } from './migrations/0004-conflicts.ts'
 import type { Tables } from './schema.ts'
 
 export type { StoreLocation } from './dialect.ts'
@@ -20,7 +21,7 @@ export type Db = Kysely<Tables>
 /** The statements of one version each, from the first on. */
 export type Migrations = readonly (readonly string[])[]
 
-export const MIGRATIONS: Migrations = [INITIAL, HISTORY, CHANGE_SETS]
+export const MIGRATIONS: Migrations = [INITIAL, HISTORY, CHANGE_SETS, CONFLICTS]
 
 /** The key of the lock that one migration holds against another. */
 const MIGRATION_LOCK = 7_359_204_882
@@ -100,11 +101,15 @@ export class Store implements AsyncDisposable {
   /** One transaction that excludes every other of the same name, in all processes. */
   exclusively<T>(name: string, body: (tx: Transaction<Tables>) => Promise<T>): Promise<T> {
     return this.write(async (tx) => {
-      if (this.isPostgres) {
-        await sql`SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(${name}, 1))`.execute(tx)
-      }
+      await this.exclude(tx, name)
       return body(tx)
     })
+  }
+
+  /** From here on, a transaction excludes every other of this name. Whoever takes several names takes them in one order. */
+  async exclude(tx: Transaction<Tables>, name: string): Promise<void> {
+    if (!this.isPostgres) return
+    await sql`SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(${name}, 1))`.execute(tx)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -9,18 +9,24 @@ import type { Policies } from '#model/sync-config.ts'
  * to that; jobs are claimed only while what all of them may hold fits into the pool (`claimNextJob`). A pool of fewer
  * than 6 connections is exceeded, by one job at a time.
  */
-function connectionsOf(parallel: number): number {
-  return 3 * parallel + 3
+function connectionsOf(parallel: number, { direction }: Pick<Policies, 'direction'>): number {
+  return ways(direction) * (3 * parallel + 3)
+}
+
+/** In two ways each side is read while it is written. */
+function ways(direction: Policies['direction']): number {
+  return direction === 'two_way' ? 2 : 1
 }
 
 /** Connections that a job may hold open to each of its datasources, which have these pool sizes. */
 export function shareOf(request: JobRequest, poolSizes: readonly number[]): number {
-  return connectionsOf(fitPolicies(toPolicies(request.policies), poolSizes).parallel)
+  const policies = fitPolicies(toPolicies(request.policies), poolSizes)
+  return connectionsOf(policies.parallel, policies)
 }
 
 /** Policies that keep within what both datasources allow. */
 export function fitPolicies<P extends Policies>(policies: P, poolSizes: readonly number[]): P {
-  const parallel = Math.min(policies.parallel, ...poolSizes.map(mostParallel))
+  const parallel = Math.min(policies.parallel, ...poolSizes.map((size) => mostParallel(size, policies)))
   const within = (wanted: number | null): number => Math.min(wanted ?? parallel, parallel)
   return {
     ...policies,
@@ -30,6 +36,6 @@ export function fitPolicies<P extends Policies>(policies: P, poolSizes: readonly
   }
 }
 
-function mostParallel(poolSize: number): number {
-  return Math.max(1, Math.floor((Math.floor(poolSize / 2) - 3) / 3))
+function mostParallel(poolSize: number, { direction }: Pick<Policies, 'direction'>): number {
+  return Math.max(1, Math.floor((Math.floor(poolSize / (2 * ways(direction))) - 3) / 3))
 }

@@ -29,12 +29,14 @@ import { validateSchema } from '#sync/validate-schema.ts'
 import { runSync, type RunIdentity, type RunTools } from '#sync/run-sync.ts'
 import type { Replay } from '#sync/quarantine.ts'
 import type { Staging } from '#sync/staging.ts'
+import { conflictsOf } from './conflicts.ts'
 import { fitPolicies } from './connections.ts'
 import { fromStore } from './from-store.ts'
 import type { OpenDatasource } from './opener.ts'
 import { quarantineOf, replayOf } from './quarantine.ts'
 import { historyOf } from './history.ts'
 import { isReviewed, reviewedWork, type Rest } from './reviewed-work.ts'
+import { sourceConsent, writesSource } from './start-job.ts'
 
 /** What the work of a job needs of the world. */
 export interface WorkTools {
@@ -179,7 +181,8 @@ interface Ends {
 /** Which tables, the change set says. */
 function toRevertConfig(request: JobRequest, poolSize: number): SyncConfig {
   const { onReject: _, ...stated } = toPolicies(request.policies)
-  return { ...fitPolicies(stated, [poolSize]), deletePolicy: 'delete', create: false, tables: [] }
+  const given = { ...stated, direction: 'one_way', conflictStrategy: 'source_wins' } as const
+  return { ...fitPolicies(given, [poolSize]), deletePolicy: 'delete', create: false, tables: [] }
 }
 
 async function withEnds<T>(
@@ -196,7 +199,7 @@ async function withEnds<T>(
   // What is undone is read from the target, as it is written there.
   await using source = await openEnd(job.kind === 'revert' ? 'target' : 'source', job.kind === 'revert' ? to : from, {
     job,
-    write: false,
+    write: write && writesSource(job),
     tools,
   })
   await using target = await openEnd('target', to, { job, write, tools })
@@ -216,7 +219,7 @@ function runToolsOf(job: Job, tools: WorkTools): RunTools {
     signal: tools.stop,
     maskKey: tools.maskKey,
     quarantine: quarantineOf(job, tools),
-    conflicts: null,
+    conflicts: conflictsOf(job, tools),
     history: historyOf(job, auditLevelOf(job), tools),
   }
 }
@@ -264,7 +267,7 @@ async function openEnd(
 ): Promise<Adapter> {
   const { allowProtectedWrite, targetNamed } = job.request
   try {
-    const consent = { allowProtectedWrite, targetNamed }
+    const consent = end === 'source' ? sourceConsent(job.request) : { allowProtectedWrite, targetNamed }
     // It asks the store for the password.
     const adapter = await fromStore(tools.openDatasource(datasource, { write, consent, signal: tools.end }))
     await fromStore(recordConnectionSuccess(tools.store, datasource.id))

@@ -6,7 +6,7 @@ import { getConfig } from '#control/sync-configs.ts'
 import { maySee, type Actor } from '#model/access.ts'
 import type { ConfigPolicies } from '#model/config-document.ts'
 import type { Datasource } from '#model/datasource.ts'
-import { refuseWrite, type WriteRules } from '#model/write-protection.ts'
+import { refuseWrite, type WriteConsent, type WriteRules } from '#model/write-protection.ts'
 import { AppError } from '#model/errors.ts'
 import type { JobKind } from '#model/job.ts'
 import type { JobRequest } from '#model/job-request.ts'
@@ -49,6 +49,7 @@ export async function startJob(
   }
   const request: JobRequest = { ...options, policies: plan.policies, targetNamed: plan.targetNamed }
   if ((kind === 'sync' && !request.dryRun) || kind === 'revert') refuseWrite(plan.target, request, rules)
+  if (writesSource({ kind, request })) refuseWrite(plan.source, sourceConsent(request), rules)
   const id = newJobId()
   const job: NewJob = {
     id,
@@ -63,6 +64,16 @@ export async function startJob(
   }
   const data = { kind, config: plan.configId, source: plan.source.id, target: plan.target.id, ...fitToLog(options) }
   return insertJob(store, job, { actor, entry: { action: 'job.start', subject: id, data } }, also)
+}
+
+/** Whether a job writes to both of its ends. */
+export function writesSource({ kind, request }: Pick<Job, 'kind' | 'request'>): boolean {
+  return kind === 'sync' && !request.dryRun && request.policies.direction === 'two_way'
+}
+
+/** Whoever named two databases said which of them is the target: the other is written only where it is marked for that. */
+export function sourceConsent({ allowProtectedWrite }: Pick<JobRequest, 'allowProtectedWrite'>): WriteConsent {
+  return { targetNamed: false, allowProtectedWrite }
 }
 
 /** Keys of rows are for the job alone (invariant 7). */

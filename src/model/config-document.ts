@@ -3,7 +3,7 @@ import { STAGING_KINDS, type StagingKind } from './change-set.ts'
 import { CONFLICT_STRATEGIES, FIELD_STRATEGIES } from './conflict.ts'
 import { DETECTION_STRATEGIES } from './detection.ts'
 import { FieldDocument, toFieldMapping } from './field-document.ts'
-import { DEFAULT_POLICIES, NO_OWN_CONFLICT, NO_OWN_DETECTION, type Policies } from './sync-config.ts'
+import { DEFAULT_POLICIES, DIRECTIONS, NO_OWN_CONFLICT, NO_OWN_DETECTION, type Policies } from './sync-config.ts'
 import {
   asRef,
   BadName,
@@ -129,7 +129,12 @@ const Table = z
   .meta({ id: 'TableMapping', description: 'One table of the source, or a pattern of tables, and where it goes.' })
 
 const POLICY_FIELDS = {
-  direction: z.enum(['one_way']).optional().meta({ description: 'Changes of the source reach the target.' }),
+  direction: z
+    .enum(DIRECTIONS)
+    .optional()
+    .meta({
+      description: `Whether changes of the source reach the target, or those of either side the other. Default ${D.direction}.`,
+    }),
   detection_strategy: detectionStrategy.optional().meta({
     description: `How changes are found: by digests of row ranges (hash), row by row (full), value by value (content), by keys alone (primary_key: no updates), or by a column that says what was written since (timestamp, rowversion: deletes by a pass of their own). Default ${D.detectionStrategy}.`,
   }),
@@ -314,6 +319,7 @@ export function toPolicies(document: ConfigPolicies): Policies & { readonly onRe
     cursorColumn: document.cursor_column ?? D.cursorColumn,
     cursorWindowSeconds: document.cursor_window_seconds ?? D.cursorWindowSeconds,
     deleteCheckHours: document.delete_check_hours ?? D.deleteCheckHours,
+    direction: document.direction ?? D.direction,
     conflictStrategy: document.conflict_strategy ?? D.conflictStrategy,
     newerBy: document.newer_by ?? D.newerBy,
     tieBreak: document.tie_break ?? D.tieBreak,

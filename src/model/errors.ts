@@ -341,8 +341,8 @@ export const ERRORS = {
     exit: EXIT.refused,
   },
   wrong_state: {
-    cause: 'A job, or a row that was set aside, cannot do in its present status what was asked.',
-    hint: 'See the status of the job or of the row.',
+    cause: 'A job, a row that was set aside or a conflict cannot do in its present status what was asked.',
+    hint: 'See its status.',
     retry: 'after-fix',
     exit: EXIT.refused,
   },

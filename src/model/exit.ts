@@ -16,7 +16,7 @@ export const EXIT_MEANING: Readonly<Record<keyof typeof EXIT, string>> = {
   done: 'done; for `diff` and `verify`: equal',
   failed: 'failed; the message says whether the same command goes on where it stopped',
   usage: 'wrong usage, or a configuration that cannot work',
-  findings: 'finished with findings: differences, rejected rows, rows that others changed meanwhile',
+  findings: 'finished with findings: differences, open conflicts, rejected rows, rows that others changed meanwhile',
   cannotConnect: 'cannot connect',
   refused: 'refused by a safety guard; nothing was written',
   interrupted: 'interrupted by a signal',

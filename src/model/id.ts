@@ -7,6 +7,7 @@ export const ID_PREFIXES = {
   'api key': 'key',
   session: 'ses',
   rejection: 'rej',
+  conflict: 'cfl',
 } as const
 
 export type IdKind = keyof typeof ID_PREFIXES

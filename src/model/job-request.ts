@@ -19,6 +19,8 @@ export interface JobRequest {
   readonly replay?: ReplayRequest
   /** The changes of this job, which somebody has approved, are applied, and nothing else is done. */
   readonly changeSet?: string
+  /** Where conflicts of the run are known, other than in its sync config or in itself: see `conflict.scope`. */
+  readonly conflictScope?: string
   /** What another job wrote is undone. */
   readonly revert?: RevertRequest
 }

@@ -60,6 +60,10 @@ export interface SyncConfig extends Policies {
   readonly tables: readonly TableMapping[] | null
 }
 
+export const DIRECTIONS = ['one_way', 'two_way'] as const
+
+export type Direction = (typeof DIRECTIONS)[number]
+
 export interface Policies {
   /**
    * `hash` compares digests of buckets and descends where they differ; `full` compares row by row, `content` value by
@@ -72,6 +76,8 @@ export interface Policies {
   readonly cursorWindowSeconds: number
   /** How long deletes may stay unseen by a strategy that cannot see them; 0: no run passes over them. */
   readonly deleteCheckHours: number
+  /** Two ways: what the target alone changed reaches the source too. */
+  readonly direction: Direction
   /** What becomes of rows that both sides changed; see `ConflictPolicy`. */
   readonly conflictStrategy: ConflictStrategy
   readonly newerBy: string | null
@@ -112,6 +118,7 @@ export const DEFAULT_POLICIES: Policies = {
   cursorColumn: null,
   cursorWindowSeconds: 300,
   deleteCheckHours: 24,
+  direction: 'one_way',
   conflictStrategy: 'source_wins',
   newerBy: null,
   tieBreak: 'source',
@@ -142,15 +149,17 @@ export function conflictPolicy(policies: Policies, { conflict }: Pick<TableMappi
   }
 }
 
-/**
- * Whether these policies need a baseline: deletes of owned rows ask whose a row is, and every strategy but that the source
- * wins asks what both sides last agreed on.
- */
+/** Whether rows are judged by what both sides last agreed on: the source does not simply have the last word. */
+export function isThreeWay(policies: Policies, mapping: Pick<TableMapping, 'conflict'>): boolean {
+  return policies.direction === 'two_way' || conflictPolicy(policies, mapping).strategy !== 'source_wins'
+}
+
+/** Whether these policies need a baseline: deletes of owned rows ask whose a row is. */
 export function needsBaseline(
   policies: Policies,
   mapping: Pick<TableMapping, 'filter' | 'filterExit' | 'conflict'>,
 ): boolean {
-  if (conflictPolicy(policies, mapping).strategy !== 'source_wins') return true
+  if (isThreeWay(policies, mapping)) return true
   if (policies.baseline !== 'auto') return policies.baseline === 'fingerprints'
   return mayDelete(policies, mapping) && policies.deleteScope === 'owned'
 }

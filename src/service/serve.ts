@@ -5,6 +5,7 @@ import { ensureApiKey } from '#control/api-keys.ts'
 import { cutAudit } from '#control/audit.ts'
 import { purgeAnswers } from '#control/idempotency.ts'
 import { purgeJobs } from '#control/jobs.ts'
+import { purgeConflicts } from '#control/conflicts.ts'
 import { purgeRejections } from '#control/rejection-list.ts'
 import { purgeHistory } from '#control/retention.ts'
 import { purgeSessions } from '#control/sessions.ts'
@@ -148,6 +149,7 @@ async function keepTidy(base: Base, logger: Logger, signal: AbortSignal): Promis
       const now = store.clock.now()
       const jobs = await purgeJobs(store, addMs(now, -config.jobRetentionDays * DAY_MS))
       await purgeRejections(store)
+      await purgeConflicts(store)
       await expireWaiting(staging)
       const sets = await sweepChangeSets(staging, { maxAgeMs: config.changeSetRetentionDays * DAY_MS })
       await purgeAnswers(store)

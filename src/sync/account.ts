@@ -50,10 +50,7 @@ export function closeAccount(account: Account): Counts {
     }
   }
   const rejected = outcome.rejections.length
-  const seen =
-    detection === null
-      ? account.loaded + rejected
-      : detection.sourceRows + aloneInTarget(detection) + detection.left.targetOnly
+  const seen = detection === null ? account.loaded + rejected : examined(detection)
   const unchangedNow = (detection?.unchanged ?? 0) + outcome.unchanged
   const now: Counts = {
     read: seen,
@@ -66,6 +63,12 @@ export function closeAccount(account: Account): Counts {
   assertClosed(now, name)
   if (detection !== null) assertTargetRows(detection, name)
   return addEarlier(now, before)
+}
+
+/** Each key once, but for those that the other way accounts for. */
+function examined(detection: Detection): number {
+  const { sourceRows, left } = detection
+  return sourceRows + aloneInTarget(detection) + left.targetOnly - left.elsewhere
 }
 
 function aloneInTarget(detection: Detection): number {

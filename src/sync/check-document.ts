@@ -9,11 +9,12 @@ export interface DocumentProblem {
 }
 
 /**
- * What is wrong with the steps of a document's field mappings, whatever the tables look like: names that nothing has, and
- * arguments that a step does not take.
+ * What is wrong with a document, whatever the tables look like: steps of field mappings that nothing has or that do not
+ * take their arguments, and policies that do not go together.
  */
-export function checkDocument({ tables = [] }: ConfigPolicies): DocumentProblem[] {
-  const problems: DocumentProblem[] = []
+export function checkDocument(document: ConfigPolicies): DocumentProblem[] {
+  const { tables = [] } = document
+  const problems = conflictProblems(document)
   for (const [t, { field_mappings: fields = [] }] of tables.entries()) {
     for (const [f, { transforms = [] }] of fields.entries()) {
       for (const [s, step] of transforms.entries()) {
@@ -22,6 +23,36 @@ export function checkDocument({ tables = [] }: ConfigPolicies): DocumentProblem[
         problems.push(...issues.map((issue) => ({ path: [...path, ...issue.path], message: issue.message })))
       }
     }
+  }
+  return problems
+}
+
+/** Policies for conflicts that do not go together. */
+function conflictProblems(document: ConfigPolicies): DocumentProblem[] {
+  const {
+    tables = [],
+    conflict_strategy: strategy,
+    direction,
+    commit_mode: mode = 'streaming',
+    newer_by: newerBy,
+  } = document
+  const problems: DocumentProblem[] = []
+  const own = tables.map((table, i) => ({
+    path: ['tables', i, 'conflict_strategy'],
+    of: table.conflict_strategy,
+    by: table.newer_by,
+  }))
+  for (const { path, of, by } of [{ path: ['conflict_strategy'], of: strategy, by: newerBy }, ...own]) {
+    if (of === 'webhook') problems.push({ path, message: 'Nobody can be asked by a webhook yet: use manual.' })
+    if (of === 'newer_wins' && (by ?? newerBy) === undefined && !tables.some(({ newer_by: each }) => each)) {
+      problems.push({ path, message: 'newer_wins needs newer_by: the column that says which row is newer.' })
+    }
+    if (of !== undefined && of !== 'source_wins' && mode !== 'streaming') {
+      problems.push({ path, message: `With commit_mode ${mode} only source_wins is carried out: use streaming.` })
+    }
+  }
+  if (direction === 'two_way' && mode !== 'streaming') {
+    problems.push({ path: ['direction'], message: `With commit_mode ${mode} a sync goes one way: use streaming.` })
   }
   return problems
 }

@@ -22,6 +22,10 @@ export function planDetection(
   const strategy = own.strategy ?? policies.detectionStrategy
   const name = tableName(source.ref)
   const wrong = (message: string): Problem => ({ code: 'impossible_mapping', message })
+  const partial = strategy === 'primary_key' || strategy === 'timestamp' || strategy === 'rowversion'
+  if (partial && policies.direction === 'two_way') {
+    return wrong(`${name} is synced two ways, and ${strategy} does not see what the target has changed.`)
+  }
   if (computed && strategy === 'primary_key') {
     return wrong(`The rows of ${name} are computed on their way; primary_key compares keys as they are stored.`)
   }

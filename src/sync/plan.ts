@@ -6,7 +6,14 @@ import type { ConflictPolicy } from '#model/conflict.ts'
 import type { Detecting } from '#model/detection.ts'
 import type { ErrorCode } from '#model/errors.ts'
 import type { FingerprintAlgorithm } from '#model/fingerprint.ts'
-import { conflictPolicy, needsBaseline, type Policies, type TableMapping } from '#model/sync-config.ts'
+import {
+  conflictPolicy,
+  isThreeWay,
+  needsBaseline,
+  type Direction,
+  type Policies,
+  type TableMapping,
+} from '#model/sync-config.ts'
 import {
   sameTable,
   tableName,
@@ -61,6 +68,9 @@ export interface TablePlan {
   readonly exit: 'ignore' | 'delete' | null
   /** The fields of the scans, in their order, as people look at them. */
   readonly fields: readonly FieldReport[]
+  readonly direction: Direction
+  /** Rows are judged by what both sides last agreed on. */
+  readonly threeWay: boolean
   /** How rows are decided on that both sides changed. */
   readonly conflict: ConflictPolicy
   /** How its changes are found. */
@@ -68,6 +78,8 @@ export interface TablePlan {
   /** Columns of the source that go nowhere. */
   readonly unmapped: readonly string[]
   readonly notes: readonly string[]
+  /** How rows of the target are brought back to the source; null in one way. */
+  readonly back: TablePlan | null
 }
 
 /** What is read of the source, and what becomes of it. */
@@ -129,13 +141,11 @@ export function planTable(
   const filter = planFilter(mapping, source, key)
   if ('message' in filter) return { problems: [filter] }
   const conflict = conflictPolicy(policies, mapping)
-  const unknown = unknownColumn(conflict, carried)
-  if (unknown !== null) {
-    const message = `${tableName(target.ref)} has no column "${unknown}" that is carried, and conflicts are to be decided by it.`
-    return { problems: [{ code: 'column_not_found', message }] }
-  }
   const mapped = mapRows(carried, key, { source, filter })
-  const wrong = mapped && ruleProblem(mapped, target)
+  const wrong =
+    unknownColumn(conflict, carried, target) ??
+    (policies.direction === 'two_way' ? oneWayProblem(mapping, { source, key, carried }) : null) ??
+    (mapped && ruleProblem(mapped, target))
   if (wrong) return { problems: [wrong] }
   const looked = planDetection(mapping, { source, computed: mapped !== null }, { policies, server: sides.source })
   if ('message' in looked) return { problems: [looked] }
@@ -173,6 +183,8 @@ export function planTable(
     },
     conflict,
     detecting: looked.detecting,
+    direction: policies.direction,
+    threeWay: isThreeWay(policies, mapping),
     exit: mapping.filter === null ? null : mapping.filterExit,
     fields: carried.map(reportField),
     unmapped: source.columns.map(({ name }) => name).filter((name) => !carried.some((field) => reads(field, name))),
@@ -182,8 +194,59 @@ export function planTable(
     cyclic: cyclicKeys(target, cyclic).length > 0,
     patch: patchPositions(target, scan, cyclic),
     notes,
+    back: null,
   }
-  return { plan }
+  return { plan: policies.direction === 'two_way' ? { ...plan, back: backOf(plan, cyclic) } : plan }
+}
+
+/** The way of rows from the target to the source. What is remembered of them belongs to the other way. */
+function backOf(plan: TablePlan, cyclic: ReadonlySet<string>): TablePlan {
+  const { source, target, sourceScan, write } = plan
+  const writable = (name: string): boolean =>
+    source.columns.some((column) => column.name === name && column.generated === null)
+  return {
+    ...plan,
+    mappingId: hash([plan.mappingId, 'back']),
+    mappingHash: hash([plan.mappingHash, 'back']),
+    source: target,
+    target: source,
+    sourceScan: write.scan,
+    write: {
+      scan: sourceScan,
+      definition: source.definition,
+      written: sourceScan.columns.map(({ name }) => name).filter(writable),
+      keyIsUnique: plan.sourceKeyIsUnique,
+      silenceTriggers: false,
+      baseline: false,
+      baselineFields: false,
+    },
+    proofScans: { source: plan.proofScans.target, target: plan.proofScans.source },
+    sourceKeyIsUnique: write.keyIsUnique,
+    cyclic: cyclicKeys(source, cyclic).length > 0,
+    patch: patchPositions(source, sourceScan, cyclic),
+    fields: [],
+    unmapped: [],
+    notes: [],
+  }
+}
+
+/** Why rows of the target cannot be brought back to the source. */
+function oneWayProblem(
+  { filter, query }: TableMapping,
+  { source, key, carried }: { source: TableSchema; key: ChosenKey; carried: readonly Field[] },
+): Problem | null {
+  const name = tableName(source.ref)
+  const because = (why: string): Problem => ({
+    code: 'impossible_mapping',
+    message: `${name} cannot be synced two ways: ${why}.`,
+  })
+  if (query !== null) return because('a query cannot be written')
+  if (filter !== null) return because('rows that do not meet its filter would be taken for deleted ones')
+  if (source.kind !== 'table' && source.kind !== 'partitioned') return because(`it is a ${source.kind}`)
+  if (!key.uniqueInSource || !key.uniqueInTarget) return because('its key is not unique on both sides')
+  const computed = carried.find(({ feed, rules }) => feed.kind !== 'direct' || rules.length > 0)
+  if (computed !== undefined) return because(`"${computed.target.name}" is computed or checked on its way`)
+  return null
 }
 
 /** Makes the scans of some fields of both tables. */
@@ -216,9 +279,16 @@ function scansOf(of: {
 }
 
 /** A column by which conflicts are to be decided, and which no row has. */
-function unknownColumn({ newerBy, fields }: ConflictPolicy, carried: readonly Field[]): string | null {
+function unknownColumn(
+  { newerBy, fields }: ConflictPolicy,
+  carried: readonly Field[],
+  target: TableSchema,
+): Problem | null {
   const wanted = [...(newerBy === null ? [] : [newerBy]), ...fields.keys()]
-  return wanted.find((name) => !carried.some(({ target }) => target.name === name)) ?? null
+  const unknown = wanted.find((name) => !carried.some((field) => field.target.name === name))
+  if (unknown === undefined) return null
+  const message = `${tableName(target.ref)} has no column "${unknown}" that is carried, and conflicts are to be decided by it.`
+  return { code: 'column_not_found', message }
 }
 
 function isInteger({ feed, target }: Field): boolean {

@@ -25,6 +25,7 @@ import { selectTables, type Selection } from './select-tables.ts'
 import type { Staging } from './staging.ts'
 import { TableSync } from './sync-table.ts'
 import { ThreeWayTable } from './three-way-table.ts'
+import { closeBack, keepOthersOutOfSource, refuseReadOnlySource, wayBack, writeBack } from './two-ways.ts'
 import { concerns, writeAll, writeAtOnce } from './write-tables.ts'
 
 export interface SyncRequest {
@@ -94,8 +95,10 @@ function forGood(error: unknown): unknown {
 }
 
 /** Refuses what must not run at all. */
-async function prepare({ source, target, config, changeSet }: SyncRequest, { journal }: RunTools): Promise<void> {
+async function prepare(request: SyncRequest, { journal }: RunTools): Promise<void> {
+  const { source, target, config, changeSet } = request
   if (!changeSet?.reverting) await refuseSameDatabase(source, target)
+  refuseReadOnlySource(request)
   if (target.writer === null) return
   if (target.server.readOnly !== null) {
     throw new AppError('read_only_server', `${target.server.address} cannot be written: ${target.server.readOnly}.`)
@@ -137,6 +140,7 @@ async function attemptSync(request: SyncRequest, tools: RunTools, progress: Prog
     before.plans.map((plan) => plan.mappingId),
     tools.job,
   )
+  await keepOthersOutOfSource(before, request, tools)
   await completeIndexes(writer, before)
   const selection = await decideTriggers(writer, await selectFor(request))
   if (progress.planned.length === 0) progress.planned.push(...selection.plans)
@@ -176,15 +180,20 @@ async function attemptSync(request: SyncRequest, tools: RunTools, progress: Prog
   announce(selection, journal)
 
   const detected = await detectAll(selection, attempt)
+  const back = detected.moment && (await wayBack(detected.tables, detected.moment, { attempt, request }))
   // Whoever decided on a change set, or on rows that were set aside, has seen them.
-  if (attempt.replay === null && attempt.changeSet === null) checkBrakes(detected.intents, config)
+  const seen = attempt.replay !== null || attempt.changeSet !== null
+  if (!seen) checkBrakes([...detected.intents, ...(back?.intents ?? [])], config)
   const tables = await createMissing(detected.tables, selection, { request, attempt, writer })
   await claimAll(tables, request, tools.job)
   for (const { claim } of tables) await tools.history?.begin(claim.mappingId, claim.committed.batches)
   await addColumns(tables, selection, { request, attempt, writer })
+  if (back !== null && back.tables.length > 0) await claimAll(back.tables, back.request, tools.job)
+  if (back !== null) await writeBack(back, tables)
   await writeRows(tables, attempt, { writer, progress })
   const sequencesAdvanced = await advanceSequences(tables, attempt)
-  const told = await closeAll(tables, { attempt, request, writer })
+  const returned = back === null ? [] : await closeBack(back)
+  const told = [...returned, ...(await closeAll(tables, { attempt, request, writer }))]
   await settleChangeSet(tables, attempt, { committed: true })
   return {
     jobId: must(tables[0], 'a table').claim.jobId,
@@ -279,7 +288,7 @@ const SIDES = ['source', 'target'] as const
 function tableOf(plan: TablePlan, attempt: Attempt): TableSync {
   if (attempt.changeSet !== null) return new TableFromChangeSet(plan, attempt, attempt.changeSet)
   if (attempt.replay !== null) return new TableReplay(plan, attempt, attempt.replay)
-  return plan.conflict.strategy === 'source_wins' ? new TableSync(plan, attempt) : new ThreeWayTable(plan, attempt)
+  return plan.threeWay ? new ThreeWayTable(plan, attempt) : new TableSync(plan, attempt)
 }
 
 /** Of a change set, the tables that it changes; all of them where it changes nothing, so that this is proved. */
@@ -304,12 +313,16 @@ export async function detectAll(
   selection: Selection,
   attempt: Attempt,
   look?: (tables: readonly TableSync[], target: Snapshot) => Promise<void>,
-): Promise<{ tables: readonly TableSync[]; intents: readonly Intent[] }> {
+): Promise<{ tables: readonly TableSync[]; intents: readonly Intent[]; moment: Snapshot | null }> {
   const { target, config, slots, tableSlots, signal, stop } = attempt
   // A table under comparison may ask for its baseline while it reads its buckets.
   const connections = 2 * config.parallel
   const tables = selection.plans.map((plan) => tableOf(plan, attempt))
-  await using moment = await target.snapshot(connections, signal)
+  const moment = await target.snapshot(connections, signal)
+  // What goes back to the source is read out of this very moment.
+  const goesBack = selection.plans.some(({ back }) => back !== null)
+  await using _ = goesBack ? null : moment
+  if (goesBack) attempt.resources.use(moment)
   const exists = (table: TableSync): boolean => !selection.missing.some((ref) => sameTable(ref, table.plan.target.ref))
   await holdAsPlanned(
     moment,
@@ -329,7 +342,7 @@ export async function detectAll(
   const intents = tables.flatMap(({ plan, detection }) =>
     detection === null ? [] : [{ plan, detection, firstContact: !names(plan).some((name) => known.has(name)) }],
   )
-  return { tables, intents }
+  return { tables, intents, moment: goesBack ? moment : null }
 }
 
 /** Makes the missing tables and plans them again, against what the target has now. */

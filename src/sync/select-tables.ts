@@ -50,7 +50,7 @@ export async function surveyTables(
     if ('message' in pair) tables.push({ mapping, tables: null, plan: null, problems: [pair] })
     return 'message' in pair ? [] : [{ mapping, ...pair }]
   })
-  const followed = await followColumns(found, { source, target, policy: config.newColumns })
+  const followed = await followColumns(found, { source, target, policy: columnPolicy(config) })
   const { cyclic } = orderTables(followed.pairs.map((pair) => pair.target))
   const sides: Sides = { source: source.server, target: target.server }
   for (const [i, { mapping, ...pair }] of followed.pairs.entries()) {
@@ -99,6 +99,11 @@ async function describeSources(source: Adapter, mappings: readonly TableMapping[
     if (query !== null) tables.push(await source.describeQuery(ref, query))
   }
   return tables
+}
+
+/** What is read back of a table in two ways is read while it is held as it is: it cannot get columns meanwhile. */
+function columnPolicy({ direction, newColumns }: SyncConfig): SyncConfig['newColumns'] {
+  return direction === 'two_way' && newColumns === 'add' ? 'leave' : newColumns
 }
 
 /** Makes the tables known that values are looked up in, and says what is wrong with them. */
@@ -179,17 +184,17 @@ function findPair(
       }
 }
 
+const READING: readonly Right[] = ['use', 'select']
+
 /** What the logins may not do, each with the statement that mends it. A dry run writes nothing and asks for less. */
 function missingRights(
   pair: { source: TableSchema; target: TableSchema; missing: boolean },
   { source, target, deletes }: { source: Adapter; target: Adapter; deletes: boolean },
 ): Problem[] {
   const wanted: readonly Right[] =
-    target.writer === null
-      ? ['use', 'select']
-      : ['use', 'select', 'insert', 'update', ...(deletes ? (['delete'] as const) : [])]
+    target.writer === null ? READING : ['use', 'select', 'insert', 'update', ...(deletes ? (['delete'] as const) : [])]
   const sides = [
-    { side: 'source', adapter: source, table: pair.source, rights: ['use', 'select'] as readonly Right[] },
+    { side: 'source', adapter: source, table: pair.source, rights: source.writer === null ? READING : wanted },
     { side: 'target', adapter: target, table: pair.target, rights: pair.missing ? [] : wanted },
   ]
   return sides.flatMap(({ side, adapter, table, rights }) => {

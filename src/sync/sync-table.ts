@@ -38,7 +38,7 @@ import type { BatchBounds, StagedOperation } from './staging.ts'
 import { verificationMode } from './verify/verification-mode.ts'
 import { verifyFull, verifyKeys, type Verified, type VerifyRequest } from './verify/verify-table.ts'
 
-/** Rows in memory at once, beside what the streams hold. */
+/** In memory at once, beside what the streams hold. */
 const BATCH_BYTES = 4 * 1024 * 1024
 const KEYS: BatchBounds = { rows: 2_000, bytes: Infinity }
 
@@ -210,8 +210,8 @@ export class TableSync {
   }
 
   /** The target has nothing that a load could run into. */
-  protected async mayLoadWhole(target: Snapshot): Promise<boolean> {
-    return await target.isEmpty(this.plan.target.ref)
+  protected mayLoadWhole(target: Snapshot): Promise<boolean> {
+    return target.isEmpty(this.plan.target.ref)
   }
 
   /** How changes are found in a table that is there. */
@@ -293,16 +293,13 @@ export class TableSync {
 
   /** Rows that break a rule and were carried all the same, for people. */
   get warnings(): readonly string[] {
-    const table = tableName(this.#plan.target.ref)
     return [...this.#warnings].map(
-      ([what, rows]) => `${table}: ${what} in ${rows} rows, which are carried all the same.`,
+      ([what, rows]) => `${tableName(this.#plan.target.ref)}: ${what} in ${rows} rows, which are carried all the same.`,
     )
   }
 
   protected readonly baselinesOf: BaselinesOf | null = null
-
   protected readonly agreementsOf: AgreementsOf | null = null
-
   protected readonly sourceKeyOf: SourceKeyOf = () => undefined
 
   /** Tells the quarantine of the rows that are left out by now. */
@@ -324,15 +321,13 @@ export class TableSync {
 
   /** Somebody may have filled it since it was looked at; since the claim, nobody who holds an older epoch can. */
   async #isStillEmpty(): Promise<boolean> {
-    const { target, signal } = this.#attempt
-    await using moment = await target.snapshot(1, signal)
+    await using moment = await this.#attempt.target.snapshot(1, this.#attempt.signal)
     return await moment.isEmpty(this.plan.target.ref)
   }
 
   /** A row that the target refuses cannot be told in a COPY: what did not arrive goes row by row. */
   async #compareAfterAll(): Promise<void> {
-    const { target, signal } = this.#attempt
-    await using moment = await target.snapshot(1, signal)
+    await using moment = await this.#attempt.target.snapshot(1, this.#attempt.signal)
     this.detection = await this.#compare(moment)
   }
 
@@ -370,7 +365,7 @@ export class TableSync {
     await untie(this.#applyContext('delete'))
   }
 
-  /** Where the table stands while rows of a ring of tables are written at once. */
+  /** For rows of a ring of tables that are written at once. */
   get ringContext(): ApplyContext {
     return this.#applyContext('write')
   }
@@ -381,6 +376,11 @@ export class TableSync {
     giveUp(this.#applyContext('write'))
     await applyPatches(this.#applyContext('write'))
     await this.tell()
+  }
+
+  /** Somebody, or something, decided on each row: one that has moved since is left as it is. */
+  protected get leavesMoved(): boolean {
+    return this.#attempt.replay !== null || this.#attempt.changeSet !== null
   }
 
   #applyContext(phase: Phase): ApplyContext {
@@ -400,7 +400,7 @@ export class TableSync {
       signal,
       bounds: { rows: config.batchSize, bytes: BATCH_BYTES },
       maxRejections: config.maxRejections,
-      replaying: this.#attempt.replay !== null || this.#attempt.changeSet !== null,
+      replaying: this.leavesMoved,
       outcome: this.outcome,
       onRows: (rows, bytes) => this.#progress(phase, rows, bytes),
       onRejected: () => this.tell(),

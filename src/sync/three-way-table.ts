@@ -1,4 +1,5 @@
-import type { Baseline, RememberedRow, Snapshot } from '#adapters/adapter.ts'
+import type { Snapshot } from '#adapters/adapter.ts'
+import type { Baseline, RememberedRow } from '#adapters/baseline.ts'
 import { must } from '#lib/assert.ts'
 import type { Key } from '#model/change.ts'
 import type { ResolvedConflict, ResolvedOutcome } from '#model/conflict.ts'
@@ -8,16 +9,18 @@ import type { TablePlan } from './plan.ts'
 import type { AgreementsOf } from './stages/apply.ts'
 import type { DetectContext, Detection } from './stages/detect.ts'
 import { overlaidSource } from './stages/images-source.ts'
+import { detectThreeWay } from './stages/three-way.ts'
 import {
   agreedList,
   agreementOf,
   agreements,
-  detectThreeWay,
+  bothList,
   keptImages,
   ownList,
+  returnedList,
   rowImages,
-} from './stages/three-way.ts'
-import type { BatchBounds, Images } from './staging.ts'
+} from './stages/three-way-lists.ts'
+import type { BatchBounds, Images, StagedChange } from './staging.ts'
 import { TableSync } from './sync-table.ts'
 
 const KEYS: BatchBounds = { rows: 2_000, bytes: Infinity }
@@ -83,6 +86,49 @@ export class ThreeWayTable extends TableSync {
         .map((kept) => [JSON.stringify(kept.key), agreementOf(kept)]),
     )
 
+  /** A row that somebody edited since it was judged is judged by the next run (invariant 9). */
+  protected override get leavesMoved(): boolean {
+    return true
+  }
+
+  /**
+   * What went back to the source, or did not. Rows that belong on both sides are written to the target now; one that
+   * could not be written to the source is left, and the next run judges it.
+   */
+  takeBack(refused: readonly Key[]): void {
+    const { staging } = this.#attempt
+    const gone = new Set(refused.map((key) => JSON.stringify(key)))
+    const isGone = ({ key }: StagedChange): boolean => gone.has(JSON.stringify(key))
+    for (const batch of staging.read(returnedList(this.plan), ['keep'], KEYS)) {
+      staging.append(
+        agreedList(this.plan),
+        batch.filter((change) => !isGone(change)),
+      )
+    }
+    for (const batch of staging.read(bothList(this.plan), ['insert', 'update', 'delete'], KEYS)) {
+      staging.append(
+        this.plan.mappingId,
+        batch.filter((change) => !isGone(change)),
+      )
+      for (const change of batch.filter(isGone)) this.#leave(change)
+    }
+  }
+
+  /** Its row was counted as written to the target. */
+  #leave({ op, key, expect }: StagedChange): void {
+    const found = must(this.detection, 'a detection')
+    const name = ({ insert: 'inserts', update: 'updates', delete: 'deletes', keep: 'kept' } as const)[op]
+    this.#attempt.staging.append(this.plan.mappingId, [{ op: 'keep', key, expect, bytes: 0 }])
+    // A delete is accounted for by the other way alone.
+    const own = op === 'delete' ? 0 : 1
+    this.detection = {
+      ...found,
+      [name]: found[name] - 1,
+      left: { ...found.left, conflicted: found.left.conflicted + own },
+      apart: { source: found.apart.source + own, target: found.apart.target + (expect === null ? 0 : 1) },
+    }
+  }
+
   override async settle(): Promise<void> {
     await super.settle()
     await this.#remember()
@@ -97,7 +143,7 @@ export class ThreeWayTable extends TableSync {
       const known = this.agreementsOf(keys)
       const rows = keys.map((key): RememberedRow => {
         const { source, target, fields } = must(known.get(JSON.stringify(key)), 'an agreement of each key')
-        return { key, source, target: target === 'written' ? null : target, fields }
+        return { key, source, target, fields }
       })
       await writer.remember(this.claim, this.plan.write, rows)
     }

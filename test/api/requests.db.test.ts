@@ -94,6 +94,7 @@ describe.each(STORE_KINDS)('requests to the API on %s', (kind) => {
       const request = fc.record({
         id: anyId(world, path),
         jobId: fc.oneof(fc.constant(world.job), anyText),
+        conflictId: fc.oneof(fc.constant(world.conflict), anyText),
         configId: fc.oneof(fc.constant(world.config), anyText),
         query: fc.dictionary(fc.oneof(fc.constantFrom(...query, 'limit', 'limit[]'), anyText), anyText, { maxKeys: 3 }),
         body: body === null ? fc.constant(undefined) : fromSchema(body, resolve),
@@ -153,6 +154,7 @@ test('S10: fields that are the service’s own, or nobody’s, are refused with 
             ? world.config
             : world.source,
       jobId: world.job,
+      conflictId: world.conflict,
       configId: world.config,
     }
     for (const name of own) {

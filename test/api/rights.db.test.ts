@@ -81,6 +81,14 @@ const RIGHTS: Readonly<Record<string, 'public' | Role>> = {
   'PUT /api/v1/rejections/{id}': 'operator',
   'POST /api/v1/rejections/{id}/dismiss': 'operator',
   'POST /api/v1/rejections/{id}/replay': 'operator',
+  'GET /api/v1/conflicts': 'viewer',
+  'GET /api/v1/conflicts/{id}': 'viewer',
+  'GET /api/v1/sync/{configId}/conflicts': 'viewer',
+  'POST /api/v1/sync/{configId}/resolve': 'operator',
+  'POST /api/v1/sync/{configId}/resolve/{conflictId}': 'operator',
+  'GET /api/v1/sync/conflicts/{jobId}': 'viewer',
+  'POST /api/v1/sync/conflicts/{jobId}/resolve-all': 'operator',
+  'POST /api/v1/sync/conflicts/{jobId}/{conflictId}/resolve': 'operator',
   'GET /api/v1/ws': 'viewer',
   'GET /api/v1/health/db': 'viewer',
   'GET /api/v1/status': 'viewer',
@@ -96,6 +104,14 @@ const RIGHTS: Readonly<Record<string, 'public' | Role>> = {
 
 const CALLERS = [null, ...ROLES] as const
 
+/** Ids that nothing has. */
+const NOTHING = {
+  id: testId('job'),
+  jobId: testId('job'),
+  configId: testId('sync config'),
+  conflictId: testId('conflict'),
+}
+
 test('S8: every route × role × method answers as the table of rights says, by both prefixes', async () => {
   await using world = await createWorld('sqlite')
   const { api } = world
@@ -108,8 +124,8 @@ test('S8: every route × role × method answers as the table of rights says, by 
     const needed = RIGHTS[`${method} ${path}`] ?? 'admin'
     for (const prefix of ['/api/v1', '/api']) {
       for (const caller of CALLERS) {
-        // Ids that nothing has: whoever gets through changes nothing, and is told so.
-        const url = fillPath(path, { id: testId('job'), jobId: testId('job'), configId: testId('sync config') })
+        // Whoever gets through changes nothing, and is told so.
+        const url = fillPath(path, NOTHING)
         const extra = body === null ? {} : { body: { nobody_knows_this: 1 } }
         const answer = await api.send(keys.get(caller) ?? null, method, url.replace('/api/v1', prefix), extra)
         const expected = needed === 'public' ? null : caller === null ? 401 : rank(caller) < rank(needed) ? 403 : null
@@ -134,7 +150,7 @@ test('S48: without a key only health answers, and the description where the serv
       expect((await api.send(viewer, 'GET', path)).statusCode, path).toBe(200)
     }
     const { routes } = await readDescription(api, viewer)
-    const ids = { id: world.source, jobId: world.job, configId: world.config }
+    const ids = { id: world.source, jobId: world.job, configId: world.config, conflictId: world.conflict }
     for (const { method, path } of routes.filter((route) => route.method === 'GET')) {
       const answer = await api.send(null, method, fillPath(path, ids))
       const { status } = answer.json<{ status: unknown }>()
@@ -230,14 +246,17 @@ test('S9: what lies outside the scope of a key is not there for it, in the words
     const config = missing ? testId('sync config') : set.config
     const datasource = missing ? testId('datasource') : set.target
     const rejection = missing ? testId('rejection') : set.rejection
+    const conflict = missing ? testId('conflict') : set.conflict
     const id = path.includes('/rejections/{')
       ? rejection
-      : path.includes('/jobs/')
-        ? job
-        : path.includes('/sync-configs/')
-          ? config
-          : datasource
-    return { id, jobId: job, configId: config }
+      : path.includes('/conflicts/{')
+        ? conflict
+        : path.includes('/jobs/')
+          ? job
+          : path.includes('/sync-configs/')
+            ? config
+            : datasource
+    return { id, jobId: job, configId: config, conflictId: conflict }
   }
   const withIds = routes.filter(({ path }) => path.includes('{') && !/keys|sessions/.test(path))
   expect(withIds.length).toBeGreaterThan(20)
@@ -251,7 +270,9 @@ test('S9: what lies outside the scope of a key is not there for it, in the words
           ? { name: 'x', url: 'postgres://a@localhost/x' }
           : path.endsWith('/changes/decide')
             ? { verdict: 'leave', filter: {} }
-            : {}
+            : path.includes('/resolve')
+              ? { take: 'source', ...(path.includes('{conflictId}') ? {} : { filter: {} }) }
+              : {}
     const extra = body === null ? {} : { body: valid }
     const ask = async (ids: ReturnType<typeof idsOf>) => {
       const answer = await api.send(scoped.secret, method, fillPath(path, ids) + preview, extra)
@@ -260,12 +281,13 @@ test('S9: what lies outside the scope of a key is not there for it, in the words
         .replaceAll(ids.id, 'ID')
         .replaceAll(ids.jobId, 'ID')
         .replaceAll(ids.configId, 'ID')
+        .replaceAll(ids.conflictId, 'ID')
     }
     const answer = await ask(idsOf(path, foreign))
     expect(answer, `${method} ${path}`).toContain('"status":404')
     expect(answer, `${method} ${path}`).toBe(await ask(idsOf(path, foreign, true)))
   }
-  for (const list of ['/api/datasources', '/api/databases', '/api/sync-configs', '/api/jobs']) {
+  for (const list of ['/api/datasources', '/api/databases', '/api/sync-configs', '/api/jobs', '/api/conflicts']) {
     const shown = (await api.send(scoped.secret, 'GET', list)).body
     for (const id of Object.values(foreign)) expect(shown, list).not.toContain(id)
   }

@@ -185,6 +185,18 @@ describe.each(STORE_KINDS)('signing in, on %s', (kind) => {
       '/api/v1/rejections/{id}': { values: { id: '7' } },
       '/api/v1/settings/redis': { url: 'redis://127.0.0.1:1' },
       '/api/v1/settings/redis/test': { url: 'redis://127.0.0.1:1' },
+      '/api/v1/sync/{configId}/resolve': { take: 'source', filter: {}, start: false },
+      '/api/v1/sync/{configId}/resolve/{conflictId}': { take: 'target', start: false },
+      '/api/v1/sync/conflicts/{jobId}/resolve-all': {
+        take: 'skip',
+        filter: { status: ['open', 'resolved'] },
+        start: false,
+      },
+      '/api/v1/sync/conflicts/{jobId}/{conflictId}/resolve': {
+        take: 'row',
+        values: { name: 'built' },
+        start: false,
+      },
       '/api/v1/jobs/{id}/changes/decide': { verdict: 'leave', seqs: [1] },
     }
     await using _changes = await sealed(api.changeSets, { jobId: world.job }, [[update('1', 'a', 'b')]])
@@ -217,7 +229,8 @@ describe.each(STORE_KINDS)('signing in, on %s', (kind) => {
       if (/revert/.test(path)) await setWritten()
       const removed = method === 'DELETE' && path.includes('/datasources/') ? 'another' : null
       const confirm = path.includes('/sync-configs/') ? 'config' : (removed ?? '')
-      const url = fillPath(path, { id: removed ?? (await idFor(path)), jobId: world.job, configId: world.config })
+      const ids = { jobId: world.job, configId: world.config, conflictId: world.conflict }
+      const url = fillPath(path, { id: removed ?? (await idFor(path)), ...ids })
       const before = await count()
       const byCookie = path.endsWith('/session') && cookie !== null
       const answer = await api.send(

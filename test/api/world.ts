@@ -3,8 +3,10 @@
  * an admin; and a second set that nobody has a key for.
  */
 import { must } from '#lib/assert.ts'
-import { applyJobEvent } from '#control/jobs.ts'
+import { listConflicts } from '#control/conflict-list.ts'
+import { applyJobEvent, getJob } from '#control/jobs.ts'
 import { keepRejections } from '#control/rejections.ts'
+import { conflictsOf } from '#jobs/conflicts.ts'
 
 import { createApi, testId, type ApiUnderTest } from '#test/harness/api.ts'
 import { createDatabase } from '#test/harness/database.ts'
@@ -13,6 +15,9 @@ import type { StoreKind } from '#test/harness/store.ts'
 
 /** The password in every URL: the servers of the tests ask for none, and nothing may show it. */
 export const CANARY = 'canary-pa55word'
+
+/** In every row that is in conflict: only who may see values may see it. */
+export const CANARY_VALUE = 'canary-row-value'
 
 export interface Places {
   readonly sourceUrl: string
@@ -28,6 +33,8 @@ export interface World extends AsyncDisposable, Places {
   readonly job: string
   /** Of two rows that the job set aside, the first. */
   readonly rejection: string
+  /** Of two rows that the job found both sides to have changed, the first. */
+  readonly conflict: string
 }
 
 export async function createWorld(kind: StoreKind, given: Parameters<typeof createApi>[1] = {}): Promise<World> {
@@ -58,7 +65,7 @@ export async function createSet(
   api: ApiUnderTest,
   admin: string,
   { sourceUrl, targetUrl, suffix }: Places & { readonly suffix: string },
-): Promise<Pick<World, 'source' | 'target' | 'config' | 'job' | 'rejection'>> {
+): Promise<Pick<World, 'source' | 'target' | 'config' | 'job' | 'rejection' | 'conflict'>> {
   const source = await make(api, admin, '/api/datasources', { name: `source${suffix}`, url: sourceUrl })
   const target = await make(api, admin, '/api/datasources', {
     name: `target${suffix}`,
@@ -73,7 +80,8 @@ export async function createSet(
   const started = await api.send(admin, 'POST', `/api/sync/${config}`, { body: {} })
   const job = started.json<{ job_id: string }>().job_id
   await applyJobEvent(api.store, { id: job, event: 'stop' })
-  return { source, target, config, job, rejection: await setAside(api, { config, job }) }
+  const rejection = await setAside(api, { config, job })
+  return { source, target, config, job, rejection, conflict: await park(api, job) }
 }
 
 /** Two rows of the table a, as a run would tell of them. */
@@ -104,6 +112,34 @@ async function setAside(api: ApiUnderTest, { config, job }: { config: string; jo
     rows,
   )
   return ids[0]
+}
+
+/** Two rows of the table a, as a run would tell of them. */
+async function park(api: ApiUnderTest, job: string): Promise<string> {
+  const ref = { schema: 'public', name: 'a' }
+  const columns = [
+    { name: 'id', type: { kind: 'integer', bits: 32 }, nullable: false },
+    { name: 'name', type: { kind: 'text', maxLength: 10 }, nullable: true },
+  ] as const
+  const table = { source: ref, target: ref, mappingId: 'm', mappingHash: 'h', key: ['id'], columns }
+  const conflicts = ['1', '2'].map((id) => ({
+    key: [id],
+    kind: 'update_update' as const,
+    sourceFingerprint: '1',
+    targetFingerprint: '2',
+    agreed: { source: '0', target: '0' },
+    fields: ['name'],
+    source: [id, `${CANARY_VALUE} of the source`],
+    target: [id, `${CANARY_VALUE} of the target`],
+    base: [id, CANARY_VALUE],
+    merged: null,
+    large: false,
+    strategy: 'manual' as const,
+    reason: null,
+  }))
+  await conflictsOf(await getJob(api.store, job), api).park(table, conflicts)
+  const [first] = await listConflicts(api.store, { jobId: job }, { after: null, limit: 1 })
+  return must(first, 'a conflict').id
 }
 
 async function make(api: ApiUnderTest, admin: string, path: string, body: unknown): Promise<string> {

@@ -55,6 +55,10 @@ export interface RunHooks {
   readonly applying?: ChangeSetInHand
   readonly history?: History
   readonly conflicts?: Conflicts
+  /** The source is opened for writing too. */
+  readonly twoWays?: boolean
+  /** Awaited before anything is written on either side, and before what was agreed is kept. */
+  readonly beforeWrite?: (what: 'source' | 'target' | 'baseline') => Promise<void>
   /** Another login than the test's own, for one side. */
   readonly sourceUrl?: DatabasePlace
   /** What is no URL is opened for reading. */
@@ -162,10 +166,15 @@ export class Pair implements AsyncDisposable {
 
   async #open<T>(hooks: RunHooks, use: (sides: { source: Adapter; target: Adapter }) => Promise<T>): Promise<T> {
     const { signal } = new AbortController()
-    await using source = await openDatabase(hooks.sourceUrl ?? this.#urls.source, { write: null, signal })
+    const sourceUrl = hooks.sourceUrl ?? this.#urls.source
+    const back = hooks.twoWays === true && typeof sourceUrl === 'string' ? permitWrite(sourceUrl) : null
+    await using source = await openDatabase(sourceUrl, { write: back, signal })
     const targetUrl = hooks.targetUrl ?? this.#urls.target
     const write = typeof targetUrl === 'string' ? permitWrite(targetUrl) : null
     await using target = await openDatabase(targetUrl, { write, signal })
+    if (hooks.beforeWrite !== undefined) {
+      return await use({ source: guarded(source, 'source', hooks), target: guarded(target, 'target', hooks) })
+    }
     return await use({
       source: hooks.beforeSnapshot || hooks.beforeHold ? watchedSource(source, hooks) : source,
       target: hooks.beforeBatch || hooks.beforeLoad ? watched(target, hooks) : target,
@@ -252,6 +261,20 @@ function watched(adapter: Adapter, hooks: RunHooks): Adapter {
     return await writer.load(...args)
   }
   return replacing(adapter, { writer: replacing(writer, { apply, load }) })
+}
+
+function guarded(adapter: Adapter, side: 'source' | 'target', { beforeWrite }: RunHooks): Adapter {
+  const { writer } = adapter
+  if (writer === null) return adapter
+  const apply: Writer['apply'] = async (...args) => {
+    await beforeWrite?.(side)
+    return await writer.apply(...args)
+  }
+  const remember: Writer['remember'] = async (...args) => {
+    await beforeWrite?.('baseline')
+    await writer.remember(...args)
+  }
+  return replacing(adapter, { writer: replacing(writer, { apply, remember }) })
 }
 
 function watchedSource(adapter: Adapter, hooks: RunHooks): Adapter {

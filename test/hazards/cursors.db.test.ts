@@ -310,7 +310,7 @@ describe('rowversion', () => {
       await pair.source.sql(`INSERT INTO t VALUES (${i + 1}, ${value})`)
       const { counts } = await pair.run(BY_VERSION)
       // A value that does not grow lies behind the position, unless it cannot be compared with it.
-      expect(counts.inserted).toBe(value === '9.5' ? 0 : 1)
+      expect(counts.inserted).toBe(value === '9.5' || value.includes('fe') ? 0 : 1)
     }
   })
 })

@@ -1,4 +1,5 @@
-import type { AgreedRow, Baseline, Bucketing, MappingIdentity } from '#adapters/adapter.ts'
+import type { Bucketing, MappingIdentity } from '#adapters/adapter.ts'
+import type { AgreedRow, Baseline } from '#adapters/baseline.ts'
 import { must } from '#lib/assert.ts'
 import type { Key } from '#model/change.ts'
 import type { Digest } from '#model/fingerprint.ts'

@@ -1,4 +1,5 @@
-import type { Claim, MappingIdentity, RememberedRow, Snapshot, WritePlan } from '#adapters/adapter.ts'
+import type { Claim, MappingIdentity, Snapshot, WritePlan } from '#adapters/adapter.ts'
+import type { RememberedRow } from '#adapters/baseline.ts'
 import { must } from '#lib/assert.ts'
 import { failpoint } from '#lib/failpoint.ts'
 import type { Key } from '#model/change.ts'

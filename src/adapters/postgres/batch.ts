@@ -308,8 +308,8 @@ export class BatchSql {
       [
         told.map(({ seq }) => seq),
         told.map(({ source }) => source),
-        told.map(({ target }) => target === 'written'),
-        told.map(({ target }) => (target === 'written' ? null : target)),
+        told.map(({ asWritten }) => asWritten),
+        told.map(({ target }) => target),
         told.map(({ fields: each }) => each && `{${each.join(',')}}`),
       ],
     )

@@ -10,7 +10,6 @@ import type {
   CommittedCounts,
   JobIdentity,
   MappingIdentity,
-  RememberedRow,
   RowStream,
   SequenceState,
   ServerInfo,
@@ -20,6 +19,7 @@ import type {
   WritePlan,
   Writer,
 } from '#adapters/adapter.ts'
+import type { RememberedRow } from '#adapters/baseline.ts'
 import type { TableMaker } from '#adapters/table-ddl.ts'
 import { assert, must } from '#lib/assert.ts'
 import { failpoint } from '#lib/failpoint.ts'

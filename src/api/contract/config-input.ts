@@ -1,11 +1,11 @@
 import type { z } from 'zod'
-import { isOwnName, NOT_OWN_NAME } from '#api/contract/fields.ts'
+import { isConfigName, NOT_OWN_NAME } from '#api/contract/fields.ts'
 import { ConfigDocument, ConfigPolicies } from '#model/config-document.ts'
 import { checkDocument } from '#sync/check-document.ts'
 
 /** Documents of sync configs as they come in: their transforms are looked up too. */
 export const ConfigInput = ConfigDocument.superRefine((document, context) => {
-  if (!isOwnName(document.name)) context.addIssue({ code: 'custom', path: ['name'], message: NOT_OWN_NAME })
+  if (!isConfigName(document.name)) context.addIssue({ code: 'custom', path: ['name'], message: NOT_OWN_NAME })
   addProblems(document, context)
 }).meta({
   id: 'CheckedSyncConfig',

@@ -18,6 +18,13 @@ export function isOwnName(name: string): boolean {
   return !isAnyId(name) && !WORDS_OF_PATHS.includes(name)
 }
 
+/** Words that stand beside the name of a sync config below `/sync`: `GET /sync/status/{jobId}`, `GET /sync/{name}/conflicts`. */
+const WORDS_BESIDE_CONFIGS = ['audit', 'conflicts', 'resume', 'status', 'stop']
+
+export function isConfigName(name: string): boolean {
+  return isOwnName(name) && !WORDS_BESIDE_CONFIGS.includes(name)
+}
+
 export const NOT_OWN_NAME = 'This name stands for something else in a path.'
 
 /** One table as somebody writes it; `parseTableName` reads it without fail then. */

@@ -9,6 +9,7 @@ import { presentEvent, presentJob, snakeCase } from '#api/present.ts'
 import { intendedAgain, start } from '#api/start.ts'
 import { visibleDatasource, visibleJob } from '#api/visible.ts'
 import { listJobs, readJobEvents, type JobEventRecord } from '#control/jobs.ts'
+import { conflictScopeOf } from '#jobs/conflicts.ts'
 import { AppError } from '#model/errors.ts'
 import { isActive, type JobStatus } from '#model/job.ts'
 
@@ -166,7 +167,12 @@ function actRoutes(api: Api, context: Context): void {
       const intended = await intendedAgain(context, job)
       const target = await visibleDatasource(store, actor, intended.targetId)
       const fields = { ...request.body, dry_run: dryRun, tables: tables === null ? null : [...tables] }
-      const instead = { ...(replay === undefined ? {} : { replay }), ...(revert === undefined ? {} : { revert }) }
+      const instead = {
+        ...(replay === undefined ? {} : { replay }),
+        ...(revert === undefined ? {} : { revert }),
+        // What people decided about conflicts of a run without a config is known by that run.
+        ...(job.configId === null ? { conflictScope: conflictScopeOf(job) } : {}),
+      }
       return start(context, { request, reply }, { what: intended.what, kind: job.kind, mode, target, instead }, fields)
     },
   })

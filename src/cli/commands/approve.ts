@@ -113,7 +113,10 @@ export async function approveAndFollow(
   return { exit: EXIT.done, summary, result: started, lines: [summary] }
 }
 
-export function consentBody({ allowProtectedWrite, confirm }: ConsentFlags): Readonly<Record<string, unknown>> {
+export function consentBody({
+  allowProtectedWrite,
+  confirm,
+}: Pick<ConsentFlags, 'allowProtectedWrite' | 'confirm'>): Readonly<Record<string, unknown>> {
   return {
     ...(allowProtectedWrite ? { allow_protected_write: true } : {}),
     ...(confirm === undefined ? {} : { confirm }),

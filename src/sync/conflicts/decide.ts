@@ -16,7 +16,7 @@ export interface ThreeWay {
   readonly baselineComplete: boolean
 }
 
-export interface ConflictPolicy {
+export interface DecisionPolicy {
   readonly strategy: ConflictStrategy
   readonly direction: 'one_way' | 'two_way'
 }
@@ -28,7 +28,11 @@ export type Verdict =
   | { readonly do: 'nothing'; readonly why: 'agreed' | 'drift' }
   /** The target gets what the source has, a row or none. */
   | { readonly do: 'to_target' }
-  /** The source gets what the target has, a row or none. */
+  /**
+   * The source gets what the target has, a row or none. The baseline cannot be committed with a row of the source: it says
+   * beforehand what is sent, and the source's transaction leaves a mark. By the mark a run that comes after one that was
+   * cut off knows that both sides had the row, whatever they have by now; else an edit of one side would look like two.
+   */
   | { readonly do: 'to_source' }
   /** Both stay as they are, and are remembered as agreed. */
   | { readonly do: 'settle' }
@@ -39,7 +43,7 @@ export type Verdict =
  * Decides one key. The delete policy and its scope are not looked at: the caller applies them to a `to_target` without a
  * row in the source, and to a `to_source` without one in the target.
  */
-export function decide(three: ThreeWay, policy: ConflictPolicy): Verdict {
+export function decide(three: ThreeWay, policy: DecisionPolicy): Verdict {
   if (three.source === three.target) return ADOPT
   // Nothing that the target has of its own stands against the source then, whatever was remembered.
   if (policy.strategy === 'source_wins' && policy.direction === 'one_way') return TO_TARGET
@@ -56,16 +60,16 @@ const TO_TARGET: Verdict = { do: 'to_target' }
 const NO_ROWS: Agreed = { source: null, target: null }
 
 /** First contact: a row that one side lacks is taken for a new one, as nothing says that it was deleted. */
-function meet({ source, target }: ThreeWay, policy: ConflictPolicy): Verdict {
+function meet({ source, target }: ThreeWay, policy: DecisionPolicy): Verdict {
   if (target === null) return TO_TARGET
   return source === null ? fromTarget(policy) : contest('first_contact', policy)
 }
 
-function fromTarget({ direction }: ConflictPolicy): Verdict {
+function fromTarget({ direction }: DecisionPolicy): Verdict {
   return direction === 'two_way' ? { do: 'to_source' } : { do: 'nothing', why: 'drift' }
 }
 
-function contest(kind: ConflictKind, { strategy, direction }: ConflictPolicy): Verdict {
+function contest(kind: ConflictKind, { strategy, direction }: DecisionPolicy): Verdict {
   if (strategy === 'source_wins') return TO_TARGET
   if (strategy === 'target_wins') return direction === 'two_way' ? { do: 'to_source' } : { do: 'settle' }
   return { do: 'contest', kind }

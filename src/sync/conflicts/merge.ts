@@ -42,8 +42,9 @@ export interface Merged {
  *
  * The target is written first. With the merged row in its place, both sides are to be remembered as having the source's
  * row, which is the next base too. One way, the target's own edits then remain edits of its own for every later merge;
- * two ways, they are what the source gets next, wherever a run was cut off. The row and what is remembered of it have to
- * become durable at once: merged twice, a `sum` would add twice.
+ * two ways, they are what the source gets next, wherever a run was cut off. The target's row and what is remembered of it
+ * have to become durable at once: merged twice, a `sum` would add twice, and a row that is remembered too late is taken for
+ * a change. For the source's row see `to_source`.
  *
  * Owned fields bind rows too that a single side changed: where there are any, those are merged as well.
  */

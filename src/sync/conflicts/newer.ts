@@ -39,7 +39,9 @@ export function newerSide(
 ): Newer {
   // Said this way round, a skew that could not be measured is refused as well.
   if (!forced && !(Math.abs(skewMs) <= MAX_CLOCK_SKEW_MS)) {
-    return { refused: `The clocks of the two servers differ by more than ${MAX_CLOCK_SKEW_MS} ms.` }
+    return {
+      refused: `The clocks of the two servers differ by more than ${MAX_CLOCK_SKEW_MS} ms, or were not measured.`,
+    }
   }
   const order = isTime(column.type) ? orderOf(column.type) : null
   if (order === null) return unknown(`Values of ${describeType(column.type)} do not say what is newer.`)

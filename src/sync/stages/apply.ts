@@ -1,5 +1,4 @@
 import type {
-  Agreement,
   BaselineRow,
   BatchKind,
   BatchResult,
@@ -11,6 +10,7 @@ import type {
   Scan,
   Telling,
 } from '#adapters/adapter.ts'
+import type { Agreement } from '#adapters/baseline.ts'
 import { RowsRefused } from '#adapters/rows-refused.ts'
 import { assert, must } from '#lib/assert.ts'
 import { backoffMs } from '#lib/backoff.ts'

@@ -80,11 +80,11 @@ function merge(plan: TablePlan, one: Case, clockSkewMs: number): Settlement {
   const { source, target } = rows
   if (source === null || target === null) return leave(plan, one, 'One side deleted the row that the other changed.')
   const newer = newerOf(plan, rows, clockSkewMs)
-  const { agreed } = of
+  const fields = of.agreed?.fields ?? null
   const merged = mergeRows(mergeColumns(plan), {
     source,
     target,
-    base: agreed?.fields == null ? null : { fingerprints: agreed.fields },
+    base: fields === null ? null : { fingerprints: fields },
     newer: 'newer' in newer ? newer.newer : null,
   })
   if (merged.conflicts.length > 0) return leave(plan, one, null, merged)

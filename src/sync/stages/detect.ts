@@ -30,6 +30,8 @@ export interface Detection {
     readonly conflicted: number
     /** Of all these, how many the source does not have. */
     readonly targetOnly: number
+    /** Rows of the source that the other way accounts for, as it writes them. */
+    readonly elsewhere: number
   }
   /** Where some rows alone were looked at: how many the tables have, as far as it matters for the brakes. */
   readonly ofRows?: { readonly source: number; readonly target: number }
@@ -120,7 +122,7 @@ export async function listRows(
 
 const ONE_BUCKET: Bucketing = { by: 'key hash', count: 1 }
 
-export const NOTHING_LEFT: Detection['left'] = { skipped: 0, conflicted: 0, targetOnly: 0 }
+export const NOTHING_LEFT: Detection['left'] = { skipped: 0, conflicted: 0, targetOnly: 0, elsewhere: 0 }
 
 type Found = typeof NOTHING_FOUND
 

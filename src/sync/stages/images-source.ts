@@ -24,7 +24,12 @@ export function overlaidSource(base: RowSource, images: Images): RowSource {
       const { own, rest } = split(keys)
       return rest.length === 0 ? rowsOf(own) : [...rowsOf(own), ...(await base.largeRows(scan, rest))]
     },
-    fingerprints: (scan, keys) => base.fingerprints(scan, keys),
+    // Those of the images are of no side: they equal nothing that is there.
+    fingerprints: async (scan, keys) => {
+      const { own, rest } = split(keys)
+      const found = own.map(({ key, bytes }) => ({ bucket: 0, key, fingerprint: '', bytes }))
+      return rest.length === 0 ? found : [...found, ...(await base.fingerprints(scan, rest))]
+    },
     proof: async (scan, keys) => {
       if (keys === undefined) return await base.proof(scan)
       const { own, rest } = split(keys)

@@ -1,20 +1,17 @@
-import type { AgreedRow, Agreement, Baseline, BaselineDigest, KeyFingerprint } from '#adapters/adapter.ts'
-import { assert } from '#lib/assert.ts'
+import type { KeyFingerprint } from '#adapters/adapter.ts'
+import type { AgreedRow, Baseline, BaselineDigest } from '#adapters/baseline.ts'
 import type { Rejection } from '#model/change.ts'
 import type { Agreed, ConflictKind, FoundConflict, ResolvedConflict, ResolvedOutcome } from '#model/conflict.ts'
 import type { Fingerprint } from '#model/fingerprint.ts'
-import { sizeOfRow, type Row } from '#model/value.ts'
+import type { Row } from '#model/value.ts'
 import { decide } from '#sync/conflicts/decide.ts'
 import type { Conflicts } from '#sync/conflicts.ts'
 import type { TablePlan } from '#sync/plan.ts'
-import type { Images, KeptImage, StagedChange } from '#sync/staging.ts'
 import { refuseTooMany } from './apply.ts'
 import { chooseBuckets, DigestTable } from './buckets.ts'
 import { conflictTable, contest } from './contest.ts'
 import {
   BucketReader,
-  COUNTERS,
-  decideTargetOnly,
   descendsOnlyWhereDigestsDiffer,
   digestSide,
   leaveSettled,
@@ -22,6 +19,8 @@ import {
   type DetectContext,
   type Detection,
 } from './detect.ts'
+import { candidateBatches, rowsOfTables, type Candidates } from './detectors/candidates.ts'
+import { Ledger } from './three-way-ledger.ts'
 
 /** What detection needs beside, where each side is held against what both last agreed on. */
 export interface ThreeWayContext extends DetectContext {
@@ -31,6 +30,8 @@ export interface ThreeWayContext extends DetectContext {
   readonly conflicts: Conflicts | null
   /** Milliseconds that the source's clock is ahead of the target's. */
   readonly clockSkewMs: number
+  /** Null: everything is compared. */
+  readonly candidates: Candidates | null
 }
 
 /** What was found, and what becomes of people's decisions. */
@@ -81,77 +82,28 @@ const MOST_DECISIONS = 50_000
 export async function detectThreeWay(plan: TablePlan, context: ThreeWayContext): Promise<ThreeWayFound> {
   const work = new ThreeWay(plan, context)
   await work.carryOut()
-  await work.compare()
-  return work.found()
-}
-
-/** The lists of the staging, beside that of the changes. */
-export function agreedList({ mappingId }: Pick<TablePlan, 'mappingId'>): string {
-  return `${mappingId} agreed`
-}
-
-/** Rows that are written though no side has them. */
-export function rowImages({ mappingId }: Pick<TablePlan, 'mappingId'>): string {
-  return `${mappingId} rows`
-}
-
-/** What the sides agree on from now on, by key: what each of them has, then the columns. */
-export function agreements({ mappingId }: Pick<TablePlan, 'mappingId'>): string {
-  return `${mappingId} agreements`
-}
-
-export function agreementOf({ row }: Pick<KeptImage, 'row'>): Agreement {
-  const [source, target, ...fields] = (row ?? []).map((cell) => (typeof cell === 'string' ? cell : null))
-  const known = fields.filter((field) => field !== null)
-  return { source: source ?? null, target: target ?? null, fields: known.length === 0 ? null : known }
-}
-
-/** Keys of rows that are written and that no side has: a proof of the whole table leaves them out. */
-export function ownList({ mappingId }: Pick<TablePlan, 'mappingId'>): string {
-  return `${mappingId} own`
-}
-
-/** Keys of rows that a proof of the whole table leaves out by another list than that of what was agreed. */
-export function keptImages({ mappingId }: Pick<TablePlan, 'mappingId'>): string {
-  return `${mappingId} kept`
+  if (context.candidates === null) await work.compare()
+  else await work.compareAmong(context.candidates)
+  return await work.found()
 }
 
 class ThreeWay {
   readonly #plan: TablePlan
   readonly #context: ThreeWayContext
-  readonly #counts = { unchanged: 0, inserts: 0, updates: 0, deletes: 0, kept: 0 }
-  readonly #left = { skipped: 0, conflicted: 0, targetOnly: 0 }
-  readonly #apart = { source: 0, target: 0 }
+  readonly #ledger: Ledger
   readonly #rows = { source: 0, target: 0, settled: 0, rejectedInBoth: 0 }
   readonly #rejections: Rejection[] = []
-  readonly #changes: StagedChange[] = []
-  readonly #agreed: StagedChange[] = []
-  readonly #kept: StagedChange[] = []
   readonly #contested: Contested[] = []
   readonly #carried: ResolvedConflict[] = []
   readonly #moved: ResolvedOutcome[] = []
   /** Rows on which somebody decided, and that are no business of the comparison. */
   readonly #decided = new Set<string>()
+  readonly #decidedRows = { source: 0, target: 0 }
 
   constructor(plan: TablePlan, context: ThreeWayContext) {
     this.#plan = plan
     this.#context = context
-    const { staging } = context
-    staging.clear(plan.mappingId)
-    for (const list of [agreedList(plan), ownList(plan)]) staging.clear(list)
-    for (const images of [this.#images, this.#keptRows, this.#agreements]) images.clear()
-  }
-
-  get #images(): Images {
-    return this.#context.staging.images(rowImages(this.#plan))
-  }
-
-  get #keptRows(): Images {
-    return this.#context.staging.images(keptImages(this.#plan))
-  }
-
-  get #agreements(): Images {
-    return this.#context.staging.images(agreements(this.#plan))
+    this.#ledger = new Ledger(plan, context)
   }
 
   /** What people decided, where both sides are still what they decided on (hazard D15). */
@@ -194,21 +146,26 @@ class ThreeWay {
       return
     }
     this.#decided.add(id)
+    if (row.source !== undefined) this.#decidedRows.source += 1
+    if (row.target !== undefined) this.#decidedRows.target += 1
     this.#carried.push(decision)
     switch (decision.resolution) {
       case 'source':
-        return now.source === now.target ? this.#adopt(row) : this.#toTarget(row, 'decided')
+        return now.source === now.target ? this.#ledger.adopt(row) : this.#ledger.toTarget(row, 'decided')
       case 'target':
+        return this.#plan.back === null || now.source === now.target
+          ? this.#ledger.settle(row)
+          : this.#ledger.toSource(row, 'decided')
       case 'skip':
-        return this.#settle(row)
+        return this.#ledger.settle(row)
       case 'row':
-        return this.#writeBuilt(row, decision.row)
+        return this.#ledger.writeBuilt(row, decision.row)
     }
   }
 
   async compare(): Promise<void> {
     const plan = this.#plan
-    const { source, target, baseline, staging, signal } = this.#context
+    const { source, target, baseline, signal } = this.#context
     const rows = Math.max(plan.source.rowEstimate ?? 0, plan.target.rowEstimate ?? 0, 1)
     const bucketing = await chooseBuckets(plan, { source, target }, rows)
     const [sourceDigests, targetDigests, agreed] = await Promise.all([
@@ -233,7 +190,7 @@ class ThreeWay {
     const bad: number[] = []
     for (let bucket = 0; bucket < bucketing.count; bucket++) {
       if (descendsOnlyWhereDigestsDiffer(plan) && isQuiet(bucket)) {
-        this.#quiet(sourceDigests.rows(bucket), complete ? differing.get(bucket) : undefined)
+        this.#ledger.quiet(sourceDigests.rows(bucket), complete ? differing.get(bucket) : undefined)
       } else if (
         sourceDigests.rows(bucket) + targetDigests.rows(bucket) + last.source.rows(bucket) + last.target.rows(bucket) >
         0
@@ -249,17 +206,29 @@ class ThreeWay {
       })
     }
     await this.#flush(1)
-    staging.append(plan.mappingId, this.#kept.splice(0))
     signal.throwIfAborted()
   }
 
-  /** Nothing has changed in a bucket: of its rows those are left on which the sides agreed to differ. */
-  #quiet(rows: number, { both, sourceOnly, targetOnly } = { both: 0, sourceOnly: 0, targetOnly: 0 }): void {
-    this.#counts.unchanged += rows - both - sourceOnly
-    this.#left.skipped += both + sourceOnly + targetOnly
-    this.#left.targetOnly += targetOnly
-    this.#apart.source += both + sourceOnly
-    this.#apart.target += both + targetOnly
+  /** Looks at some rows alone; those that somebody decided on are looked at already, and counted here with the others. */
+  async compareAmong(candidates: Candidates): Promise<void> {
+    const { source, target, baseline, signal, onRows } = this.#context
+    for await (const batch of candidateBatches(this.#plan, candidates, this.#context)) {
+      signal.throwIfAborted()
+      const keys = batch.filter((key) => !this.#decided.has(JSON.stringify(key)))
+      const [here, there, agreed] = await Promise.all([
+        source.fingerprints(this.#plan.sourceScan, keys),
+        target.fingerprints(this.#plan.write.scan, keys),
+        baseline?.find(keys) ?? [],
+      ])
+      this.#rows.source += here.length
+      this.#rows.target += there.length
+      onRows(here.length + there.length)
+      this.#judgeBucket({ source: here, target: there }, agreed)
+      await this.#flush(FLUSH_ROWS)
+    }
+    await this.#flush(1)
+    this.#rows.source += this.#decidedRows.source
+    this.#rows.target += this.#decidedRows.target
   }
 
   async #descend(
@@ -270,7 +239,7 @@ class ThreeWay {
       agreed: BucketReader<AgreedRow>
     },
   ): Promise<void> {
-    const { signal, settled, policies } = this.#context
+    const { signal } = this.#context
     try {
       for (const bucket of bad) {
         signal.throwIfAborted()
@@ -279,18 +248,7 @@ class ThreeWay {
           readers.target.read(bucket),
           readers.agreed.read(bucket),
         ])
-        const judged = leaveSettled(sourceRows, targetRows, settled)
-        this.#rows.settled += sourceRows.length - judged.source.length
-        this.#apart.source += sourceRows.length - judged.source.length
-        this.#apart.target += targetRows.length - judged.target.length
-        const whole = setAside(judged.source, judged.target, this.#rejections)
-        this.#rows.rejectedInBoth += judged.target.length - whole.target.length
-        refuseTooMany(this.#rejections, { maxRejections: policies.maxRejections, plan: this.#plan })
-        const apart = new Set([
-          ...sourceRows.filter((row) => !whole.source.includes(row)).map(({ key }) => JSON.stringify(key)),
-          ...targetRows.filter((row) => !whole.target.includes(row)).map(({ key }) => JSON.stringify(key)),
-        ])
-        this.#judgeBucket(whole, agreed, apart)
+        this.#judgeBucket({ source: sourceRows, target: targetRows }, agreed)
         await this.#flush(FLUSH_ROWS)
       }
     } finally {
@@ -299,10 +257,20 @@ class ThreeWay {
   }
 
   #judgeBucket(
-    rows: { source: readonly KeyFingerprint[]; target: readonly KeyFingerprint[] },
+    { source: sourceRows, target: targetRows }: Record<'source' | 'target', readonly KeyFingerprint[]>,
     agreed: readonly AgreedRow[],
-    apart: ReadonlySet<string>,
   ): void {
+    const { settled, policies } = this.#context
+    const judged = leaveSettled(sourceRows, targetRows, settled)
+    this.#rows.settled += sourceRows.length - judged.source.length
+    this.#ledger.setApart(sourceRows.length - judged.source.length, targetRows.length - judged.target.length)
+    const rows = setAside(judged.source, judged.target, this.#rejections)
+    this.#rows.rejectedInBoth += judged.target.length - rows.target.length
+    refuseTooMany(this.#rejections, { maxRejections: policies.maxRejections, plan: this.#plan })
+    const apart = new Set([
+      ...sourceRows.filter((row) => !rows.source.includes(row)).map(({ key }) => JSON.stringify(key)),
+      ...targetRows.filter((row) => !rows.target.includes(row)).map(({ key }) => JSON.stringify(key)),
+    ])
     const [source, target, last] = [byKey(rows.source), byKey(rows.target), byKey(agreed)]
     const ids = new Set([...source.keys(), ...target.keys(), ...last.keys()])
     for (const id of ids) {
@@ -321,153 +289,67 @@ class ThreeWay {
       agreed: agreedOf(row.agreed),
       baselineComplete: baseline?.complete === true,
     }
-    const verdict = decide(three, { strategy: this.#plan.conflict.strategy, direction: 'one_way' })
+    const { conflict, direction } = this.#plan
+    const verdict = decide(three, { strategy: conflict.strategy, direction })
     switch (verdict.do) {
       case 'adopt':
-        return this.#adopt(row)
+        return this.#ledger.adopt(row)
       case 'nothing':
-        return this.#leave(row, 'skipped')
+        return this.#isOwned(row) ? this.#contest(row, 'update_update') : this.#ledger.leave(row, 'skipped')
       case 'to_target':
-        return this.#toTarget(row, 'found')
+        return this.#isOwned(row) ? this.#contest(row, 'update_update') : this.#ledger.toTarget(row, 'found')
       case 'settle':
-        return this.#settle(row)
+        return this.#ledger.settle(row)
       case 'contest':
-        this.#contested.push({ ...row, kind: verdict.kind })
-        return
+        return this.#contest(row, verdict.kind)
       case 'to_source':
-        assert(false, 'a sync in one way writes to its target alone')
+        return this.#isOwned(row) ? this.#contest(row, 'update_update') : this.#ledger.toSource(row, 'found')
     }
   }
 
-  #adopt({ key, source, target, agreed }: Judged): void {
-    if (source !== undefined) this.#counts.unchanged += 1
-    const known = agreed !== undefined && isSame(agreed.source, source) && isSame(agreed.target, target)
-    const lacks = this.#plan.write.baselineFields && agreed?.fields === null && source !== undefined
-    if (!known || lacks) this.#remember(key, source, target)
+  #contest(row: Judged, kind: ConflictKind): void {
+    this.#contested.push({ ...row, kind })
   }
 
-  #remember(key: Judged['key'], source: KeyFingerprint | undefined, target: KeyFingerprint | undefined): void {
-    this.#agree(key, { source: source?.fingerprint ?? null, target: target?.fingerprint ?? null, fields: null })
-    this.#agreed.push({ op: 'keep', key, expect: null, bytes: 0 })
-  }
-
-  #agree(key: Judged['key'], agreement: Agreement): void {
-    const { source, target, fields } = agreement
-    this.#agreements.put([{ key, fingerprint: '', row: [source, target, ...(fields ?? [])], bytes: 0 }])
-  }
-
-  #settle(row: Judged): void {
-    this.#remember(row.key, row.source, row.target)
-    this.#leave(row, 'skipped')
-  }
-
-  /**
-   * The target gets what merged, and the source keeps what it has. What the sides agree on is the source's row: what is the
-   * target's own in the merged one stays its own for every later merge.
-   */
-  #merge(row: Contested, { row: merged, fields }: { row: Row | null; fields: readonly Fingerprint[] }): void {
-    const source = row.source?.fingerprint ?? null
-    this.#agree(row.key, { source, target: source, fields })
-    if (merged !== null) return this.#write(row, merged)
-    this.#agreed.push({ op: 'keep', key: row.key, expect: null, bytes: 0 })
-    this.#leave(row, 'skipped')
-  }
-
-  #leave({ key, source, target }: Judged, how: 'skipped' | 'conflicted'): void {
-    this.#kept.push({ op: 'keep', key, expect: target?.fingerprint ?? null, bytes: 0 })
-    this.#keptRows.put([{ key, fingerprint: '', row: null, bytes: 0 }])
-    this.#left[how] += 1
-    if (source !== undefined) this.#apart.source += 1
-    if (target !== undefined) this.#apart.target += 1
-    if (source === undefined) this.#left.targetOnly += 1
-  }
-
-  /** `decided`: somebody wants the row gone, whatever the policy for deletes is. */
-  #toTarget({ key, source, target }: Judged, why: 'found' | 'decided'): void {
-    const expect = target?.fingerprint ?? null
-    if (source !== undefined) {
-      const op = target === undefined ? 'insert' : 'update'
-      this.#counts[COUNTERS[op]] += 1
-      this.#changes.push({ op, key, expect, bytes: source.bytes })
-    } else if (why === 'decided') {
-      this.#counts.deletes += 1
-      this.#context.staging.append(this.#plan.mappingId, [{ op: 'delete', key, expect, bytes: target?.bytes ?? 0 }])
-    } else this.#changes.push({ op: 'delete', key, expect, bytes: target?.bytes ?? 0 })
-  }
-
-  /** A row that somebody built; null: there is to be none. The source keeps what it has, and the sides agree on that. */
-  #writeBuilt(judged: Judged, row: Row | null): void {
-    const { key, source, target } = judged
-    const has = source?.fingerprint ?? null
-    if (row !== null) {
-      this.#agree(key, { source: has, target: 'written', fields: null })
-      return this.#write(judged, row)
-    }
-    if (target === undefined) return this.#settle(judged)
-    this.#counts.deletes += 1
-    this.#context.staging.append(this.#plan.mappingId, [
-      { op: 'delete', key, expect: target.fingerprint, bytes: target.bytes },
-    ])
-    if (source === undefined) return
-    this.#remember(key, source, undefined)
-    // It goes from the target alone: the source's side of it is counted with that.
-    this.#apart.source += 1
-    this.#left.targetOnly -= 1
-  }
-
-  #write({ key, source, target }: Judged, row: Row): void {
-    const op = target === undefined ? ('insert' as const) : ('update' as const)
-    const bytes = sizeOfRow(row)
-    this.#images.put([{ key, fingerprint: '', row, bytes }])
-    this.#keptRows.put([{ key, fingerprint: '', row: null, bytes: 0 }])
-    this.#context.staging.append(ownList(this.#plan), [{ op: 'keep', key, expect: null, bytes: 0 }])
-    this.#counts[COUNTERS[op]] += 1
-    this.#context.staging.append(this.#plan.mappingId, [{ op, key, expect: target?.fingerprint ?? null, bytes }])
-    if (source !== undefined) return
-    this.#left.targetOnly += 1
-    this.#apart.target += 1
+  /** Fields that a side owns bind rows too that the other one alone has changed: these are merged as well. */
+  #isOwned({ source, target }: Judged): boolean {
+    const { strategy, fields } = this.#plan.conflict
+    const owned = [...fields.values()].some((field) => field === 'source_owns' || field === 'target_owns')
+    return strategy === 'merge' && owned && source !== undefined && target !== undefined
   }
 
   /** Hands on what has come together, where that is at least so many rows. */
   async #flush(least: number): Promise<void> {
-    const { staging, conflicts } = this.#context
+    const { conflicts } = this.#context
     if (this.#contested.length >= least) {
       const found: FoundConflict[] = []
       for (const settlement of await contest(this.#plan, this.#contested.splice(0), this.#context)) {
         const { of } = settlement
-        if (settlement.take === 'source') this.#toTarget(of, 'found')
-        else if (settlement.take === 'target') this.#settle(of)
-        else if (settlement.take === 'merged') this.#merge(of, settlement)
+        if (settlement.take === 'source') this.#ledger.toTarget(of, 'found')
+        else if (settlement.take === 'target') this.#ledger.takeTarget(of)
+        else if (settlement.take === 'merged') this.#ledger.merge(of, settlement)
         else if (settlement.take === 'nothing') {
           found.push(settlement.found)
-          this.#leave(of, 'conflicted')
+          this.#ledger.leave(of, 'conflicted')
         }
       }
       if (found.length > 0) await conflicts?.park(conflictTable(this.#plan), found)
     }
-    if (this.#changes.length >= least) {
-      const changes = await decideTargetOnly(this.#changes.splice(0), this.#plan, this.#context)
-      for (const change of changes) {
-        if (change.op === 'delete' || change.op === 'keep') this.#counts[COUNTERS[change.op]] += 1
-        if (change.op === 'keep') this.#keptRows.put([{ key: change.key, fingerprint: '', row: null, bytes: 0 }])
-      }
-      staging.append(this.#plan.mappingId, changes)
-    }
-    if (this.#agreed.length >= least) staging.append(agreedList(this.#plan), this.#agreed.splice(0))
-    if (this.#kept.length >= least) staging.append(this.#plan.mappingId, this.#kept.splice(0))
+    await this.#ledger.flush(this.#context, { all: least === 1 })
   }
 
-  found(): ThreeWayFound {
+  async found(): Promise<ThreeWayFound> {
+    const { candidates: found } = this.#context
+    const detection = this.#ledger.counted
     return {
       detection: {
-        ...this.#counts,
+        ...(found && (await rowsOfTables(this.#plan, { found, detection }, this.#context))),
+        ...detection,
         sourceRows: this.#rows.source,
         targetRows: this.#rows.target,
         rejections: this.#rejections,
         rejectedInBoth: this.#rows.rejectedInBoth,
         settled: this.#rows.settled,
-        left: this.#left,
-        apart: this.#apart,
       },
       carried: this.#carried,
       moved: this.#moved,
@@ -484,8 +366,4 @@ function byKey<Row extends { readonly key: KeyFingerprint['key'] }>(rows: readon
 
 function agreedOf(row: AgreedRow | undefined): Agreed | null {
   return row === undefined ? null : { source: row.source, target: row.target }
-}
-
-function isSame(last: string | null, now: KeyFingerprint | undefined): boolean {
-  return last === (now?.fingerprint ?? null)
 }

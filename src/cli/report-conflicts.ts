@@ -1,0 +1,99 @@
+/** Conflicts for people. */
+import type { z } from 'zod'
+import type { Conflict, ConflictPage, Resolved, ResolvedMany } from '#api/contract/conflicts.ts'
+import { calledAs } from '#service/config.ts'
+import { formatCount, formatKey, formatTable, formatValue, printable } from './format.ts'
+
+type Entry = z.infer<typeof ConflictPage>['items'][number]
+type Group = z.infer<typeof ConflictPage>['groups'][number]
+type Full = z.infer<typeof Conflict>
+
+export function listLines(items: readonly Entry[]): string[] {
+  if (items.length === 0) return []
+  const rows = items.map((item) => [
+    item.id,
+    nameOf(item.target),
+    printable(item.key.map(String).join(', ')),
+    item.kind,
+    item.fields.length === 0 ? '–' : item.fields.map(printable).join(', '),
+    item.resolution === null ? item.status : `${item.status}: ${item.resolution}`,
+    reasonOf(item),
+  ])
+  return formatTable(['id', 'table', 'key', 'kind', 'fields', 'status', ''], rows)
+}
+
+function reasonOf({ reason, reopened }: Entry): string {
+  const again = reopened === 0 ? [] : ['opened again: a side has changed since it was decided']
+  return [...(reason === null ? [] : [printable(reason)]), ...again].join('; ')
+}
+
+/** By what caused them; a single cause is said by the list itself. */
+export function groupLines(groups: readonly Group[]): string[] {
+  if (groups.length < 2) return []
+  const lines = groups.map(({ conflicts, target, kind, fields, open }) => {
+    const columns = fields.length === 0 ? '' : ` (${fields.map(printable).join(', ')})`
+    return `${formatCount(conflicts)} × ${nameOf(target)} ${kind}${columns}, ${formatCount(open)} open`
+  })
+  return ['', ...lines]
+}
+
+export function conflictLines(found: Full): string[] {
+  const { id, target, key, key_columns: keyColumns, kind, strategy, status, resolution, resolved, version } = found
+  const decided = resolved === null ? '' : `, ${resolution ?? ''} by ${printable(resolved.name)} at ${resolved.at}`
+  const reason = reasonOf(found)
+  return [
+    `${nameOf(target)} ${formatKey(keyColumns, key)}: ${kind}, left by ${strategy}${reason === '' ? '' : `; ${reason}`}`,
+    ...rowLines(found),
+    ...(found.built_row === null && !found.removes_row
+      ? []
+      : [found.removes_row ? 'There is to be no row.' : 'A row was built in place of both; it is the last column.']),
+    ...(found.values_shown ? [] : ['Values are shown to operators and admins.']),
+    ...(found.note === null ? [] : [found.note]),
+    `${id} is ${status}${decided} (version ${version})`,
+  ]
+}
+
+const SIDES = {
+  none: 'has no such row',
+  not_kept: 'has a row that was too large to be kept',
+  unknown: 'has a row that cannot be read any more',
+} as const
+
+/** Side by side; a star stands before what both sides changed. */
+function rowLines({ columns, fields, sides, ...found }: Full): string[] {
+  const missing = (['source', 'target'] as const).flatMap((side) => {
+    const state = sides[side]
+    return state === 'kept' ? [] : [`The ${side} ${SIDES[state]}.`]
+  })
+  const shown = [
+    { heading: 'source', cells: found.source_row },
+    { heading: 'target', cells: found.target_row },
+    { heading: 'before', cells: found.base_row },
+    { heading: 'built', cells: found.built_row },
+  ].filter(({ cells }) => cells !== null)
+  if (shown.length === 0) return missing
+  const rows = columns.map(({ name }, place) => [
+    `${fields.includes(name) ? '* ' : '  '}${printable(name)}`,
+    ...shown.map(({ cells }) => formatValue(cells?.[place]?.value ?? null)),
+  ])
+  return [...formatTable(['column', ...shown.map(({ heading }) => heading)], rows), ...missing]
+}
+
+/** What a decision about many is about. */
+export function selectionLines({ kinds, tables }: z.infer<typeof ResolvedMany>): string[] {
+  const rows = [
+    ...tables.map(({ target, conflicts }) => [nameOf(target), formatCount(conflicts)]),
+    ...kinds.map(({ kind, conflicts }) => [kind, formatCount(conflicts)]),
+  ]
+  return rows.length === 0 ? [] : formatTable(['', 'conflicts'], rows)
+}
+
+/** What carries a decision out. */
+export function carriedLine({ job_id: job, note }: Pick<z.infer<typeof Resolved>, 'job_id' | 'note'>): string {
+  if (job !== null) return `${job} carries it out (${calledAs()} jobs watch ${job})`
+  return printable(note ?? 'the next run carries it out')
+}
+
+function nameOf({ schema, name }: { readonly schema: string; readonly name: string }): string {
+  return printable(`${schema}.${name}`)
+}

@@ -1,0 +1,65 @@
+import type { Snapshot } from '#adapters/adapter.ts'
+import type { Key } from '#model/change.ts'
+import type { Attempt } from './attempt.ts'
+import type { TablePlan } from './plan.ts'
+import { NOTHING_LEFT } from './stages/detect.ts'
+import { overlaidSource } from './stages/images-source.ts'
+import { rowImages } from './stages/three-way-lists.ts'
+import { TableSync } from './sync-table.ts'
+
+/**
+ * The way back of a table that is synced two ways: what its other way found for the source is written there, out of the
+ * very moment of the target in which it was found. A row of the source that was edited since is left (invariant 9), and the
+ * next run judges it.
+ */
+export class BackTable extends TableSync {
+  readonly #attempt: Attempt
+  #source: TableSync['source'] | null = null
+
+  /** `attempt` is that of this way: the target's moment is its source, and the source its target. */
+  constructor(plan: TablePlan, attempt: Attempt) {
+    super(plan, attempt)
+    this.#attempt = attempt
+  }
+
+  override get source(): TableSync['source'] {
+    this.#source ??= overlaidSource(super.source, this.#attempt.staging.images(rowImages(this.plan)))
+    return this.#source
+  }
+
+  override detect(_: Snapshot): Promise<void> {
+    const { staging } = this.#attempt
+    const [inserts, updates, deletes] = (['insert', 'update', 'delete'] as const).map((op) =>
+      staging.count(this.plan.mappingId, op),
+    ) as [number, number, number]
+    this.detection = {
+      sourceRows: inserts + updates,
+      targetRows: updates + deletes,
+      unchanged: 0,
+      inserts,
+      updates,
+      deletes,
+      kept: 0,
+      rejections: [],
+      rejectedInBoth: 0,
+      settled: 0,
+      left: NOTHING_LEFT,
+      apart: { source: 0, target: 0 },
+    }
+    return Promise.resolve()
+  }
+
+  /** Keys of rows that are not in the source as they were to be. */
+  get notWritten(): readonly Key[] {
+    return this.refused
+  }
+
+  protected override get leavesMoved(): boolean {
+    return true
+  }
+
+  /** What the whole tables are is proved by the other way. */
+  protected override get verificationMode(): 'changed' {
+    return 'changed'
+  }
+}

@@ -1,0 +1,163 @@
+/**
+ * Random histories of edits on both sides of a sync in two ways, with runs that break off anywhere: after each round both
+ * sides are what the test itself makes of what each of them changed (RELIABILITY I1 to I7, I9). SYNCLINE_TEST_HISTORIES
+ * sets how many histories, in all.
+ */
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+
+import { written } from '#model/counts.ts'
+import { MemoryConflicts } from '#test/harness/conflicts.ts'
+import { sharedServers } from '#test/harness/postgres.ts'
+import { printedSeed } from '#test/harness/seed.ts'
+import { createPair, type Pair, type RunHooks } from '#test/harness/sync.ts'
+
+const HISTORIES = Number(process.env['SYNCLINE_TEST_HISTORIES'] ?? 6)
+
+const { source, target } = sharedServers()
+
+const STRATEGIES = ['source_wins', 'target_wins', 'manual', 'merge'] as const
+
+type Strategy = (typeof STRATEGIES)[number]
+
+/** The columns of a row behind its key; undefined where there is none. */
+type Cells = readonly [a: string | null, b: string | null]
+type State = ReadonlyMap<string, Cells>
+
+const edit = fc.record({
+  side: fc.constantFrom('source', 'target'),
+  op: fc.constantFrom('a', 'b', 'both', 'delete', 'insert'),
+  key: fc.integer({ min: 1, max: 8 }),
+  value: fc.constantFrom('', 'x', 'y', 'é', null),
+})
+
+type Edit = typeof edit extends fc.Arbitrary<infer T> ? T : never
+
+const history = fc.record({
+  strategy: fc.constantFrom(...STRATEGIES),
+  batchSize: fc.constantFrom(1, 2, 1_000),
+  rounds: fc.array(
+    fc.record({
+      edits: fc.array(edit, { maxLength: 14, size: 'max' }),
+      /** At which write the run breaks off; it is not meant to reach all of them. */
+      breaks: fc.option(fc.integer({ min: 1, max: 6 })),
+      resolution: fc.constantFrom('source', 'target'),
+    }),
+    { minLength: 1, maxLength: 4, size: 'max' },
+  ),
+})
+
+async function carryOut(pair: Pair, { side, op, key, value }: Edit): Promise<void> {
+  const at = String(key)
+  const db = pair[side]
+  switch (op) {
+    case 'delete':
+      await db.sql('DELETE FROM item WHERE k = $1', [at])
+      return
+    case 'insert':
+      await db.sql('INSERT INTO item VALUES ($1, $2, $2) ON CONFLICT DO NOTHING', [at, value])
+      return
+    case 'both':
+      await db.sql('UPDATE item SET a = $2, b = $2 WHERE k = $1', [at, value])
+      return
+    default:
+      await db.sql(`UPDATE item SET ${op} = $2 WHERE k = $1`, [at, value])
+  }
+}
+
+async function stateOf(pair: Pair, side: 'source' | 'target'): Promise<State> {
+  const rows = await pair[side].sql('SELECT k, a, b FROM item')
+  return new Map(rows.map(([k, a, b]) => [k ?? '', [a ?? null, b ?? null]]))
+}
+
+const same = (a: Cells | undefined, b: Cells | undefined): boolean => JSON.stringify(a) === JSON.stringify(b)
+
+/** What a key has on both sides after a round; a conflict leaves both as they are. */
+function expected(
+  strategy: Strategy,
+  [base, from, to]: readonly [Cells | undefined, Cells | undefined, Cells | undefined],
+): { source: Cells | undefined; target: Cells | undefined; open: boolean } {
+  const both = (cells: Cells | undefined) => ({ source: cells, target: cells, open: false })
+  if (same(from, to)) return both(from)
+  if (same(to, base)) return both(from)
+  if (same(from, base)) return both(to)
+  if (strategy === 'source_wins') return both(from)
+  if (strategy === 'target_wins') return both(to)
+  const parked = { source: from, target: to, open: true }
+  if (strategy === 'manual' || from === undefined || to === undefined) return parked
+  const cells = from.map((cell, i) => {
+    const [other, before] = [to[i], base === undefined ? undefined : base[i]]
+    if (cell === other || other === before) return cell
+    return cell === before ? other : undefined
+  })
+  return cells.includes(undefined) ? parked : both(cells as unknown as Cells)
+}
+
+async function failureOf(run: Promise<unknown>): Promise<string | null> {
+  try {
+    await run
+    return null
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error)
+  }
+}
+
+/** Breaks off at its n-th write. */
+function breakingOff(at: number | null): Pick<RunHooks, 'beforeWrite'> {
+  let writes = 0
+  return {
+    beforeWrite: async () => {
+      if ((writes += 1) === at) throw new Error('broken off by the test')
+    },
+  }
+}
+
+test('after every round both sides are what was made of what each of them changed', async () => {
+  await using pair = await createPair(source, target)
+  const property = fc.asyncProperty(history, async ({ strategy, batchSize, rounds }) => {
+    await pair.both(`DROP TABLE IF EXISTS item; DROP SCHEMA IF EXISTS syncline CASCADE;
+      CREATE TABLE item (k int PRIMARY KEY, a text, b text)`)
+    await pair.source.sql(`INSERT INTO item SELECT n, 'a', 'b' FROM generate_series(1, 5) n`)
+    const config = {
+      direction: 'two_way',
+      conflictStrategy: strategy,
+      deletePolicy: 'delete',
+      maxDeletePercent: 100,
+      maxOverwritePercent: 100,
+      batchSize,
+    } as const
+    const conflicts = new MemoryConflicts()
+    const run = (hooks: RunHooks = {}) => pair.run(config, { conflicts, twoWays: true, ...hooks })
+    await run()
+    let base = await stateOf(pair, 'source')
+    for (const { edits, breaks, resolution } of rounds) {
+      for (const each of edits) await carryOut(pair, each)
+      const [from, to] = [await stateOf(pair, 'source'), await stateOf(pair, 'target')]
+      const keys = [...new Set([...base.keys(), ...from.keys(), ...to.keys()])]
+      const wanted = new Map(
+        keys.map((key) => [key, expected(strategy, [base.get(key), from.get(key), to.get(key)])] as const),
+      )
+      const broken = breaks === null ? null : await failureOf(run(breakingOff(breaks)))
+      expect([null, 'broken off by the test']).toContain(broken)
+      await run()
+      const [left, right] = [await stateOf(pair, 'source'), await stateOf(pair, 'target')]
+      for (const [key, { source: here, target: there, open }] of wanted) {
+        expect({ key, here: left.get(key), there: right.get(key) }).toEqual({ key, here, there })
+        const waits = conflicts.open.some((one) => one.key[0] === key)
+        expect({ key, waits }).toEqual({ key, waits: open })
+      }
+      const again = await run({})
+      expect(written(again.counts), 'I3: a further round writes nothing').toBe(0)
+      const decided = resolution === 'source' ? left : right
+      const open = new Set(conflicts.open.map(({ key }) => String(key[0])))
+      conflicts.resolve(resolution)
+      await run()
+      base = await stateOf(pair, 'source')
+      expect(await stateOf(pair, 'target')).toEqual(base)
+      for (const key of open) expect({ key, cells: base.get(key) }).toEqual({ key, cells: decided.get(key) })
+    }
+    const proved = await pair.run({ ...config, verifyAfter: 'full' }, { conflicts, twoWays: true })
+    expect(written(proved.counts)).toBe(0)
+  })
+  await fc.assert(property, { seed: printedSeed(), numRuns: HISTORIES, endOnFailure: true })
+}, 1_800_000)
