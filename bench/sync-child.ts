@@ -46,7 +46,7 @@ const receipt = await runSync(
     maskKey: null,
     quarantine: null,
     history: null,
-  conflicts: null,
+    conflicts: null,
   },
 )
 console.log(JSON.stringify({ counts: receipt.counts, phases, peakMib: process.resourceUsage().maxRSS / 1024 }))
