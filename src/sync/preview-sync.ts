@@ -122,12 +122,15 @@ async function previewOnce(
     }
   }
   const { tables, intents } = await detectAll(selection, attempt, keep)
+  const unseen = tables.flatMap(({ look, plan }) => look.note(plan) ?? [])
+  for (const text of unseen) journal.record({ type: 'note', text })
+  const notes = [...selection.notes, ...unseen]
   const stop = brakeOf(() => checkBrakes(intents, config))
   const further = stop?.code === 'delete_brake' ? brakeOf(() => checkOverwrites(intents, config)) : null
   const changeSet =
     (await set?.seal({
       tables: kept,
-      notes: selection.notes,
+      notes,
       stop: stop && toJobError(stop),
       ...(further === null ? {} : { furtherStop: toJobError(further) }),
       position: moment.position.label,
@@ -136,7 +139,7 @@ async function previewOnce(
   for (const table of tables) {
     previews.push(await previewTable(table, attempt, { created: isMissing(table), samples }))
   }
-  return { tables: previews, notes: selection.notes, stop, changeSet }
+  return { tables: previews, notes, stop, changeSet }
 }
 
 function brakeOf(check: () => void): AppError | null {

@@ -242,6 +242,9 @@ describe('timestamp', () => {
     expect((await pair.run(config, { conflicts })).counts).toMatchObject({ updated: 1, conflicted: 0 })
     expect(await pair.target.sql('SELECT a FROM t ORDER BY id LIMIT 3')).toEqual([['s'], ['s'], ['t']])
     expect(conflicts.open).toEqual([])
+    // Chosen otherwise after all: a row that somebody decided on is not looked at twice.
+    conflicts.resolve('target')
+    expect((await pair.run(config, { conflicts })).counts).toMatchObject({ read: 2, skipped: 1, unchanged: 1 })
   })
 })
 

@@ -16,6 +16,8 @@ interface LookTools {
   readonly policies: Policies
   /** Asked before the source's snapshot was opened; null where no table goes by a cursor. */
   readonly horizon: Horizon | null
+  /** Changes are kept for somebody to look at: no run follows from them that could move a position. */
+  readonly listing: boolean
   readonly signal: AbortSignal
 }
 
@@ -46,12 +48,12 @@ export class Look {
     this.#partial = false
     this.#keysCompared = false
     const { strategy, cursor } = plan.detecting
-    const { source, signal } = this.#tools
+    const { source, listing, signal } = this.#tools
     if (strategy === 'primary_key') {
       this.#partial = true
       return keysOfOneSide(plan, 'either', { source, target, signal })
     }
-    if (cursor === null) return null
+    if (cursor === null || listing) return null
     const before = readState(await target.detectionState(plan), cursor)
     const position = before?.position ?? null
     this.#before = before
@@ -103,7 +105,7 @@ export class Look {
   /** What was looked at, and what was not; null where a look at all rows leaves nothing to be said. */
   sight(plan: TablePlan): Sight {
     const { strategy, cursor } = plan.detecting
-    if (strategy === 'primary_key' && this.#partial) {
+    if (strategy === 'primary_key') {
       return {
         completeness: 'best effort',
         text: 'inserts and deletes only: updates of rows that both sides have are not seen',
