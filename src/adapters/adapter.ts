@@ -2,13 +2,36 @@ import type { Readable } from 'node:stream'
 import type { Key, Operation, Rejection, RowFault } from '#model/change.ts'
 import type { Form } from '#model/column-type.ts'
 import type { Condition } from '#model/condition.ts'
+import type { Cursor } from '#model/detection.ts'
 import type { AppError } from '#model/errors.ts'
 import type { ColumnHash, Digest, Fingerprint, FingerprintAlgorithm } from '#model/fingerprint.ts'
 import type { Position } from '#model/position.ts'
 import type { Column, Right, TableRef, TableSchema } from '#model/table.ts'
 import type { Row, SentRow } from '#model/value.ts'
 import type { Agreement, Baseline, RememberedRow } from './baseline.ts'
+import type {
+  Claim,
+  Closing,
+  CommittedCounts,
+  CursorReached,
+  Horizon,
+  JobIdentity,
+  KnownColumns,
+  MappingIdentity,
+} from './sync-state.ts'
 import type { TableDdl, TableMaker } from './table-ddl.ts'
+
+export type {
+  Claim,
+  Closing,
+  CommittedCounts,
+  CursorReached,
+  Horizon,
+  JobIdentity,
+  KnownColumns,
+  MappingIdentity,
+  StatePhase,
+} from './sync-state.ts'
 
 /**
  * The contract between the engine and a database. The engine knows databases by these words alone.
@@ -44,6 +67,12 @@ export interface Adapter extends AsyncDisposable {
   rename(table: TableRef, from: string, to: string): string
   /** What the last run of each mapping knew of the source's table, where its state is here; else null. */
   lastColumns(mappings: readonly SourceOfTarget[]): Promise<readonly (KnownColumns | null)[]>
+  /**
+   * How far back transactions reach that are open now. Whoever opens a snapshot after that sees all that was committed by
+   * others than these, and by others than those that have begun since.
+   * @throws AppError where this kind of source has no transactions to be asked for
+   */
+  horizon(): Promise<Horizon>
   /** Opens one moment of the database, to be read over up to `connections` connections at once. */
   snapshot(connections: number, signal: AbortSignal): Promise<Snapshot>
   /** A mark that only the very same database can see, for as long as it is not disposed of. */
@@ -69,13 +98,6 @@ export interface Addition {
 export interface SourceOfTarget {
   readonly source: string
   readonly target: TableRef
-}
-
-/** The columns of a table of the source by their numbers: a number that has another name was renamed. */
-export interface KnownColumns {
-  /** `TableSchema.id`: the numbers of another table mean nothing here. */
-  readonly table: string
-  readonly names: ReadonlyMap<number, string>
 }
 
 export interface ServerInfo {
@@ -254,6 +276,12 @@ export interface Snapshot extends RowSource, AsyncDisposable {
   writtenBy(claim: Claim, scan: Scan, keys: readonly Key[]): Promise<readonly Key[]>
   /** Which of these keys the baseline holds: rows that this sync wrote or found in step. As JSON of the key. */
   owned(mappingId: string, scan: Scan, keys: readonly Key[]): Promise<ReadonlySet<string>>
+  /** The keys of rows whose cursor has come to a value, or has none, in no order; the scan's columns are the key. */
+  changedKeys(scan: Scan, cursor: Cursor, from: string): AsyncIterable<Key>
+  /** @param ceiling of a cursor that goes by the clock: no value after this time, in microseconds since 1970 */
+  cursorReached(table: TableRef, cursor: Cursor, ceiling: bigint | null): Promise<CursorReached>
+  /** What the last run of a mapping wrote down for the next one to find changes by; null under another mapping. */
+  detectionState(mapping: Pick<MappingIdentity, 'mappingId' | 'mappingHash'>): Promise<string | null>
   /** What both sides last agreed on; null where nothing is known of that, or was known under another mapping. */
   baseline(mapping: Pick<MappingIdentity, 'mappingId' | 'mappingHash'>, scan: Scan): Promise<Baseline | null>
 }
@@ -262,62 +290,6 @@ export interface SequenceState {
   readonly column: string
   readonly lastValue: bigint
   readonly called: boolean
-}
-
-/** The job that a run belongs to. */
-export interface JobIdentity {
-  readonly id: string
-  /**
-   * The number of the lease under which a service runs the job; it grows with every process that takes the job over. Null:
-   * nobody keeps the job but the target itself.
-   */
-  readonly lease: number | null
-}
-
-/** What a job owns of one table mapping in the target, while its epoch is current. */
-export interface Claim {
-  readonly mappingId: string
-  readonly jobId: string
-  readonly epoch: bigint
-  /** What an earlier, unfinished run of the same job has committed already. */
-  readonly committed: CommittedCounts
-  /** The phase in which the earlier run stopped, or `new` or `done`. */
-  readonly phase: StatePhase
-  /** Under which mapping the fingerprints of the baseline were made; there may be none. */
-  readonly mappingHash: string
-  readonly hasBaseline: boolean
-  /** Whether the baseline holds every row that is in step. */
-  readonly baselineComplete: boolean
-  /** Seconds since the last full verification that succeeded; null if there was none. */
-  readonly verifiedSecondsAgo: number | null
-}
-
-export type StatePhase = 'new' | 'loading' | 'applying' | 'done'
-
-export interface CommittedCounts {
-  readonly inserted: number
-  readonly updated: number
-  readonly deleted: number
-  readonly batches: number
-}
-
-/** What identifies a table mapping in the target's state, and what must be the same for its fingerprints to hold. */
-export interface MappingIdentity {
-  readonly mappingId: string
-  readonly source: string
-  readonly target: TableRef
-  /** Hash of everything that decides what a fingerprint means: columns, forms, key, algorithm, source version. */
-  readonly mappingHash: string
-  /** The key's columns in the target, for the baseline. */
-  readonly key: readonly string[]
-  /** Keep a baseline for it. */
-  readonly baseline: boolean
-  /** With a fingerprint of each column. */
-  readonly baselineFields: boolean
-  /** The source's columns as they are now, for the next run; null where they have no numbers that last. */
-  readonly columns: KnownColumns | null
-  /** What the state knows of the mapping stays as it is: the job undoes rows of it. */
-  readonly asItIs: boolean
 }
 
 /** One row of a batch: what to do, to which row, in which state (see PlannedChange), with which values. */
@@ -485,10 +457,7 @@ export interface Writer {
   /** Says what the job is about to do to the table, so that a later run knows where this one was. */
   startPhase(claim: Claim, phase: 'loading' | 'applying'): Promise<void>
   /** Closes the job for all its mappings at once and makes everything before it durable. Returns the counters, by claim. */
-  finish(
-    claims: readonly Claim[],
-    facts: { position: Position; verified: readonly string[] },
-  ): Promise<readonly CommittedCounts[]>
+  finish(claims: readonly Claim[], facts: Closing): Promise<readonly CommittedCounts[]>
   /** Advances the sequences that feed the table's columns to at least these states and the table's own largest values. */
   advanceSequences(table: TableRef, states: readonly SequenceState[]): Promise<number>
 }

@@ -32,8 +32,8 @@ export function receiptLines(receipt: Receipt, notes: readonly string[]): string
 
 /** The proof in one line. */
 export function proofLine(receipt: Receipt): string {
-  const { stopped } = receipt
-  const proof = proofOf(receipt)
+  const { stopped, completeness } = receipt
+  const proof = completeness === 'exact' ? proofOf(receipt) : `${proofOf(receipt)} (${completeness})`
   if (stopped.length === 0) return proof
   return `${plural(stopped.length, 'table')} stopped: ${stopped.map(nameOfPair).join(', ')}; of the others: ${proof}`
 }

@@ -1,4 +1,5 @@
 import { InvalidArgumentError, Option, type Command } from 'commander'
+import { DETECTION_STRATEGIES, type DetectionStrategy } from '#model/detection.ts'
 import { ENVIRONMENTS, parseEnvironment, type Environment } from '#model/environment.ts'
 import { DEFAULT_POLICIES, type Policies } from '#model/sync-config.ts'
 import type { OneLineRequest } from '#service/one-line.ts'
@@ -24,15 +25,19 @@ export function addTableFlags(command: Command, flags: TableFlags): Command {
     .addHelpText('after', `${ENDS_HELP}${NAMES_HELP}`)
 }
 
-export function addComparisonFlags(command: Command): Command {
+export function addComparisonFlags(
+  command: Command,
+  strategies: readonly DetectionStrategy[] = ['hash', 'full'],
+): Command {
   return command
-    .addOption(strategy())
+    .addOption(strategy(strategies))
     .option('--parallel <n>', 'connections at work at once on each side', count(1, 32), DEFAULT_POLICIES.parallel)
 }
 
 export function addPolicyFlags(command: Command): Command {
   const d = DEFAULT_POLICIES
-  return addComparisonFlags(command)
+  return addComparisonFlags(command, DETECTION_STRATEGIES)
+    .option('--cursor-column <name>', 'the column that the strategies timestamp and rowversion go by')
     .option('--create', 'make the tables that the target lacks')
     .option('--add-columns', 'add the columns that the target lacks, as the source has them')
     .option('--delete', 'delete rows of the target that the source no longer has')
@@ -71,6 +76,7 @@ export interface ComparisonFlags {
 }
 
 export interface PolicyFlags extends ComparisonFlags {
+  readonly cursorColumn?: string
   readonly create?: true
   readonly addColumns?: true
   readonly delete?: true
@@ -88,6 +94,9 @@ export interface PolicyFlags extends ComparisonFlags {
 export function toPolicies(flags: PolicyFlags): Policies {
   return {
     detectionStrategy: flags.strategy,
+    cursorColumn: flags.cursorColumn ?? null,
+    cursorWindowSeconds: DEFAULT_POLICIES.cursorWindowSeconds,
+    deleteCheckHours: DEFAULT_POLICIES.deleteCheckHours,
     direction: DEFAULT_POLICIES.direction,
     conflictStrategy: DEFAULT_POLICIES.conflictStrategy,
     newerBy: DEFAULT_POLICIES.newerBy,
@@ -130,9 +139,9 @@ export function readEnvironment(word: string): Environment {
   return environment
 }
 
-function strategy(): Option {
-  return new Option('--strategy <how>', 'how changes are found: by digests, or row by row')
-    .choices(['hash', 'full'])
+function strategy(strategies: readonly DetectionStrategy[]): Option {
+  return new Option('--strategy <how>', 'how changes are found: by digests, row by row, or as docs/detection.md says')
+    .choices(strategies)
     .default(DEFAULT_POLICIES.detectionStrategy)
 }
 

@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from 'commander'
-import { NO_OWN_CONFLICT } from '#model/sync-config.ts'
+import { NO_OWN_CONFLICT, NO_OWN_DETECTION } from '#model/sync-config.ts'
 import type { TableRef } from '#model/table.ts'
 import {
   asRef,
@@ -71,6 +71,7 @@ const NOTHING = {
   filterExit: 'ignore',
   fields: null,
   conflict: NO_OWN_CONFLICT,
+  detection: NO_OWN_DETECTION,
 } as const
 
 function tableAndColumns<N extends string>(words: NameReader, as: N): { table: TableRef } & Record<N, string[]> {

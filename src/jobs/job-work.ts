@@ -17,7 +17,7 @@ import { toJobError } from '#model/job.ts'
 import type { JobRequest } from '#model/job-request.ts'
 import type { Receipt } from '#model/receipt.ts'
 import { publicReason } from '#model/rejection.ts'
-import type { SyncConfig, TableMapping } from '#model/sync-config.ts'
+import { NO_OWN_DETECTION, type SyncConfig, type TableMapping } from '#model/sync-config.ts'
 import { sameTable, type TableRef } from '#model/table.ts'
 import { formatTableName, parsePattern, parseTableName, type TableChoice } from '#model/table-pattern.ts'
 import { chooseTables } from '#sync/choose-tables.ts'
@@ -303,7 +303,10 @@ export async function toConfig(
     create: policies.create,
     note,
   })
-  return { ...policies, tables: wanted === null ? chosen : onlyWanted(chosen ?? [], wanted) }
+  const tables = wanted === null ? chosen : onlyWanted(chosen ?? [], wanted)
+  // Whoever asks for everything means every table, whatever is said of it.
+  const whole = request.mode === 'full' && tables !== null
+  return { ...policies, tables: whole ? tables.map((each) => ({ ...each, detection: NO_OWN_DETECTION })) : tables }
 }
 
 /** A config that names no tables means all of them; then those that are wanted are named. */

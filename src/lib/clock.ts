@@ -46,3 +46,8 @@ export function httpDateMs(text: string): number | null {
   const ms = Date.parse(text)
   return Number.isNaN(ms) ? null : ms
 }
+
+/** Microseconds since 1970 as an ISO 8601 time, to the millisecond. */
+export function microsToTime(micros: bigint): string {
+  return new Date(Number(micros / 1_000n)).toISOString()
+}

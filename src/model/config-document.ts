@@ -1,8 +1,9 @@
 import { z } from 'zod'
 import { STAGING_KINDS, type StagingKind } from './change-set.ts'
 import { CONFLICT_STRATEGIES, FIELD_STRATEGIES } from './conflict.ts'
+import { DETECTION_STRATEGIES } from './detection.ts'
 import { FieldDocument, toFieldMapping } from './field-document.ts'
-import { DEFAULT_POLICIES, DIRECTIONS, NO_OWN_CONFLICT, type Policies } from './sync-config.ts'
+import { DEFAULT_POLICIES, DIRECTIONS, NO_OWN_CONFLICT, NO_OWN_DETECTION, type Policies } from './sync-config.ts'
 import {
   asRef,
   BadName,
@@ -57,6 +58,7 @@ const column = z.string().min(1).max(200).meta({ description: 'A column as the c
 const columns = z.array(column).min(1).max(1_600)
 
 const conflictStrategy = z.enum(CONFLICT_STRATEGIES)
+const detectionStrategy = z.enum(DETECTION_STRATEGIES)
 
 const Table = z
   .strictObject({
@@ -94,6 +96,8 @@ const Table = z
     filter_exit: z.enum(['ignore', 'delete']).optional().meta({
       description: 'What becomes of the row of the target when its source row leaves the filter. Default ignore.',
     }),
+    detection_strategy: detectionStrategy.optional().meta({ description: 'For this table alone.' }),
+    cursor_column: column.optional().meta({ description: 'For this table alone.' }),
     conflict_strategy: conflictStrategy.optional().meta({ description: 'For this table alone.' }),
     newer_by: column.optional().meta({ description: 'For this table alone.' }),
     conflict_fields: z
@@ -131,11 +135,27 @@ const POLICY_FIELDS = {
     .meta({
       description: `Whether changes of the source reach the target, or those of either side the other. Default ${D.direction}.`,
     }),
-  detection_strategy: z
-    .enum(['hash', 'full'])
+  detection_strategy: detectionStrategy.optional().meta({
+    description: `How changes are found: by digests of row ranges (hash), row by row (full), value by value (content), by keys alone (primary_key: no updates), or by a column that says what was written since (timestamp, rowversion: deletes by a pass of their own). Default ${D.detectionStrategy}.`,
+  }),
+  cursor_column: column.optional().meta({
+    description: 'The column of the source, set by every insert and update, that timestamp and rowversion go by.',
+  }),
+  cursor_window_seconds: z
+    .int()
+    .min(1)
+    .max(604_800)
     .optional()
     .meta({
-      description: `How changes are found: by digests of row ranges, or row by row. Default ${D.detectionStrategy}.`,
+      description: `How long a transaction of the source is taken to last where the login does not see the sessions of others: so much is read again. Default ${D.cursorWindowSeconds}.`,
+    }),
+  delete_check_hours: z
+    .int()
+    .min(0)
+    .max(8_760)
+    .optional()
+    .meta({
+      description: `With timestamp and rowversion: how often keys are compared to find deleted rows, where they are to be deleted; 0 is each run. Default ${D.deleteCheckHours}.`,
     }),
   conflict_strategy: conflictStrategy.optional().meta({
     description: `What becomes of a row that both sides changed since they were last in step. With any but source_wins, what the target alone changed stays there. Default ${D.conflictStrategy}.`,
@@ -296,6 +316,9 @@ export function toPolicies(document: ConfigPolicies): Policies & { readonly onRe
   const pieces = document.max_parallel_operations ?? PARALLEL_OPERATIONS
   return {
     detectionStrategy: document.detection_strategy ?? D.detectionStrategy,
+    cursorColumn: document.cursor_column ?? D.cursorColumn,
+    cursorWindowSeconds: document.cursor_window_seconds ?? D.cursorWindowSeconds,
+    deleteCheckHours: document.delete_check_hours ?? D.deleteCheckHours,
     direction: document.direction ?? D.direction,
     conflictStrategy: document.conflict_strategy ?? D.conflictStrategy,
     newerBy: document.newer_by ?? D.newerBy,
@@ -351,10 +374,13 @@ export function toTableChoice({ tables = [], exclude_tables: exclude = [] }: Con
         conflict_strategy: strategy,
         newer_by: newerBy,
         conflict_fields: conflictFields,
+        detection_strategy: detection,
+        cursor_column: cursorColumn,
       } = each
       const table = asRef(parsePattern(source))
       const decided = strategy ?? newerBy ?? conflictFields
-      if (table === null || (!key && !only && !not && !rename && !filter && !fields && !decided)) return []
+      const looked = detection ?? cursorColumn
+      if (table === null || (!key && !only && !not && !rename && !filter && !fields && !decided && !looked)) return []
       return [
         {
           table,
@@ -373,6 +399,10 @@ export function toTableChoice({ tables = [], exclude_tables: exclude = [] }: Con
                   newerBy: newerBy ?? null,
                   fields: new Map(Object.entries(conflictFields ?? {})),
                 },
+          detection:
+            looked === undefined
+              ? NO_OWN_DETECTION
+              : { strategy: detection ?? null, cursorColumn: cursorColumn ?? null },
         },
       ]
     }),

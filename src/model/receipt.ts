@@ -7,9 +7,21 @@ import type { TableRef } from './table.ts'
 /**
  * How much a run can claim to have seen. `exact`: one snapshot of the source, wholly compared. `bounded`: what was asked
  * for, such as the rows of a replay, or every row that was there all the time, but not all of one moment, as over a REST
- * API; it belongs to detection by cursors as well, and so does `best effort`.
+ * API, or all that a bound on the length of transactions lets a cursor see. `best effort`: some kind of change is not seen.
  */
 export type Completeness = 'exact' | 'bounded' | 'best effort'
+
+const WEAKEST_FIRST: readonly Completeness[] = ['best effort', 'bounded']
+
+export function weakest(of: readonly Completeness[]): Completeness {
+  return WEAKEST_FIRST.find((one) => of.includes(one)) ?? 'exact'
+}
+
+/** What a look at a table could see. `text`: what it could not, for people; null where it saw everything. */
+export interface Sight {
+  readonly completeness: Completeness
+  readonly text: string | null
+}
 
 /** How a table was verified after the run, by code of its own. */
 export interface Verification {
@@ -32,6 +44,7 @@ export interface TableReceipt {
   /** Rows of the target alone, kept by policy. */
   readonly targetOnly: number
   readonly bulkLoaded: boolean
+  readonly sight: Sight
   readonly verification: Verification
   readonly rejections: readonly Rejection[]
   readonly batches: number

@@ -1,4 +1,5 @@
 import type { ConflictPolicy, ConflictStrategy } from './conflict.ts'
+import type { DetectionStrategy } from './detection.ts'
 import type { FieldMapping } from './field-mapping.ts'
 import type { TableRef } from './table.ts'
 
@@ -27,7 +28,11 @@ export interface TableMapping {
     readonly newerBy: string | null
     readonly fields: ConflictPolicy['fields']
   }
+  /** Of this table alone; what is null is as the policies say. */
+  readonly detection: { readonly strategy: DetectionStrategy | null; readonly cursorColumn: string | null }
 }
+
+export const NO_OWN_DETECTION: TableMapping['detection'] = { strategy: null, cursorColumn: null }
 
 export const NO_OWN_CONFLICT: TableMapping['conflict'] = { strategy: null, newerBy: null, fields: new Map() }
 
@@ -45,6 +50,7 @@ export function plainMapping(source: TableRef, target: TableRef): TableMapping {
     exclude: [],
     rename: new Map(),
     conflict: NO_OWN_CONFLICT,
+    detection: NO_OWN_DETECTION,
   }
 }
 
@@ -59,8 +65,17 @@ export const DIRECTIONS = ['one_way', 'two_way'] as const
 export type Direction = (typeof DIRECTIONS)[number]
 
 export interface Policies {
-  /** `hash` compares digests of buckets and descends where they differ; `full` compares row by row. */
-  readonly detectionStrategy: 'hash' | 'full'
+  /**
+   * `hash` compares digests of buckets and descends where they differ; `full` compares row by row, `content` value by
+   * value. `primary_key` compares keys alone; `timestamp` and `rowversion` read what a column says was written since.
+   */
+  readonly detectionStrategy: DetectionStrategy
+  /** The column of the source that `timestamp` and `rowversion` go by. */
+  readonly cursorColumn: string | null
+  /** Where the source does not show us its open transactions: for how long one is taken to last. */
+  readonly cursorWindowSeconds: number
+  /** How long deletes may stay unseen by a strategy that cannot see them; 0: no run passes over them. */
+  readonly deleteCheckHours: number
   /** Two ways: what the target alone changed reaches the source too. */
   readonly direction: Direction
   /** What becomes of rows that both sides changed; see `ConflictPolicy`. */
@@ -100,6 +115,9 @@ export const BRAKE_ROWS = 100
 
 export const DEFAULT_POLICIES: Policies = {
   detectionStrategy: 'hash',
+  cursorColumn: null,
+  cursorWindowSeconds: 300,
+  deleteCheckHours: 24,
   direction: 'one_way',
   conflictStrategy: 'source_wins',
   newerBy: null,

@@ -36,6 +36,7 @@ export interface TableOptions {
   readonly exclude: readonly string[]
   readonly rename: ReadonlyMap<string, string>
   readonly conflict: TableMapping['conflict']
+  readonly detection: TableMapping['detection']
   readonly filter: string | null
   readonly filterExit: 'ignore' | 'delete'
   readonly fields: readonly FieldMapping[] | null

@@ -1,4 +1,4 @@
-import type { Adapter, Snapshot } from '#adapters/adapter.ts'
+import type { Adapter, Horizon, Snapshot } from '#adapters/adapter.ts'
 import type { Slots } from '#lib/slots.ts'
 import type { ChangeSetSummary } from '#model/change-set.ts'
 import type { SyncConfig } from '#model/sync-config.ts'
@@ -24,6 +24,8 @@ export interface ChangeSetInHand {
 /** What all tables of an attempt share. */
 export interface Attempt {
   readonly source: Snapshot
+  /** Asked before the source's snapshot was opened; null where no table goes by a cursor. */
+  readonly horizon: Horizon | null
   readonly target: Adapter
   readonly config: SyncConfig
   readonly staging: Staging

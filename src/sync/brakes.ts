@@ -47,12 +47,18 @@ export function checkOverwrites(intents: readonly Intent[], policies: Policies):
 
 function deletesTooMany({ detection }: Intent, policies: Policies): boolean {
   if (detection.deletes === 0) return false
-  return detection.sourceRows === 0 || isTooMany(detection.deletes, detection.targetRows, policies.maxDeletePercent)
+  const { source, target } = rowsOf(detection)
+  return source === 0 || isTooMany(detection.deletes, target, policies.maxDeletePercent)
 }
 
 function overwritesTooMany({ detection, firstContact }: Intent, policies: Policies): boolean {
   const percent = policies.maxOverwritePercent ?? (firstContact ? FIRST_CONTACT_PERCENT : null)
-  return percent !== null && isTooMany(detection.updates, detection.targetRows, percent)
+  return percent !== null && isTooMany(detection.updates, rowsOf(detection).target, percent)
+}
+
+/** The rows of both tables, also where a few of them were looked at. */
+function rowsOf({ sourceRows, targetRows, ofRows }: Detection): { source: number; target: number } {
+  return ofRows ?? { source: sourceRows, target: targetRows }
 }
 
 function isTooMany(rows: number, of: number, percent: number): boolean {
@@ -67,8 +73,9 @@ function list(intents: readonly Intent[], rows: (intent: Intent) => number): str
   return intents
     .map((intent) => {
       const { detection, plan } = intent
-      const source = detection.sourceRows === 0 ? ', and the source has none' : ''
-      return `${rows(intent)} of ${detection.targetRows} rows of ${tableName(plan.target.ref)}${source}`
+      const of = rowsOf(detection)
+      const source = of.source === 0 ? ', and the source has none' : ''
+      return `${rows(intent)} of ${of.target} rows of ${tableName(plan.target.ref)}${source}`
     })
     .join('; ')
 }

@@ -1,6 +1,6 @@
 import type { Adapter } from '#adapters/adapter.ts'
 import { AppError } from '#model/errors.ts'
-import { NO_OWN_CONFLICT, plainMapping, type TableMapping } from '#model/sync-config.ts'
+import { NO_OWN_CONFLICT, NO_OWN_DETECTION, plainMapping, type TableMapping } from '#model/sync-config.ts'
 import { sameTable, tableId, tableName, type TableRef } from '#model/table.ts'
 import { asRef, EVERY_TABLE, matches, type TableChoice } from '#model/table-pattern.ts'
 
@@ -49,6 +49,7 @@ export async function chooseTables(
       exclude: options.flatMap((option) => option.exclude),
       rename: new Map(options.flatMap((option) => [...option.rename])),
       conflict: options.findLast(({ conflict }) => conflict !== NO_OWN_CONFLICT)?.conflict ?? NO_OWN_CONFLICT,
+      detection: options.findLast(({ detection }) => detection !== NO_OWN_DETECTION)?.detection ?? NO_OWN_DETECTION,
     }
   })
 }

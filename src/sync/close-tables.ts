@@ -22,7 +22,7 @@ export async function closeAll(
   const ended = goingOn(tables)
   const committed = await writer.finish(
     ended.map((table) => table.claim),
-    { position: attempt.source.position, verified: verified.proved },
+    { position: attempt.source.position, verified: verified.proved, detection: await detectionStates(ended, attempt) },
   )
   for (const table of ended) {
     await table.close()
@@ -36,6 +36,28 @@ export async function closeAll(
       verification: must(verified.of.get(table), 'a verification'),
     }),
   )
+}
+
+/** What the next run finds changes by. Rows that are tried again, and changes that were decided before, say nothing of that. */
+async function detectionStates(
+  tables: readonly TableSync[],
+  { replay, changeSet }: Attempt,
+): Promise<ReadonlyMap<string, string | null>> {
+  const states = new Map<string, string | null>()
+  if (replay !== null || changeSet !== null) return states
+  for (const table of tables) states.set(table.claim.mappingId, await stateAfter(table))
+  return states
+}
+
+/** Told together with what this run did not look at. */
+async function stateAfter(table: TableSync): Promise<string | null> {
+  const { plan, look, outcome, detection } = table
+  const { rejections, incomplete, conflicts } = outcome
+  const left = rejections.length + incomplete.length + conflicts.length + (detection?.left.conflicted ?? 0)
+  const state = await look.stateAfter(plan, left)
+  const note = look.note(plan)
+  if (note !== null) table.note(note)
+  return state
 }
 
 /** The tables that were not stopped. @throws AppError where none is left: then that is what became of the run */
@@ -114,6 +136,7 @@ function tableReceipt(
     counts,
     targetOnly: detection?.kept ?? 0,
     bulkLoaded: bulk,
+    sight: table.look.sight(plan),
     verification,
     rejections: [...outcome.rejections, ...outcome.incomplete],
     batches: committed.batches,

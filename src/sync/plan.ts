@@ -3,6 +3,7 @@ import type { Scan, ScanColumn, ServerInfo, WritePlan } from '#adapters/adapter.
 import type { ColumnType, Form } from '#model/column-type.ts'
 import type { Condition } from '#model/condition.ts'
 import type { ConflictPolicy } from '#model/conflict.ts'
+import type { Detecting } from '#model/detection.ts'
 import type { ErrorCode } from '#model/errors.ts'
 import type { FingerprintAlgorithm } from '#model/fingerprint.ts'
 import {
@@ -27,6 +28,7 @@ import type { Value } from '#model/value.ts'
 import type { LookupNeed } from './transforms/transform.ts'
 import { compileRules, referenceNeed } from './rules/rules.ts'
 import type { Rule } from './rules/rule-document.ts'
+import { planDetection } from './plan-detection.ts'
 import {
   planFields,
   reads,
@@ -71,6 +73,8 @@ export interface TablePlan {
   readonly threeWay: boolean
   /** How rows are decided on that both sides changed. */
   readonly conflict: ConflictPolicy
+  /** How its changes are found. */
+  readonly detecting: Detecting
   /** Columns of the source that go nowhere. */
   readonly unmapped: readonly string[]
   readonly notes: readonly string[]
@@ -143,15 +147,11 @@ export function planTable(
     (policies.direction === 'two_way' ? oneWayProblem(mapping, { source, key, carried }) : null) ??
     (mapped && ruleProblem(mapped, target))
   if (wrong) return { problems: [wrong] }
+  const looked = planDetection(mapping, { source, computed: mapped !== null }, { policies, server: sides.source })
+  if ('message' in looked) return { problems: [looked] }
+  notes.push(...looked.notes)
   const algorithm = mapped === null ? chooseAlgorithm(sides) : 'md5'
-  const scanned = { keyLength: key.fields.length, algorithm, filter: null }
-  const targetScan = (of: readonly Field[]): Scan => ({ ...scanned, table: target.ref, columns: of.map(targetColumn) })
-  const sourceScan = (columns: readonly Field[]): Scan => ({
-    ...scanned,
-    table: source.ref,
-    filter: filter.pushdown,
-    columns: columns.map((field) => sourceColumn(field, mapped !== null)),
-  })
+  const { sourceScan, targetScan } = scansOf({ source, target, key, filter, algorithm, computed: mapped !== null })
   const scan = targetScan(carried)
   const identityOf = (columns: readonly Field[]): unknown[] => identity(mapping, key, columns)
   const idOf = (columns: readonly Field[]): string =>
@@ -182,6 +182,7 @@ export function planTable(
       baselineFields: conflict.strategy === 'merge',
     },
     conflict,
+    detecting: looked.detecting,
     direction: policies.direction,
     threeWay: isThreeWay(policies, mapping),
     exit: mapping.filter === null ? null : mapping.filterExit,
@@ -248,6 +249,35 @@ function oneWayProblem(
   return null
 }
 
+/** Makes the scans of some fields of both tables. */
+function scansOf(of: {
+  source: TableSchema
+  target: TableSchema
+  key: ChosenKey
+  filter: RowFilter
+  algorithm: FingerprintAlgorithm
+  computed: boolean
+}): Record<'sourceScan' | 'targetScan', (columns: readonly Field[]) => Scan> {
+  const targetScan = (columns: readonly Field[]): Scan => ({
+    table: of.target.ref,
+    columns: columns.map(targetColumn),
+    keyLength: of.key.fields.length,
+    algorithm: of.algorithm,
+    filter: null,
+  })
+  const sourceScan = (columns: readonly Field[]): Scan => ({
+    ...targetScan(columns),
+    table: of.source.ref,
+    filter: of.filter.pushdown,
+    columns: columns.map(({ target: { name }, feed, form, hash }): ScanColumn => ({
+      name: feed.kind === 'direct' && !of.computed ? feed.column.name : name,
+      form,
+      hash,
+    })),
+  })
+  return { sourceScan, targetScan }
+}
+
 /** A column by which conflicts are to be decided, and which no row has. */
 function unknownColumn(
   { newerBy, fields }: ConflictPolicy,
@@ -267,11 +297,6 @@ function isInteger({ feed, target }: Field): boolean {
 
 function isKey(key: ChosenKey, column: Column): boolean {
   return key.fields.some((field) => field.target === column)
-}
-
-/** Computed rows come with the names that they have in the target. */
-function sourceColumn({ target: { name }, feed, form, hash: by }: Field, computed: boolean): ScanColumn {
-  return { name: feed.kind === 'direct' && !computed ? feed.column.name : name, form, hash: by }
 }
 
 function targetColumn({ target: { name, id }, form, hash: by }: Field): ScanColumn {

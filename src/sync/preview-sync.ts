@@ -11,7 +11,7 @@ import type { ChangeSet } from './change-set.ts'
 import { holdAsPlanned } from './drift.ts'
 import { keepChanges } from './stages/keep-changes.ts'
 import { withPatience } from './patience.ts'
-import { announce, detectAll, refuseSameDatabase, type RunTools, type SyncRequest } from './run-sync.ts'
+import { announce, detectAll, horizonOf, refuseSameDatabase, type RunTools, type SyncRequest } from './run-sync.ts'
 import { selectTables } from './select-tables.ts'
 import type { StagedOperation, Staging } from './staging.ts'
 import type { Attempt } from './attempt.ts'
@@ -76,6 +76,7 @@ async function previewOnce(
   await refuseSameDatabase(source, target)
   using staging = tools.openStaging()
   const selection = await selectTables(request, config)
+  const horizon = await horizonOf(source, selection)
   await using moment = await source.snapshot(config.parallel + 1, tools.signal)
   await holdAsPlanned(
     moment,
@@ -90,6 +91,7 @@ async function previewOnce(
   await using resources = new AsyncDisposableStack()
   const attempt: Attempt = {
     source: moment,
+    horizon,
     target,
     config,
     staging,
@@ -120,12 +122,15 @@ async function previewOnce(
     }
   }
   const { tables, intents } = await detectAll(selection, attempt, keep)
+  const unseen = tables.flatMap(({ look, plan }) => look.note(plan) ?? [])
+  for (const text of unseen) journal.record({ type: 'note', text })
+  const notes = [...selection.notes, ...unseen]
   const stop = brakeOf(() => checkBrakes(intents, config))
   const further = stop?.code === 'delete_brake' ? brakeOf(() => checkOverwrites(intents, config)) : null
   const changeSet =
     (await set?.seal({
       tables: kept,
-      notes: selection.notes,
+      notes,
       stop: stop && toJobError(stop),
       ...(further === null ? {} : { furtherStop: toJobError(further) }),
       position: moment.position.label,
@@ -134,7 +139,7 @@ async function previewOnce(
   for (const table of tables) {
     previews.push(await previewTable(table, attempt, { created: isMissing(table), samples }))
   }
-  return { tables: previews, notes: selection.notes, stop, changeSet }
+  return { tables: previews, notes, stop, changeSet }
 }
 
 function brakeOf(check: () => void): AppError | null {

@@ -1,10 +1,10 @@
-import type { Adapter, JobIdentity, Snapshot, Writer } from '#adapters/adapter.ts'
+import type { Adapter, Horizon, JobIdentity, Snapshot, Writer } from '#adapters/adapter.ts'
 import { must } from '#lib/assert.ts'
 import type { Clock } from '#lib/clock.ts'
 import { allEnded, Slots } from '#lib/slots.ts'
 import { addCounts, NO_COUNTS } from '#model/counts.ts'
 import { AppError } from '#model/errors.ts'
-import type { Receipt } from '#model/receipt.ts'
+import { weakest, type Receipt } from '#model/receipt.ts'
 import type { SyncConfig } from '#model/sync-config.ts'
 import { sameTable, tableName } from '#model/table.ts'
 import type { Attempt, ChangeSetInHand } from './attempt.ts'
@@ -149,6 +149,7 @@ async function attemptSync(request: SyncRequest, tools: RunTools, progress: Prog
   const stop = new AbortController()
   const signal = AbortSignal.any([tools.signal, stop.signal])
   await using resources = new AsyncDisposableStack()
+  const horizon = await horizonOf(source, selection)
   await using moment = await source.snapshot(2 * config.parallel, signal)
   await holdAsPlanned(
     moment,
@@ -157,6 +158,7 @@ async function attemptSync(request: SyncRequest, tools: RunTools, progress: Prog
   )
   const attempt: Attempt = {
     source: moment,
+    horizon,
     target,
     config,
     staging,
@@ -200,7 +202,7 @@ async function attemptSync(request: SyncRequest, tools: RunTools, progress: Prog
     dryRun: false,
     source: { address: source.server.address, product: source.server.product, position: moment.position },
     target: { address: target.server.address, product: target.server.product },
-    completeness: completenessOf(attempt, request),
+    completeness: weakest([completenessOf(attempt, request), ...told.map(({ sight }) => sight.completeness)]),
     tables: told,
     stopped: tables.flatMap(stoppedTable),
     counts: told.reduce((sum, table) => addCounts(sum, table.counts), NO_COUNTS),
@@ -259,6 +261,11 @@ async function settleChangeSet(
 function completenessOf({ replay }: Attempt, { source, target }: SyncRequest): Receipt['completeness'] {
   const exact = replay === null && source.server.moments === 'exact' && target.server.moments === 'exact'
   return exact ? 'exact' : 'bounded'
+}
+
+/** Asked before the snapshot is opened: what is committed in between must be seen by the one or the other (hazard A2). */
+export async function horizonOf(source: Adapter, { plans }: Selection): Promise<Horizon | null> {
+  return plans.some(({ detecting }) => detecting.cursor !== null) ? await source.horizon() : null
 }
 
 /** A run that begins again must mean what it meant: what was altered since is for the next one to plan. */

@@ -25,6 +25,8 @@ import {
 } from './stages/apply.ts'
 import { checkKey } from './stages/check-key.ts'
 import { detect, listRows, type DetectContext, type Detection } from './stages/detect.ts'
+import { detectAmong } from './stages/detectors/candidates.ts'
+import { Look } from './stages/detectors/look.ts'
 import { explainDifference } from './stages/explain.ts'
 import { SetAside, type SourceKeyOf } from './stages/set-aside.ts'
 import { lookAtSettled, NOTHING_SETTLED, type Settled } from './stages/settled.ts'
@@ -33,6 +35,7 @@ import { loadPiece, PIECE_BYTES, type LoadContext } from './stages/load.ts'
 import { beyondFilter, sourceOf } from './stages/mapped-source.ts'
 import { restoreUntied, untie } from './stages/untie.ts'
 import type { BatchBounds, StagedOperation } from './staging.ts'
+import { verificationMode } from './verify/verification-mode.ts'
 import { verifyFull, verifyKeys, type Verified, type VerifyRequest } from './verify/verify-table.ts'
 
 /** In memory at once, beside what the streams hold. */
@@ -41,9 +44,6 @@ const KEYS: BatchBounds = { rows: 2_000, bytes: Infinity }
 
 /** What concerns one table alone: the others may go on. */
 const OF_ONE_TABLE: readonly ErrorCode[] = ['schema_changed', 'missing_privilege', 'row_level_security']
-
-/** A full proof is due this long after the last one. */
-const FULL_PROOF_EVERY_S = 24 * 60 * 60
 
 /**
  * The one way of a table's rows, in the order in which a run calls it: check the key → detect (or load whole) → delete →
@@ -61,6 +61,7 @@ export class TableSync {
   /** Why nothing more is written into the table by this run, or null. */
   stopped: AppError | null = null
   readonly notes: string[] = []
+  readonly look: Look
   readonly #attempt: Attempt
   #plan: TablePlan
   #claim: Claim | null = null
@@ -75,6 +76,7 @@ export class TableSync {
   constructor(plan: TablePlan, attempt: Attempt) {
     this.#plan = plan
     this.#attempt = attempt
+    this.look = new Look({ ...attempt, policies: attempt.config })
     this.#setAside = attempt.quarantine && new SetAside(attempt.quarantine, attempt)
   }
 
@@ -151,7 +153,7 @@ export class TableSync {
     }
     const rewritten = `${tableName(now.ref)} was emptied or rewritten by others while the run was under way.`
     this.#rewritten ||= drift.rewritten
-    if (!this.ownDdl) for (const text of [...drift.notes, ...(drift.rewritten ? [rewritten] : [])]) this.#note(text)
+    if (!this.ownDdl) for (const text of [...drift.notes, ...(drift.rewritten ? [rewritten] : [])]) this.note(text)
     const { write } = this.#plan
     this.#plan = {
       ...this.#plan,
@@ -177,7 +179,7 @@ export class TableSync {
     await this.#following
   }
 
-  #note(text: string): void {
+  note(text: string): void {
     this.notes.push(text)
     this.#attempt.journal.record({ type: 'note', text })
   }
@@ -213,8 +215,11 @@ export class TableSync {
   }
 
   /** How changes are found in a table that is there. */
-  protected find(context: Omit<DetectContext, 'target'>, target: Snapshot): Promise<Detection> {
-    return detect(this.plan, { ...context, target })
+  protected async find(context: Omit<DetectContext, 'target'>, target: Snapshot): Promise<Detection> {
+    // What a load has begun is looked at whole.
+    const some = this.bulk ? null : await this.look.candidates(this.plan, target)
+    const sides = { ...context, target }
+    return some === null ? await detect(this.plan, sides) : await detectAmong(this.plan, some, sides)
   }
 
   /** Every row is new where there is no table yet (null). */
@@ -288,9 +293,8 @@ export class TableSync {
 
   /** Rows that break a rule and were carried all the same, for people. */
   get warnings(): readonly string[] {
-    const table = tableName(this.#plan.target.ref)
     return [...this.#warnings].map(
-      ([what, rows]) => `${table}: ${what} in ${rows} rows, which are carried all the same.`,
+      ([what, rows]) => `${tableName(this.#plan.target.ref)}: ${what} in ${rows} rows, which are carried all the same.`,
     )
   }
 
@@ -317,15 +321,13 @@ export class TableSync {
 
   /** Somebody may have filled it since it was looked at; since the claim, nobody who holds an older epoch can. */
   async #isStillEmpty(): Promise<boolean> {
-    const { target, signal } = this.#attempt
-    await using moment = await target.snapshot(1, signal)
+    await using moment = await this.#attempt.target.snapshot(1, this.#attempt.signal)
     return await moment.isEmpty(this.plan.target.ref)
   }
 
   /** A row that the target refuses cannot be told in a COPY: what did not arrive goes row by row. */
   async #compareAfterAll(): Promise<void> {
-    const { target, signal } = this.#attempt
-    await using moment = await target.snapshot(1, signal)
+    await using moment = await this.#attempt.target.snapshot(1, this.#attempt.signal)
     this.detection = await this.#compare(moment)
   }
 
@@ -451,13 +453,10 @@ export class TableSync {
     return this.source
   }
 
-  protected get verificationMode(): 'full' | 'changed' | 'off' {
-    const { verifyAfter } = this.#attempt.config
-    if (verifyAfter !== 'auto') return verifyAfter
-    const age = this.claim.verifiedSecondsAgo
-    if (this.#rewritten) return 'full'
-    if (this.plan.write.baseline && !this.claim.baselineComplete) return 'full'
-    return this.bulk || age === null || age > FULL_PROOF_EVERY_S ? 'full' : 'changed'
+  protected get verificationMode(): Verification['mode'] {
+    const { plan, claim, bulk, look } = this
+    const of = { plan, claim, bulk, partial: look.partial, rewritten: this.#rewritten }
+    return verificationMode(this.#attempt.config.verifyAfter, of)
   }
 
   /** Keys of rows that the run left apart: kept, set aside or contested. */

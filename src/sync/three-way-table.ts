@@ -71,7 +71,9 @@ export class ThreeWayTable extends TableSync {
     const { conflicts, clockSkewMs } = this.#attempt
     const baseline = await this.#baseline(target)
     const source = super.source
-    const found = await detectThreeWay(this.plan, { ...context, source, target, baseline, conflicts, clockSkewMs })
+    const candidates = this.bulk ? null : await this.look.candidates(this.plan, target)
+    const sides = { ...context, source, target, baseline, candidates }
+    const found = await detectThreeWay(this.plan, { ...sides, conflicts, clockSkewMs })
     this.#carried = found.carried
     this.#moved = found.moved
     return found.detection

@@ -3,6 +3,7 @@ import type {
   Adapter,
   Addition,
   CommittedCounts,
+  Horizon,
   ServerInfo,
   Snapshot,
   SourceOfTarget,
@@ -13,6 +14,7 @@ import type { Check } from '#model/check.ts'
 import { AppError } from '#model/errors.ts'
 import type { Column, Right, TableRef, TableSchema } from '#model/table.ts'
 import { Connection } from './connection.ts'
+import { readHorizon } from './cursor-read.ts'
 import { readTableDdl } from './ddl.ts'
 import { describeEndpoint, isLocalHost, type Endpoint } from './endpoint.ts'
 import { examinePostgres } from './examine.ts'
@@ -102,6 +104,10 @@ class PostgresAdapter implements Adapter {
 
   lastColumns(mappings: readonly SourceOfTarget[]): ReturnType<Adapter['lastColumns']> {
     return this.#known.ask((connection) => readLastColumns(connection, mappings))
+  }
+
+  async horizon(): Promise<Horizon> {
+    return await this.#known.ask(readHorizon)
   }
 
   async snapshot(connections: number, signal: AbortSignal): Promise<Snapshot> {

@@ -1,6 +1,7 @@
 import type { Piece, Scan, Snapshot } from '#adapters/adapter.ts'
 import { tableName, type TableRef } from '#model/table.ts'
 import { PostgresBaseline } from './baseline-read.ts'
+import { readChangedKeys, readCursorReached, readDetectionState } from './cursor-read.ts'
 import { toAppError } from './errors.ts'
 import { readKnownKeys } from './known-keys.ts'
 import type { KnownTables } from './known-tables.ts'
@@ -142,6 +143,26 @@ export class PostgresSnapshot implements Snapshot {
 
   owned(...[mappingId, scan, keys]: Parameters<Snapshot['owned']>): ReturnType<Snapshot['owned']> {
     return this.#shared.use((connection) => readOwned(connection, this.#sql(scan), { mappingId, keys }))
+  }
+
+  async *changedKeys(...[scan, cursor, from]: Parameters<Snapshot['changedKeys']>) {
+    const connection = await this.#shared.acquire()
+    try {
+      yield* readChangedKeys(connection, this.#sql(scan), { cursor, from })
+    } catch (error) {
+      throw toAppError(error, `looking for changes of ${tableName(scan.table)}`)
+    } finally {
+      this.#shared.release(connection)
+    }
+  }
+
+  cursorReached(...[table, cursor, ceiling]: Parameters<Snapshot['cursorReached']>) {
+    const known = this.#known.get(table)
+    return this.#shared.use((connection) => readCursorReached(connection, known, { cursor, ceiling }))
+  }
+
+  detectionState(mapping: Parameters<Snapshot['detectionState']>[0]): ReturnType<Snapshot['detectionState']> {
+    return this.#shared.use((connection) => readDetectionState(connection, mapping))
   }
 
   baseline(...[mapping, scan]: Parameters<Snapshot['baseline']>): ReturnType<Snapshot['baseline']> {

@@ -12,7 +12,7 @@ import { quote } from './sql.ts'
  * per committed batch of that job; `baseline_…` has a row per row in step. Everything a kill could tear apart is in one
  * transaction with the rows (invariants 1, 2 and 8).
  */
-export const STATE_VERSION = 2
+export const STATE_VERSION = 3
 
 /** Held while the schema is made, so that two first runs do not collide. */
 const SCHEMA_LOCK = 7_359_204_881
@@ -25,7 +25,8 @@ const SCHEMA = [
      source text NOT NULL, target_schema text NOT NULL, target_table text NOT NULL, mapping_hash text NOT NULL,
      inserted int8 NOT NULL DEFAULT 0, updated int8 NOT NULL DEFAULT 0, deleted int8 NOT NULL DEFAULT 0,
      batches int8 NOT NULL DEFAULT 0, position text, baseline_complete bool NOT NULL DEFAULT false,
-     verified_at timestamptz, source_columns text, updated_at timestamptz NOT NULL DEFAULT pg_catalog.now())`,
+     verified_at timestamptz, source_columns text, detection text,
+     updated_at timestamptz NOT NULL DEFAULT pg_catalog.now())`,
   `CREATE TABLE IF NOT EXISTS syncline.batch (
      mapping_id text NOT NULL REFERENCES syncline.state ON DELETE CASCADE, job_id text NOT NULL, batch int8 NOT NULL,
      epoch int8 NOT NULL, kind text NOT NULL, label text NOT NULL,
@@ -41,6 +42,7 @@ const SCHEMA = [
 /** What each version adds to the one before. */
 const UPGRADES: readonly { readonly to: number; readonly sql: readonly string[] }[] = [
   { to: 2, sql: ['ALTER TABLE syncline.state ADD COLUMN IF NOT EXISTS source_columns text'] },
+  { to: 3, sql: ['ALTER TABLE syncline.state ADD COLUMN IF NOT EXISTS detection text'] },
 ]
 
 export function baselineTable(mappingId: string): string {
@@ -184,6 +186,7 @@ async function claimOne(
      ON CONFLICT (mapping_id) DO UPDATE SET job_id = $2, epoch = s.epoch + 1, updated_at = pg_catalog.now(),
        baseline_complete = CASE WHEN $9::bool THEN s.baseline_complete ELSE $7::bool END,
        mapping_hash = CASE WHEN $9::bool THEN s.mapping_hash ELSE $6 END,
+       detection = CASE WHEN $9::bool OR s.mapping_hash = $6 THEN s.detection END,
        source_columns = CASE WHEN $9::bool THEN s.source_columns ELSE $8 END${reset}
      RETURNING ${STATE_COLUMNS}`,
     [
@@ -226,13 +229,13 @@ function toPhase(text: string | null | undefined): StatePhase {
   return text === 'loading' || text === 'applying' || text === 'done' ? text : 'new'
 }
 
-/** Says what the job is about to do. @throws AppError `stale_epoch` */
+/** Says what the job is about to do. Of a table that is loaded anew no earlier run knows anything. @throws AppError `stale_epoch` */
 export async function enterPhase(connection: Connection, claim: Claim, phase: StatePhase): Promise<void> {
-  const moved = await connection.execute('UPDATE syncline.state SET phase = $3 WHERE mapping_id = $1 AND epoch = $2', [
-    claim.mappingId,
-    claim.epoch,
-    phase,
-  ])
+  const moved = await connection.execute(
+    `UPDATE syncline.state SET phase = $3, detection = CASE WHEN $4::bool THEN NULL ELSE detection END
+     WHERE mapping_id = $1 AND epoch = $2`,
+    [claim.mappingId, claim.epoch, phase, phase === 'loading'],
+  )
   if (moved === 0) throw staleEpoch(claim)
   failpoint('phase.entered')
 }

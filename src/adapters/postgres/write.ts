@@ -6,6 +6,7 @@ import type {
   BatchPart,
   BatchResult,
   Claim,
+  Closing,
   CommittedCounts,
   JobIdentity,
   MappingIdentity,
@@ -24,7 +25,6 @@ import { assert, must } from '#lib/assert.ts'
 import { failpoint } from '#lib/failpoint.ts'
 import type { Key } from '#model/change.ts'
 import { AppError } from '#model/errors.ts'
-import type { Position } from '#model/position.ts'
 import { tableName, type TableRef } from '#model/table.ts'
 import type { KnownTables } from './known-tables.ts'
 import { adoptRows, createBaseline, rememberRows } from './baseline.ts'
@@ -331,10 +331,7 @@ export class PostgresWriter implements Writer, AsyncDisposable {
     }, 'entering a phase')
   }
 
-  async finish(
-    claims: readonly Claim[],
-    facts: { position: Position; verified: readonly string[] },
-  ): Promise<readonly CommittedCounts[]> {
+  async finish(claims: readonly Claim[], facts: Closing): Promise<readonly CommittedCounts[]> {
     return this.#use(async (connection) => {
       const counts: CommittedCounts[] = []
       const marks = claims.map((claim) => markWriterSql(claim.mappingId)).join('; ')
@@ -352,9 +349,17 @@ export class PostgresWriter implements Writer, AsyncDisposable {
             counts.push(committed)
             const moved = await connection.execute(
               `UPDATE syncline.state SET phase = 'done', position = $3, updated_at = pg_catalog.now(),
-               verified_at = CASE WHEN $4::bool THEN pg_catalog.now() ELSE verified_at END
+               verified_at = CASE WHEN $4::bool THEN pg_catalog.now() ELSE verified_at END,
+               detection = CASE WHEN $5::bool THEN $6 ELSE detection END
              WHERE mapping_id = $1 AND epoch = $2`,
-              [claim.mappingId, claim.epoch, facts.position.label, facts.verified.includes(claim.mappingId)],
+              [
+                claim.mappingId,
+                claim.epoch,
+                facts.position.label,
+                facts.verified.includes(claim.mappingId),
+                facts.detection.has(claim.mappingId),
+                facts.detection.get(claim.mappingId) ?? null,
+              ],
             )
             if (moved === 0) throw staleEpoch(claim)
           }

@@ -168,6 +168,10 @@ class RestAdapter implements Adapter {
     return grantSql(table, rights, 'service_role')
   }
 
+  horizon(): Promise<never> {
+    return Promise.reject(new AppError('impossible_mapping', 'A REST API shows no transactions.'))
+  }
+
   snapshot(_connections: number, signal: AbortSignal): Promise<Snapshot> {
     const tableOf = (ref: TableRef): RestTable =>
       must(this.#known.get(tableId(ref)), `${tableName(ref)} was not described`)

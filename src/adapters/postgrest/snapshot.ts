@@ -196,6 +196,19 @@ export class RestSnapshot implements Snapshot {
     return Promise.resolve(new Set())
   }
 
+  /** A plan goes by no cursor where there is no snapshot. */
+  changedKeys(): never {
+    throw new AppError('impossible_mapping', 'A REST API is not asked for changes by a cursor.')
+  }
+
+  cursorReached(): never {
+    return this.changedKeys()
+  }
+
+  detectionState(): Promise<null> {
+    return Promise.resolve(null)
+  }
+
   baseline(): Promise<null> {
     return Promise.resolve(null)
   }

@@ -5,6 +5,7 @@ import type { StagedChange, Staging } from '#sync/staging.ts'
 import type { TablePlan } from '#sync/plan.ts'
 import { refuseTooMany } from './apply.ts'
 import { chooseBuckets, DigestTable } from './buckets.ts'
+import { differingValues } from './detectors/content.ts'
 import { settledId, type Settled } from './settled.ts'
 
 /** What detection found in a table. The changes themselves are in the staging. */
@@ -32,6 +33,8 @@ export interface Detection {
     /** Rows of the source that the other way accounts for, as it writes them. */
     readonly elsewhere: number
   }
+  /** Where some rows alone were looked at: how many the tables have, as far as it matters for the brakes. */
+  readonly ofRows?: { readonly source: number; readonly target: number }
   /** Rows of each side that were not compared, and are neither rejected nor alone in the target: settled, or moved. */
   readonly apart: { readonly source: number; readonly target: number }
 }
@@ -54,10 +57,10 @@ const APPEND_ROWS = 5_000
 
 /**
  * Finds the changes of one table: digests of buckets over both sides at once, then keys and fingerprints of the buckets
- * that differ, compared here. `full` holds every bucket for different. Each key of either side is counted once.
+ * that differ, compared here. `full` and `content` hold every bucket for different. Each key of either side is counted once.
  */
 export async function detect(plan: TablePlan, context: DetectContext): Promise<Detection> {
-  const { source, target, policies } = context
+  const { source, target } = context
   const rows = Math.max(plan.source.rowEstimate ?? 0, plan.target.rowEstimate ?? 0, 1)
   const bucketing = await chooseBuckets(plan, { source, target }, rows)
   context.staging.clear(plan.mappingId)
@@ -68,7 +71,7 @@ export async function detect(plan: TablePlan, context: DetectContext): Promise<D
   const bad: number[] = []
   let unchanged = 0
   for (let bucket = 0; bucket < bucketing.count; bucket++) {
-    if (policies.detectionStrategy === 'hash' && sourceDigests.agrees(targetDigests, bucket)) {
+    if (descendsOnlyWhereDigestsDiffer(plan) && sourceDigests.agrees(targetDigests, bucket)) {
       unchanged += sourceDigests.rows(bucket)
     } else if (sourceDigests.rows(bucket) + targetDigests.rows(bucket) > 0) bad.push(bucket)
   }
@@ -79,6 +82,11 @@ export async function detect(plan: TablePlan, context: DetectContext): Promise<D
     ...found,
     unchanged: unchanged + found.unchanged,
   }
+}
+
+/** Whether equal digests of a bucket are taken for equal rows. */
+export function descendsOnlyWhereDigestsDiffer({ detecting }: Pick<TablePlan, 'detecting'>): boolean {
+  return detecting.strategy !== 'full' && detecting.strategy !== 'content'
 }
 
 /** What a table is to get that is not there yet: every row that can be carried is an insert. */
@@ -116,6 +124,8 @@ const ONE_BUCKET: Bucketing = { by: 'key hash', count: 1 }
 
 export const NOTHING_LEFT: Detection['left'] = { skipped: 0, conflicted: 0, targetOnly: 0, elsewhere: 0 }
 
+type Found = typeof NOTHING_FOUND
+
 const NOTHING_FOUND = {
   unchanged: 0,
   inserts: 0,
@@ -148,38 +158,65 @@ async function descend(
   plan: TablePlan,
   { bucketing, bad }: { bucketing: Bucketing; bad: readonly number[] },
   context: DetectContext,
-): Promise<typeof NOTHING_FOUND> {
-  const { source, target, staging, signal, policies } = context
+): Promise<Found> {
+  const { source, target, signal } = context
   const which = bad.length === bucketing.count ? 'all' : bad
   const sourceBuckets = new BucketReader(source.keys(plan.sourceScan, bucketing, which))
   const targetBuckets = new BucketReader(target.keys(plan.write.scan, bucketing, which))
-  const found = { ...NOTHING_FOUND }
-  const apart = { source: 0, target: 0 }
-  const rejections: Rejection[] = []
-  const pending: StagedChange[] = []
-  const flush = async (): Promise<void> => {
-    const changes = await decideTargetOnly(pending.splice(0), plan, context)
-    for (const change of changes) found[COUNTERS[change.op]] += 1
-    staging.append(plan.mappingId, changes)
-  }
+  const judging = new Judging(plan, context)
   try {
     for (const bucket of bad) {
       signal.throwIfAborted()
       const [sourceRows, targetRows] = await Promise.all([sourceBuckets.read(bucket), targetBuckets.read(bucket)])
-      const judged = leaveSettled(sourceRows, targetRows, context.settled)
-      apart.source += sourceRows.length - judged.source.length
-      apart.target += targetRows.length - judged.target.length
-      const whole = setAside(judged.source, judged.target, rejections)
-      found.rejectedInBoth += judged.target.length - whole.target.length
-      refuseTooMany(rejections, { maxRejections: policies.maxRejections, plan })
-      found.unchanged += compareBucket(whole.source, whole.target, pending)
-      if (pending.length >= APPEND_ROWS) await flush()
+      await judging.judge(sourceRows, targetRows)
     }
-    await flush()
+    return await judging.end()
   } finally {
     await Promise.all([sourceBuckets.close(), targetBuckets.close()])
   }
-  return { ...found, rejections, apart, settled: apart.source }
+}
+
+/**
+ * Holds rows of both sides against each other, some at a time, wherever they come from: what the one side has under a key
+ * must be given together with what the other has under it. Each key may be given once.
+ */
+export class Judging {
+  readonly #plan: TablePlan
+  readonly #context: DetectContext
+  readonly #found = { ...NOTHING_FOUND }
+  readonly #apart = { source: 0, target: 0 }
+  readonly #rejections: Rejection[] = []
+  readonly #pending: StagedChange[] = []
+
+  constructor(plan: TablePlan, context: DetectContext) {
+    this.#plan = plan
+    this.#context = context
+  }
+
+  async judge(sourceRows: readonly KeyFingerprint[], targetRows: readonly KeyFingerprint[]): Promise<void> {
+    const { settled, policies } = this.#context
+    const judged = leaveSettled(sourceRows, targetRows, settled)
+    this.#apart.source += sourceRows.length - judged.source.length
+    this.#apart.target += targetRows.length - judged.target.length
+    const whole = setAside(judged.source, judged.target, this.#rejections)
+    this.#found.rejectedInBoth += judged.target.length - whole.target.length
+    refuseTooMany(this.#rejections, { maxRejections: policies.maxRejections, plan: this.#plan })
+    const byValue = this.#plan.detecting.strategy === 'content'
+    const differing = byValue ? await differingValues(this.#plan, whole, this.#context) : NO_KEYS
+    this.#found.unchanged += compareBucket(whole, differing, this.#pending)
+    if (this.#pending.length >= APPEND_ROWS) await this.#flush()
+  }
+
+  async end(): Promise<Found> {
+    await this.#flush()
+    return { ...this.#found, rejections: this.#rejections, apart: this.#apart, settled: this.#apart.source }
+  }
+
+  async #flush(): Promise<void> {
+    const changes = await decideTargetOnly(this.#pending.splice(0), this.#plan, this.#context)
+    for (const change of changes) this.#found[COUNTERS[change.op]] += 1
+    this.#context.staging.append(this.#plan.mappingId, changes)
+  }
 }
 
 /** Takes out the rows that somebody settled, with what the target has for them. */
@@ -218,20 +255,20 @@ export function setAside(
 
 export const COUNTERS = { insert: 'inserts', update: 'updates', delete: 'deletes', keep: 'kept' } as const
 
-/** Compares one bucket; returns how many rows are equal. Rows of the target alone come out as deletes. */
+/** Compares one bucket; returns how many rows are equal. `differing`: rows that are not, whatever their fingerprints say. Rows of the target alone come out as deletes. */
 function compareBucket(
-  sourceRows: readonly KeyFingerprint[],
-  targetRows: readonly KeyFingerprint[],
+  { source, target }: Readonly<Record<'source' | 'target', readonly KeyFingerprint[]>>,
+  differing: ReadonlySet<string>,
   changes: StagedChange[],
 ): number {
-  const targets = new Map(targetRows.map((row) => [JSON.stringify(row.key), row]))
+  const targets = new Map(target.map((row) => [JSON.stringify(row.key), row]))
   let unchanged = 0
-  for (const row of sourceRows) {
+  for (const row of source) {
     const id = JSON.stringify(row.key)
     const partner = targets.get(id)
     targets.delete(id)
     if (partner === undefined) changes.push({ op: 'insert', key: row.key, expect: null, bytes: row.bytes })
-    else if (partner.fingerprint === row.fingerprint) unchanged += 1
+    else if (partner.fingerprint === row.fingerprint && !differing.has(id)) unchanged += 1
     else changes.push({ op: 'update', key: row.key, expect: partner.fingerprint, bytes: row.bytes })
   }
   for (const row of targets.values()) {

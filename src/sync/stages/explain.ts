@@ -27,10 +27,14 @@ export async function explainDifference(
   { config, claim, apart, verified, ...sides }: Difference,
 ): Promise<number> {
   const { staging, target } = sides
-  const plan: TablePlan = { ...planned, mappingId: `${planned.mappingId} proof` }
+  const plan: TablePlan = {
+    ...planned,
+    mappingId: `${planned.mappingId} proof`,
+    detecting: { strategy: 'full', cursor: null },
+  }
   await detect(plan, {
     ...sides,
-    policies: { ...config, detectionStrategy: 'full', deletePolicy: 'delete', deleteScope: 'mirror' },
+    policies: { ...config, deletePolicy: 'delete', deleteScope: 'mirror' },
     onRows: () => {},
   })
   const name = tableName(plan.target.ref)

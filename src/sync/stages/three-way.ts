@@ -10,7 +10,16 @@ import type { TablePlan } from '#sync/plan.ts'
 import { refuseTooMany } from './apply.ts'
 import { chooseBuckets, DigestTable } from './buckets.ts'
 import { conflictTable, contest } from './contest.ts'
-import { BucketReader, digestSide, leaveSettled, setAside, type DetectContext, type Detection } from './detect.ts'
+import {
+  BucketReader,
+  descendsOnlyWhereDigestsDiffer,
+  digestSide,
+  leaveSettled,
+  setAside,
+  type DetectContext,
+  type Detection,
+} from './detect.ts'
+import { candidateBatches, rowsOfTables, type Candidates } from './detectors/candidates.ts'
 import { Ledger } from './three-way-ledger.ts'
 
 /** What detection needs beside, where each side is held against what both last agreed on. */
@@ -21,6 +30,8 @@ export interface ThreeWayContext extends DetectContext {
   readonly conflicts: Conflicts | null
   /** Milliseconds that the source's clock is ahead of the target's. */
   readonly clockSkewMs: number
+  /** Null: everything is compared. */
+  readonly candidates: Candidates | null
 }
 
 /** What was found, and what becomes of people's decisions. */
@@ -71,8 +82,9 @@ const MOST_DECISIONS = 50_000
 export async function detectThreeWay(plan: TablePlan, context: ThreeWayContext): Promise<ThreeWayFound> {
   const work = new ThreeWay(plan, context)
   await work.carryOut()
-  await work.compare()
-  return work.found()
+  if (context.candidates === null) await work.compare()
+  else await work.compareAmong(context.candidates)
+  return await work.found()
 }
 
 class ThreeWay {
@@ -86,6 +98,7 @@ class ThreeWay {
   readonly #moved: ResolvedOutcome[] = []
   /** Rows on which somebody decided, and that are no business of the comparison. */
   readonly #decided = new Set<string>()
+  readonly #decidedRows = { source: 0, target: 0 }
 
   constructor(plan: TablePlan, context: ThreeWayContext) {
     this.#plan = plan
@@ -133,6 +146,8 @@ class ThreeWay {
       return
     }
     this.#decided.add(id)
+    if (row.source !== undefined) this.#decidedRows.source += 1
+    if (row.target !== undefined) this.#decidedRows.target += 1
     this.#carried.push(decision)
     switch (decision.resolution) {
       case 'source':
@@ -174,7 +189,7 @@ class ThreeWay {
         : sourceDigests.agrees(targetDigests, bucket)
     const bad: number[] = []
     for (let bucket = 0; bucket < bucketing.count; bucket++) {
-      if (this.#context.policies.detectionStrategy === 'hash' && isQuiet(bucket)) {
+      if (descendsOnlyWhereDigestsDiffer(plan) && isQuiet(bucket)) {
         this.#ledger.quiet(sourceDigests.rows(bucket), complete ? differing.get(bucket) : undefined)
       } else if (
         sourceDigests.rows(bucket) + targetDigests.rows(bucket) + last.source.rows(bucket) + last.target.rows(bucket) >
@@ -194,6 +209,28 @@ class ThreeWay {
     signal.throwIfAborted()
   }
 
+  /** Looks at some rows alone; those that somebody decided on are looked at already, and counted here with the others. */
+  async compareAmong(candidates: Candidates): Promise<void> {
+    const { source, target, baseline, signal, onRows } = this.#context
+    for await (const batch of candidateBatches(this.#plan, candidates, this.#context)) {
+      signal.throwIfAborted()
+      const keys = batch.filter((key) => !this.#decided.has(JSON.stringify(key)))
+      const [here, there, agreed] = await Promise.all([
+        source.fingerprints(this.#plan.sourceScan, keys),
+        target.fingerprints(this.#plan.write.scan, keys),
+        baseline?.find(keys) ?? [],
+      ])
+      this.#rows.source += here.length
+      this.#rows.target += there.length
+      onRows(here.length + there.length)
+      this.#judgeBucket({ source: here, target: there }, agreed)
+      await this.#flush(FLUSH_ROWS)
+    }
+    await this.#flush(1)
+    this.#rows.source += this.#decidedRows.source
+    this.#rows.target += this.#decidedRows.target
+  }
+
   async #descend(
     bad: readonly number[],
     readers: {
@@ -202,7 +239,7 @@ class ThreeWay {
       agreed: BucketReader<AgreedRow>
     },
   ): Promise<void> {
-    const { signal, settled, policies } = this.#context
+    const { signal } = this.#context
     try {
       for (const bucket of bad) {
         signal.throwIfAborted()
@@ -211,17 +248,7 @@ class ThreeWay {
           readers.target.read(bucket),
           readers.agreed.read(bucket),
         ])
-        const judged = leaveSettled(sourceRows, targetRows, settled)
-        this.#rows.settled += sourceRows.length - judged.source.length
-        this.#ledger.setApart(sourceRows.length - judged.source.length, targetRows.length - judged.target.length)
-        const whole = setAside(judged.source, judged.target, this.#rejections)
-        this.#rows.rejectedInBoth += judged.target.length - whole.target.length
-        refuseTooMany(this.#rejections, { maxRejections: policies.maxRejections, plan: this.#plan })
-        const apart = new Set([
-          ...sourceRows.filter((row) => !whole.source.includes(row)).map(({ key }) => JSON.stringify(key)),
-          ...targetRows.filter((row) => !whole.target.includes(row)).map(({ key }) => JSON.stringify(key)),
-        ])
-        this.#judgeBucket(whole, agreed, apart)
+        this.#judgeBucket({ source: sourceRows, target: targetRows }, agreed)
         await this.#flush(FLUSH_ROWS)
       }
     } finally {
@@ -230,10 +257,20 @@ class ThreeWay {
   }
 
   #judgeBucket(
-    rows: { source: readonly KeyFingerprint[]; target: readonly KeyFingerprint[] },
+    { source: sourceRows, target: targetRows }: Record<'source' | 'target', readonly KeyFingerprint[]>,
     agreed: readonly AgreedRow[],
-    apart: ReadonlySet<string>,
   ): void {
+    const { settled, policies } = this.#context
+    const judged = leaveSettled(sourceRows, targetRows, settled)
+    this.#rows.settled += sourceRows.length - judged.source.length
+    this.#ledger.setApart(sourceRows.length - judged.source.length, targetRows.length - judged.target.length)
+    const rows = setAside(judged.source, judged.target, this.#rejections)
+    this.#rows.rejectedInBoth += judged.target.length - rows.target.length
+    refuseTooMany(this.#rejections, { maxRejections: policies.maxRejections, plan: this.#plan })
+    const apart = new Set([
+      ...sourceRows.filter((row) => !rows.source.includes(row)).map(({ key }) => JSON.stringify(key)),
+      ...targetRows.filter((row) => !rows.target.includes(row)).map(({ key }) => JSON.stringify(key)),
+    ])
     const [source, target, last] = [byKey(rows.source), byKey(rows.target), byKey(agreed)]
     const ids = new Set([...source.keys(), ...target.keys(), ...last.keys()])
     for (const id of ids) {
@@ -301,10 +338,13 @@ class ThreeWay {
     await this.#ledger.flush(this.#context, { all: least === 1 })
   }
 
-  found(): ThreeWayFound {
+  async found(): Promise<ThreeWayFound> {
+    const { candidates: found } = this.#context
+    const detection = this.#ledger.counted
     return {
       detection: {
-        ...this.#ledger.counted,
+        ...(found && (await rowsOfTables(this.#plan, { found, detection }, this.#context))),
+        ...detection,
         sourceRows: this.#rows.source,
         targetRows: this.#rows.target,
         rejections: this.#rejections,
