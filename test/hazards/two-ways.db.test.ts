@@ -80,6 +80,10 @@ describe('what becomes of every state', () => {
       expect(await stateOf(pair, 'source')).toBe(after)
       expect(await stateOf(pair, 'target')).toBe(after)
       await expectQuiet(pair, config, conflicts)
+      // Decided once more though nothing differs any more: the rows are counted once.
+      conflicts.resolve('target')
+      expect((await run(pair, config, conflicts)).counts).toMatchObject({ read: 10, conflicted: 0 })
+      expect(await stateOf(pair, 'target')).toBe(after)
     },
   )
 

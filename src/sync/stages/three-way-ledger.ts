@@ -64,6 +64,18 @@ export class Ledger {
     this.setApart(both + sourceOnly, both + targetOnly)
   }
 
+  /** A row of a quiet bucket that was decided on has been counted with it. */
+  notQuiet({ source, target }: Judged): void {
+    if (source !== undefined && source.fingerprint === target?.fingerprint) {
+      this.#counts.unchanged -= 1
+      return
+    }
+    if (source === undefined && target === undefined) return
+    this.#left.skipped -= 1
+    if (source === undefined) this.#left.targetOnly -= 1
+    this.setApart(source === undefined ? 0 : -1, target === undefined ? 0 : -1)
+  }
+
   /** Rows of each side that somebody else accounts for. */
   setApart(source: number, target: number): void {
     this.#apart.source += source

@@ -96,8 +96,9 @@ class ThreeWay {
   readonly #contested: Contested[] = []
   readonly #carried: ResolvedConflict[] = []
   readonly #moved: ResolvedOutcome[] = []
-  /** Rows on which somebody decided, and that are no business of the comparison. */
-  readonly #decided = new Set<string>()
+  /** Rows on which somebody decided, and that are no business of the comparison; those that it has not met yet. */
+  readonly #decided = new Map<string, Judged>()
+  readonly #met = new Set<string>()
   readonly #decidedRows = { source: 0, target: 0 }
 
   constructor(plan: TablePlan, context: ThreeWayContext) {
@@ -145,7 +146,7 @@ class ThreeWay {
       })
       return
     }
-    this.#decided.add(id)
+    this.#decided.set(id, row)
     if (row.source !== undefined) this.#decidedRows.source += 1
     if (row.target !== undefined) this.#decidedRows.target += 1
     this.#carried.push(decision)
@@ -205,6 +206,7 @@ class ThreeWay {
         agreed: new BucketReader(baseline?.rows(bucketing, which) ?? nothing()),
       })
     }
+    for (const [id, row] of this.#decided) if (!this.#met.has(id)) this.#ledger.notQuiet(row)
     await this.#flush(1)
     signal.throwIfAborted()
   }
@@ -274,6 +276,7 @@ class ThreeWay {
     const [source, target, last] = [byKey(rows.source), byKey(rows.target), byKey(agreed)]
     const ids = new Set([...source.keys(), ...target.keys(), ...last.keys()])
     for (const id of ids) {
+      if (this.#decided.has(id)) this.#met.add(id)
       if (this.#decided.has(id) || apart.has(id)) continue
       const row = { source: source.get(id), target: target.get(id), agreed: last.get(id) }
       const key = row.source?.key ?? row.target?.key ?? row.agreed?.key
