@@ -305,10 +305,10 @@ export interface BatchRow {
   readonly agreed?: Agreement
 }
 
-/** What the baseline has for a row: the fingerprints of both sides, when they were last in step. */
+/** What the baseline has for a row: the fingerprints of both sides, when they last agreed; null of a side without a row. */
 export interface BaselineRow {
-  readonly source: Fingerprint
-  readonly target: Fingerprint
+  readonly source: Fingerprint | null
+  readonly target: Fingerprint | null
 }
 
 /**

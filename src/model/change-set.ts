@@ -20,7 +20,7 @@ export interface ImagedChange extends PlannedChange {
   /** The row is too large to be kept: where it is applied, it is read again, and must be the same by its fingerprint. */
   readonly large: boolean
   /** What the baseline has for the row once this is applied (null: nothing), where that is not the row itself. */
-  readonly baseline?: { readonly source: Fingerprint; readonly target: Fingerprint } | null
+  readonly baseline?: { readonly source: Fingerprint | null; readonly target: Fingerprint | null } | null
 }
 
 /** A change in its place. */

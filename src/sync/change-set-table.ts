@@ -87,9 +87,8 @@ export class TableFromChangeSet extends TableSync {
     const found = this.#attempt.staging.images(`${this.plan.mappingId} baseline`).find(keys)
     return new Map(
       found.map(({ key, row }) => {
-        const [source, target] = row ?? []
-        const known = holds && typeof source === 'string' && typeof target === 'string'
-        return [JSON.stringify(key), known ? { source, target } : null]
+        const [source, target] = (row ?? []).map((cell) => (typeof cell === 'string' ? cell : null))
+        return [JSON.stringify(key), holds && row !== null ? { source: source ?? null, target: target ?? null } : null]
       }),
     )
   }

@@ -4,8 +4,8 @@ import type { Row } from '#model/value.ts'
 
 /** What the baseline had for a row: the fingerprints of both sides. */
 export interface BaselineRow {
-  readonly source: string
-  readonly target: string
+  readonly source: string | null
+  readonly target: string | null
 }
 
 /**

@@ -295,6 +295,9 @@ class TableUndo {
 }
 
 function toBaseline(row: Row | null): BaselineRow | null {
-  const [source, target] = row ?? []
-  return typeof source === 'string' && typeof target === 'string' ? { source, target } : null
+  return row === null ? null : { source: textOf(row[0]), target: textOf(row[1]) }
+}
+
+function textOf(cell: Row[number] | undefined): string | null {
+  return typeof cell === 'string' ? cell : null
 }

@@ -1,8 +1,12 @@
 /** Conflicts in one way: what both sides changed since they last agreed, by each strategy, on real servers. */
 import { describe, expect, test } from 'vitest'
 
+import { openChangeSet } from '#control/change-sets.ts'
+import { StoredHistory } from '#control/history.ts'
+import { writtenJob } from '#control/written-job.ts'
 import { written } from '#model/counts.ts'
 import { DEFAULT_POLICIES, NO_OWN_CONFLICT, plainMapping, type SyncConfig } from '#model/sync-config.ts'
+import { addJob, createChangeSets } from '#test/harness/change-sets.ts'
 import { MemoryConflicts } from '#test/harness/conflicts.ts'
 import { sharedServers } from '#test/harness/postgres.ts'
 import { createPair, type Pair } from '#test/harness/sync.ts'
@@ -231,4 +235,41 @@ test('a target that somebody emptied is no empty one: its rows were deleted', as
   await pair.target.sql('TRUNCATE item')
   const receipt = await pair.run(config)
   expect(receipt.counts).toMatchObject({ inserted: 0, skipped: 10 })
+})
+
+test('D16: undoing a job gives back what was agreed on a row that one side did not have', async () => {
+  const config = { ...DELETING, conflictStrategy: 'target_wins' } as const
+  await using pair = await createPair(source, target)
+  await using kept = await createChangeSets('sqlite')
+  await pair.both('CREATE TABLE item (id int PRIMARY KEY, a text, b text)')
+  await pair.source.sql(`INSERT INTO item VALUES (1, 'a', 'b'), (2, 'a', 'b')`)
+  await pair.run(config)
+  await pair.source.sql(`UPDATE item SET a = 's' WHERE id = 1`)
+  await pair.target.sql('DELETE FROM item WHERE id = 1')
+  await pair.run(config)
+  const baselineOf = async (): Promise<unknown> => {
+    const [[name = ''] = []] = await pair.target.sql(
+      `SELECT tablename FROM pg_tables WHERE schemaname = 'syncline' AND tablename LIKE 'baseline%'`,
+    )
+    return pair.target.sql(`SELECT b::text FROM syncline.${name} b ORDER BY 1`)
+  }
+  const before = await baselineOf()
+  await pair.source.sql(`UPDATE item SET a = 's2' WHERE id = 1`)
+  const tellingOf = (id: string) => {
+    const job = { id, configId: null, sourceDatasourceId: 'ds_1', targetDatasourceId: 'ds_2', epoch: 0 }
+    return {
+      history: new StoredHistory(kept.tools, job, 'images'),
+      job: { id, lease: 1, confirm: () => Promise.resolve() },
+    }
+  }
+  const jobId = await addJob(kept.store)
+  const receipt = await pair.run(config, tellingOf(jobId))
+  expect(receipt.counts).toMatchObject({ inserted: 1 })
+  const own = await addJob(kept.store)
+  await using set = openChangeSet(kept.tools, { jobId: own, staging: 'embedded' })
+  const job = await writtenJob(kept.tools, jobId)
+  const summary = await pair.planRevert({ job, set, choice: { tables: null, keys: null } })
+  await pair.revert(set, summary, tellingOf(own))
+  expect(await stateOf(pair, 'target')).toBe('2ab')
+  expect(await baselineOf()).toEqual(before)
 })

@@ -73,6 +73,8 @@ export class BatchImages {
       `SELECT s.seq, b.source_fingerprint, b.target_fingerprint
        FROM ${STAGE} s JOIN ${baselineTable(claim.mappingId)} b ON ${this.#mapped.matches('b.k', 's.c')}`,
     )
-    return new Map(found.map(([seq, source, target]) => [Number(seq), { source: source ?? '', target: target ?? '' }]))
+    return new Map(
+      found.map(([seq, source, target]) => [Number(seq), { source: source ?? null, target: target ?? null }]),
+    )
   }
 }
