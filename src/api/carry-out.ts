@@ -17,7 +17,10 @@ export interface Carrier {
   readonly conflictScope: string | null
 }
 
-export type CarryOutFields = Pick<RunFields, 'allow_protected_write' | 'approve_deletes' | 'approve_overwrites'> & {
+export type CarryOutFields = Pick<
+  RunFields,
+  'allow_protected_write' | 'allow_protected_source_write' | 'approve_deletes' | 'approve_overwrites'
+> & {
   readonly confirm?: string | undefined
   readonly start?: boolean | undefined
 }
@@ -57,6 +60,7 @@ export async function carryOut(
     dryRun: false,
     tables: [...new Set(sources.map(formatTableName))],
     allowProtectedWrite: fields.allow_protected_write ?? false,
+    allowProtectedSourceWrite: fields.allow_protected_source_write ?? false,
     approvedDeletes: fields.approve_deletes ?? null,
     approvedOverwrites: fields.approve_overwrites ?? null,
     ...(conflictScope === null ? {} : { conflictScope }),

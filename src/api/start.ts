@@ -43,6 +43,7 @@ export async function start(
     dryRun: fields.dry_run ?? false,
     tables: fields.tables ?? null,
     allowProtectedWrite: fields.allow_protected_write ?? false,
+    allowProtectedSourceWrite: fields.allow_protected_source_write ?? false,
     approvedDeletes: fields.approve_deletes ?? null,
     approvedOverwrites: fields.approve_overwrites ?? null,
     ...instead,
@@ -77,7 +78,8 @@ export function requireConsent(
   if (!writes) return
   const isProtected = context.rules.protectedEnvironments.includes(effectiveEnvironment(target))
   const approves = (fields.approve_deletes ?? fields.approve_overwrites ?? null) !== null
-  if (!approves && !(isProtected && fields.allow_protected_write === true)) return
+  const allows = (isProtected && fields.allow_protected_write === true) || fields.allow_protected_source_write === true
+  if (!approves && !allows) return
   const name = target.origin === 'ad_hoc' ? target.connection.database : target.name
   requireConfirmation(context, principal, { name, confirm: fields.confirm })
 }

@@ -49,7 +49,7 @@ export async function startJob(
   }
   const request: JobRequest = { ...options, policies: plan.policies, targetNamed: plan.targetNamed }
   if ((kind === 'sync' && !request.dryRun) || kind === 'revert') refuseWrite(plan.target, request, rules)
-  if (writesSource({ kind, request })) refuseWrite(plan.source, sourceConsent(request), rules)
+  if (writesSource({ kind, request })) refuseSourceWrite(plan.source, request, rules)
   const id = newJobId()
   const job: NewJob = {
     id,
@@ -66,14 +66,35 @@ export async function startJob(
   return insertJob(store, job, { actor, entry: { action: 'job.start', subject: id, data } }, also)
 }
 
-/** Whether a job writes to both of its ends. */
-export function writesSource({ kind, request }: Pick<Job, 'kind' | 'request'>): boolean {
-  return kind === 'sync' && !request.dryRun && request.policies.direction === 'two_way'
+/** @throws AppError as `refuseWrite`, in words of the source */
+function refuseSourceWrite(source: Datasource, request: JobRequest, rules: WriteRules): void {
+  try {
+    refuseWrite(source, sourceConsent(request), rules)
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error
+    const { code, message } = error
+    const hint =
+      code === 'target_protected'
+        ? 'Ask for the run with allow_protected_source_write, or say what the datasource is with its environment.'
+        : 'Mark the datasource as writable, if changes of the target are meant to reach it; or sync one way.'
+    throw new AppError(code, `Two ways, the source is written too. ${message}`, { hint, cause: error })
+  }
 }
 
-/** Whoever named two databases said which of them is the target: the other is written only where it is marked for that. */
-export function sourceConsent({ allowProtectedWrite }: Pick<JobRequest, 'allowProtectedWrite'>): WriteConsent {
-  return { targetNamed: false, allowProtectedWrite }
+/** Whether a job writes to both of its ends. */
+export function writesSource({ kind, request }: Pick<Job, 'kind' | 'request'>): boolean {
+  // Rows that were set aside are tried again in the target.
+  return kind === 'sync' && !request.dryRun && !request.replay && request.policies.direction === 'two_way'
+}
+
+/**
+ * Whoever named two databases said which of them is the target: the other is written only where it is marked for that, and
+ * where it is protected only if that was said of it.
+ */
+export function sourceConsent({
+  allowProtectedSourceWrite = false,
+}: Pick<JobRequest, 'allowProtectedSourceWrite'>): WriteConsent {
+  return { targetNamed: false, allowProtectedWrite: allowProtectedSourceWrite }
 }
 
 /** Keys of rows are for the job alone (invariant 7). */

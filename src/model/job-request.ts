@@ -11,6 +11,8 @@ export interface JobRequest {
   /** `full`: compare row by row, whatever the config says. */
   readonly mode: 'incremental' | 'full'
   readonly allowProtectedWrite: boolean
+  /** The same of the source, for a sync in two ways; left out: no. */
+  readonly allowProtectedSourceWrite?: boolean
   /** The target was named by whoever asked, so that it may be written without being marked writable. */
   readonly targetNamed: boolean
   readonly approvedDeletes: number | null

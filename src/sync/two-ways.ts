@@ -21,8 +21,8 @@ export interface WayBack {
 }
 
 /** @throws AppError `read_only_server` */
-export function refuseReadOnlySource({ source, config }: SyncRequest): void {
-  if (config.direction !== 'two_way') return
+export function refuseReadOnlySource({ source, config, replay }: SyncRequest): void {
+  if (config.direction !== 'two_way' || replay !== undefined) return
   const { address, readOnly } = source.server
   if (readOnly !== null) throw new AppError('read_only_server', `${address} cannot be written: ${readOnly}.`)
   if (source.writer !== null) return

@@ -14,6 +14,10 @@ export const CONSENT_FIELDS = {
     .boolean()
     .optional()
     .meta({ description: 'Write although the environment of the target is protected; needs confirm.' }),
+  allow_protected_source_write: z.boolean().optional().meta({
+    description:
+      'Two ways: write although the environment of the source is protected; needs confirm, the name of the target.',
+  }),
   approve_deletes: approval.meta({ description: 'The very number of deletes that a brake named; needs confirm.' }),
   approve_overwrites: approval.meta({
     description: 'The very number of overwrites that a brake named; needs confirm.',

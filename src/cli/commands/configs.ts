@@ -20,6 +20,7 @@ interface RunFlags {
   readonly detach?: true
   readonly table?: readonly string[]
   readonly allowProtectedWrite?: true
+  readonly allowProtectedSourceWrite?: true
   readonly approveDeletes?: string
   readonly approveOverwrites?: string
   readonly confirm?: string
@@ -56,6 +57,7 @@ function addRun(group: Command, run: Runner): void {
     .option('--dry-run', 'find what would be done, and write nothing')
     .option('--table <name>', 'only this table of the config; repeatable', collect)
     .option('--allow-protected-write', 'write although the environment of the target is protected')
+    .option('--allow-protected-source-write', 'the same of the source, for a sync in two ways')
     .option('--approve-deletes <n>', 'delete this very number of rows, whatever the brake says')
     .option('--approve-overwrites <n>', 'overwrite this very number of rows, whatever the brake says')
     .option('--confirm <name>', 'the name of the target, where the service asks for it')
@@ -79,6 +81,7 @@ function toBody(flags: RunFlags): Record<string, unknown> {
     ...(flags.dryRun ? { dry_run: true } : {}),
     ...(flags.table === undefined ? {} : { tables: flags.table }),
     ...(flags.allowProtectedWrite ? { allow_protected_write: true } : {}),
+    ...(flags.allowProtectedSourceWrite ? { allow_protected_source_write: true } : {}),
     ...(flags.approveDeletes === undefined ? {} : { approve_deletes: Number(flags.approveDeletes) }),
     ...(flags.approveOverwrites === undefined ? {} : { approve_overwrites: Number(flags.approveOverwrites) }),
     ...(flags.confirm === undefined ? {} : { confirm: flags.confirm }),
