@@ -10,6 +10,7 @@ import { LARGE_ROW_BYTES } from '#model/value.ts'
 import type { Attempt, ChangeSetInHand } from './attempt.ts'
 import type { TablePlan } from './plan.ts'
 import type { BaselinesOf } from './stages/apply.ts'
+import { refuseOwn } from './stages/explain.ts'
 import { imagesSource } from './stages/images-source.ts'
 import { rowsByKey } from './stages/set-aside.ts'
 import { Tally } from './stages/tally.ts'
@@ -261,14 +262,8 @@ export class TableFromChangeSet extends TableSync {
         new Map(rows.map(({ key, fingerprint }) => [JSON.stringify(key), fingerprint]))
       const [a, b] = [hashOf(own), hashOf(theirs)]
       const different = keys.filter((key) => a.get(JSON.stringify(key)) !== b.get(JSON.stringify(key)))
-      const ours = await moment.writtenBy(this.claim, scan, different)
-      if (ours.length > 0) {
-        const name = tableName(this.plan.target.ref)
-        throw new AppError(
-          'verification_failed',
-          `${name}: ${ours.length} rows are other ones in the target than was decided, such as (${ours[0]?.join(', ')}).`,
-        )
-      }
+      const fault = 'rows are other ones in the target than was decided'
+      await refuseOwn(moment, { claim: this.claim, scan, keys: different }, { fault })
       differing += different.length
     }
     return differing

@@ -1,7 +1,6 @@
 import type { RowSource, Snapshot } from '#adapters/adapter.ts'
 import { must } from '#lib/assert.ts'
 import type { Key, Rejection } from '#model/change.ts'
-import { AppError } from '#model/errors.ts'
 import { fingerprint } from '#model/fingerprint.ts'
 import type { Verification } from '#model/receipt.ts'
 import type { ReplayedRow, ReplayRow } from '#model/rejection.ts'
@@ -9,6 +8,7 @@ import { tableName } from '#model/table.ts'
 import type { Row, Value } from '#model/value.ts'
 import type { TablePlan } from './plan.ts'
 import type { Replay } from './quarantine.ts'
+import { refuseOwn } from './stages/explain.ts'
 import { mapperOf } from './stages/mapped-source.ts'
 import type { Mapper } from './stages/map.ts'
 import { makeRow, readEdits, ReplaySource, sameRow } from './stages/replay-source.ts'
@@ -247,14 +247,8 @@ export class TableReplay extends TableSync {
         const [a, b] = [own.get(JSON.stringify(key)), theirs.get(JSON.stringify(key))]
         return a === undefined || b === undefined ? a !== b : !sameRow(a, b)
       })
-      const ours = await moment.writtenBy(this.claim, scan, different)
-      if (ours.length > 0) {
-        const name = tableName(this.plan.target.ref)
-        throw new AppError(
-          'verification_failed',
-          `${name}: ${ours.length} rows that were replayed are other ones in the target, such as (${ours[0]?.join(', ')}).`,
-        )
-      }
+      const fault = 'rows that were replayed are other ones in the target'
+      await refuseOwn(moment, { claim: this.claim, scan, keys: different }, { fault })
       differing += different.length
     }
     return differing

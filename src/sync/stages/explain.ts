@@ -1,4 +1,5 @@
-import type { Claim } from '#adapters/adapter.ts'
+import type { Claim, Scan, Snapshot } from '#adapters/adapter.ts'
+import type { Key } from '#model/change.ts'
 import { AppError } from '#model/errors.ts'
 import type { SyncConfig } from '#model/sync-config.ts'
 import { tableName } from '#model/table.ts'
@@ -15,6 +16,21 @@ interface Difference extends Omit<DetectContext, 'policies' | 'onRows'> {
   /** Keys of rows that the run left apart, as JSON. */
   readonly apart: ReadonlySet<string>
   readonly verified: Verified
+}
+
+/**
+ * Refuses rows that are other ones than they were to be, where the job itself wrote their present versions.
+ * @throws AppError `verification_failed`
+ */
+export async function refuseOwn(
+  moment: Snapshot,
+  { claim, scan, keys }: { claim: Claim; scan: Scan; keys: readonly Key[] },
+  { fault, note = '' }: { fault: string; note?: string },
+): Promise<void> {
+  const ours = await moment.writtenBy(claim, scan, keys)
+  if (ours.length === 0) return
+  const example = `such as (${ours[0]?.join(', ')})`
+  throw new AppError('verification_failed', `${tableName(scan.table)}: ${ours.length} ${fault}, ${example}.${note}`)
 }
 
 /**
@@ -42,14 +58,14 @@ export async function explainDifference(
   for (const changes of staging.read(plan.mappingId, ['insert', 'update', 'delete'], KEYS)) {
     const keys = changes.map((change) => change.key).filter((key) => !apart.has(JSON.stringify(key)))
     differing += keys.length
-    const ours = await target.writtenBy(claim, plan.write.scan, keys)
-    if (ours.length === 0) continue
     const { triggers } = plan.target
-    const hint =
-      triggers.length === 0 ? '' : ` The target's own triggers may have changed them: ${triggers.join(', ')}.`
-    throw new AppError(
-      'verification_failed',
-      `${name}: ${ours.length} rows that this run wrote differ from the source, such as (${ours[0]?.join(', ')}).${hint}`,
+    await refuseOwn(
+      target,
+      { claim, scan: plan.write.scan, keys },
+      {
+        fault: 'rows that this run wrote differ from the source',
+        note: triggers.length === 0 ? '' : ` The target's own triggers may have changed them: ${triggers.join(', ')}.`,
+      },
     )
   }
   staging.clear(plan.mappingId)
