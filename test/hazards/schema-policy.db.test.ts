@@ -307,11 +307,13 @@ test('D10: a diff adds nothing', async () => {
 
 test('the state of an older version of the program is taken over', async () => {
   await using pair = await pairInStep()
-  await pair.target.sql('ALTER TABLE syncline.state DROP source_columns; UPDATE syncline.meta SET version = 1')
+  await pair.target.sql(
+    'ALTER TABLE syncline.state DROP source_columns, DROP detection; UPDATE syncline.meta SET version = 1',
+  )
   await pair.preview(ADD)
   await pair.source.sql('ALTER TABLE t ADD x int')
   await pair.run(ADD)
-  expect(await pair.target.sql('SELECT version FROM syncline.meta')).toEqual([['2']])
+  expect(await pair.target.sql('SELECT version FROM syncline.meta')).toEqual([['3']])
   expect(await pair.target.sql(`SELECT count(*) FROM syncline.state WHERE source_columns IS NULL`)).toEqual([['1']])
   await using adapter = await openDatabase(pair.target.url, { write: null, signal: new AbortController().signal })
   const nobody = { source: 'nobody', target: { schema: 'public', name: 't' } }
