@@ -1,7 +1,6 @@
 import type { Claim, MappingIdentity, Snapshot, WritePlan } from '#adapters/adapter.ts'
 import type { RememberedRow } from '#adapters/baseline.ts'
 import { must } from '#lib/assert.ts'
-import { failpoint } from '#lib/failpoint.ts'
 import type { Key } from '#model/change.ts'
 import type { Connection } from './connection.ts'
 import type { PgTable } from './introspect.ts'
@@ -175,7 +174,6 @@ export async function rememberRows(
           )
         }
       }
-      failpoint('baseline.remembered')
     },
     markWriterSql(claim.mappingId),
   )
