@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream'
 import type { Key, Operation, Rejection, RowFault } from '#model/change.ts'
 import type { Form } from '#model/column-type.ts'
 import type { Condition } from '#model/condition.ts'
+import type { Agreed } from '#model/conflict.ts'
 import type { Cursor } from '#model/detection.ts'
 import type { AppError } from '#model/errors.ts'
 import type { ColumnHash, Digest, Fingerprint, FingerprintAlgorithm } from '#model/fingerprint.ts'
@@ -305,11 +306,8 @@ export interface BatchRow {
   readonly agreed?: Agreement
 }
 
-/** What the baseline has for a row: the fingerprints of both sides, when they last agreed; null of a side without a row. */
-export interface BaselineRow {
-  readonly source: Fingerprint | null
-  readonly target: Fingerprint | null
-}
+/** What the baseline has for a row. */
+export type BaselineRow = Agreed
 
 /**
  * A row of the target before and after its batch, as the transaction saw it, by the columns of `Telling.images`: also what

@@ -1,4 +1,5 @@
 import type { Key, PlannedChange } from './change.ts'
+import type { Agreed } from './conflict.ts'
 import type { ColumnType } from './column-type.ts'
 import type { Fingerprint } from './fingerprint.ts'
 import type { JobError } from './job.ts'
@@ -20,7 +21,7 @@ export interface ImagedChange extends PlannedChange {
   /** The row is too large to be kept: where it is applied, it is read again, and must be the same by its fingerprint. */
   readonly large: boolean
   /** What the baseline has for the row once this is applied (null: nothing), where that is not the row itself. */
-  readonly baseline?: { readonly source: Fingerprint | null; readonly target: Fingerprint | null } | null
+  readonly baseline?: Agreed | null
 }
 
 /** A change in its place. */
