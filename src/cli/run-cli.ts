@@ -2,29 +2,6 @@ import { Command, CommanderError } from 'commander'
 import { AppError, EXIT, type ExitCode } from '#model/errors.ts'
 import { version } from '#service/version.ts'
 import type { CommonFlags, Context, Outcome, Runner } from './command.ts'
-import { addApprove } from './commands/approve.ts'
-import { addApply, addExportConfig } from './commands/apply.ts'
-import { addAudit } from './commands/audit.ts'
-import { addChanges } from './commands/changes.ts'
-import { addCompletion } from './commands/completion.ts'
-import { addConfigs } from './commands/configs.ts'
-import { addConflicts } from './commands/conflicts.ts'
-import { addDatasources } from './commands/datasources.ts'
-import { addDemo } from './commands/demo.ts'
-import { addDiff } from './commands/diff.ts'
-import { addDoctor } from './commands/doctor.ts'
-import { addJobs } from './commands/jobs.ts'
-import { addPlan } from './commands/plan.ts'
-import { addRejections } from './commands/rejections.ts'
-import { addRevert } from './commands/revert.ts'
-import { addKeys } from './commands/keys.ts'
-import { addMigrate } from './commands/migrate.ts'
-import { addServe } from './commands/serve.ts'
-import { addSettings } from './commands/settings.ts'
-import { addSync } from './commands/sync.ts'
-import { addValidate } from './commands/validate.ts'
-import { addVerify } from './commands/verify.ts'
-import { addJobProcess, addWorker } from './commands/worker.ts'
 import { factsOf, outliveReaders, Output, printHelp } from './output.ts'
 
 const EXIT_CODES = `
@@ -54,37 +31,55 @@ export async function runCli(argv: readonly string[], within: Within | null = nu
   const run: Runner = async (command, work) => {
     exit = await execute(command, work, { argv, within })
   }
-  addSync(program, run)
-  addPlan(program, run)
-  addDiff(program, run)
-  addVerify(program, run)
-  addDoctor(program, run)
-  addDemo(program, run, runCli)
-  addServe(program, run)
-  addWorker(program, run)
-  addMigrate(program, run)
-  addDatasources(program, run)
-  addConfigs(program, run)
-  const jobs = addJobs(program, run)
-  addChanges(jobs, run)
-  addRejections(jobs, run)
-  addConflicts(program, run)
-  addApprove(program, run)
-  addRevert(program, run)
-  addAudit(program, run)
-  addKeys(program, run)
-  addApply(program, run)
-  addExportConfig(program, run)
-  addValidate(program, run)
-  addSettings(program, run)
-  addCompletion(program, run)
-  addJobProcess(program, run)
+  await addCommands(program, run, argv)
   try {
     await program.parseAsync(argv, { from: 'user' })
     return exit
   } catch (error) {
     return refuseUsage(error, program, argv)
   }
+}
+
+/**
+ * The commands in the order of the help. A command's modules are loaded where it is called, or where all of them are
+ * asked about: loading the service for a line that does not need it would take longer than many a line does.
+ */
+const COMMANDS: Readonly<Record<string, (program: Command, run: Runner) => Promise<unknown>>> = {
+  sync: async (program, run) => (await import('./commands/sync.ts')).addSync(program, run),
+  plan: async (program, run) => (await import('./commands/plan.ts')).addPlan(program, run),
+  diff: async (program, run) => (await import('./commands/diff.ts')).addDiff(program, run),
+  verify: async (program, run) => (await import('./commands/verify.ts')).addVerify(program, run),
+  doctor: async (program, run) => (await import('./commands/doctor.ts')).addDoctor(program, run),
+  demo: async (program, run) => (await import('./commands/demo.ts')).addDemo(program, run, runCli),
+  serve: async (program, run) => (await import('./commands/serve.ts')).addServe(program, run),
+  worker: async (program, run) => (await import('./commands/worker.ts')).addWorker(program, run),
+  migrate: async (program, run) => (await import('./commands/migrate.ts')).addMigrate(program, run),
+  datasources: async (program, run) => (await import('./commands/datasources.ts')).addDatasources(program, run),
+  configs: async (program, run) => (await import('./commands/configs.ts')).addConfigs(program, run),
+  jobs: async (program, run) => {
+    const jobs = (await import('./commands/jobs.ts')).addJobs(program, run)
+    ;(await import('./commands/changes.ts')).addChanges(jobs, run)
+    ;(await import('./commands/rejections.ts')).addRejections(jobs, run)
+  },
+  conflicts: async (program, run) => (await import('./commands/conflicts.ts')).addConflicts(program, run),
+  approve: async (program, run) => (await import('./commands/approve.ts')).addApprove(program, run),
+  revert: async (program, run) => (await import('./commands/revert.ts')).addRevert(program, run),
+  audit: async (program, run) => (await import('./commands/audit.ts')).addAudit(program, run),
+  keys: async (program, run) => (await import('./commands/keys.ts')).addKeys(program, run),
+  apply: async (program, run) => (await import('./commands/apply.ts')).addApply(program, run),
+  'export-config': async (program, run) => (await import('./commands/apply.ts')).addExportConfig(program, run),
+  validate: async (program, run) => (await import('./commands/validate.ts')).addValidate(program, run),
+  settings: async (program, run) => (await import('./commands/settings.ts')).addSettings(program, run),
+  completion: async (program, run) => (await import('./commands/completion.ts')).addCompletion(program, run),
+  'job-process': async (program, run) => (await import('./commands/job-process.ts')).addJobProcess(program, run),
+}
+
+/** Adds the command that a line calls; all of them where it calls none, or asks what there is. */
+async function addCommands(program: Command, run: Runner, argv: readonly string[]): Promise<void> {
+  const [first = ''] = argv
+  if (first === '--version') return
+  const isAlone = Object.hasOwn(COMMANDS, first) && first !== 'completion'
+  for (const [name, add] of Object.entries(COMMANDS)) if (!isAlone || name === first) await add(program, run)
 }
 
 /** A command line that says nothing that could be done. */

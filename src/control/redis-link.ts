@@ -1,5 +1,5 @@
 import { isIP } from 'node:net'
-import { Redis } from 'ioredis'
+import type { Redis } from 'ioredis'
 import { toError } from '#lib/assert.ts'
 import { backoffMs } from '#lib/backoff.ts'
 import { delay, systemClock } from '#lib/clock.ts'
@@ -77,7 +77,9 @@ export class RedisLink implements AsyncDisposable {
     const [address] = await this.#options.resolve(place.host)
     if (address === undefined) throw Object.assign(new Error('no address'), { code: 'ENOTFOUND' })
     const servername = isIP(place.host) === 0 ? { servername: place.host } : {}
-    const client = new Redis({
+    // Most programs that may ask a Redis never do.
+    const driver = await import('ioredis')
+    const client = new driver.Redis({
       // The address that was judged, whatever the name has come to mean since.
       host: address.address,
       port: place.port,

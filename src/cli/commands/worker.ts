@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { EXIT } from '#model/errors.ts'
-import { runJobProcess, runWorker, type SupervisorEvent } from '#service/jobs.ts'
+import { runWorker, type SupervisorEvent } from '#service/jobs.ts'
 import { addCommonFlags, type Runner } from '#cli/command.ts'
 
 const HELP = `
@@ -19,17 +19,6 @@ export function addWorker(program: Command, run: Runner): void {
       output.note('Waiting for jobs.')
       await runWorker((event) => output.note(eventLine(event)), signal)
       return { exit: EXIT.done, summary: 'Stopped.', result: null, lines: ['Stopped.'] }
-    }),
-  )
-}
-
-/** What a supervisor forks; no command for people. */
-export function addJobProcess(program: Command, run: Runner): void {
-  const command = program.command('job-process', { hidden: true })
-  addCommonFlags(command).action(async () =>
-    run(command, async ({ signal }) => {
-      await runJobProcess(signal)
-      return { exit: EXIT.done, summary: '', result: null, lines: [] }
     }),
   )
 }
