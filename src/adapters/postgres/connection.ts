@@ -27,6 +27,9 @@ export class CommitUnknown extends Error {
 /** Every value stays the server's own text (hazards C1 to C9). */
 const AS_TEXT = { getTypeParser: () => (value: string | Buffer) => value }
 
+/** Servers on this machine that do without TLS: asking each of them once is enough. */
+const WITHOUT_TLS = new WeakSet<Endpoint>()
+
 /** Rows that a cursor fetches at once. */
 const FETCH_ROWS = 2_000
 
@@ -63,11 +66,14 @@ export class Connection implements AsyncDisposable, Watched {
     // Beyond this machine nothing falls back to clear text by itself.
     if (endpoint.ssl !== 'prefer' || !isLocalHost(endpoint.host))
       return Connection.#open(endpoint, tlsOptions(endpoint), signal)
+    if (WITHOUT_TLS.has(endpoint)) return Connection.#open(endpoint, false, signal)
     try {
       return await Connection.#open(endpoint, tlsOptions(endpoint), signal)
     } catch (error) {
       if (!(error instanceof AppError) || error.code !== 'tls_failed') throw error
-      return Connection.#open(endpoint, false, signal)
+      const connection = await Connection.#open(endpoint, false, signal)
+      WITHOUT_TLS.add(endpoint)
+      return connection
     }
   }
 
