@@ -1,10 +1,12 @@
 import type { Snapshot } from '#adapters/adapter.ts'
+import type { Agreement } from '#adapters/baseline.ts'
 import type { Key } from '#model/change.ts'
 import type { Attempt } from './attempt.ts'
 import type { TablePlan } from './plan.ts'
+import type { AgreementsOf, BaselinesOf } from './stages/apply.ts'
 import { NOTHING_LEFT } from './stages/detect.ts'
 import { overlaidSource } from './stages/images-source.ts'
-import { rowImages } from './stages/three-way-lists.ts'
+import { agreementOf, agreements, rowImages } from './stages/three-way-lists.ts'
 import { TableSync } from './sync-table.ts'
 
 /**
@@ -48,6 +50,16 @@ export class BackTable extends TableSync {
     }
     return Promise.resolve()
   }
+
+  /** What the target had when a row was sent, and, where it is not deleted, what was sent. */
+  #sent(keys: readonly Key[], asWritten: boolean): ReadonlyMap<string, Agreement> {
+    const found = this.#attempt.staging.images(agreements(this.plan)).find(keys)
+    const told = found.map((image) => [JSON.stringify(image.key), agreementOf(image)] as const)
+    return new Map(told.filter(([, sent]) => sent.asWritten === asWritten))
+  }
+
+  protected override readonly agreementsOf: AgreementsOf = (keys) => this.#sent(keys, true)
+  protected override readonly baselinesOf: BaselinesOf = (keys) => this.#sent(keys, false)
 
   /** Keys of rows that are not in the source as they were to be. */
   get notWritten(): readonly Key[] {

@@ -199,14 +199,18 @@ export function planTable(
   return { plan: policies.direction === 'two_way' ? { ...plan, back: backOf(plan, cyclic) } : plan }
 }
 
-/** The way of rows from the target to the source. What is remembered of them belongs to the other way. */
+/**
+ * The way of rows from the target to the source. What both agreed on stands in the baseline of the other way; that of this
+ * one has the rows that were sent to the source, until the other knows of them (see `takeUpSent`).
+ */
 function backOf(plan: TablePlan, cyclic: ReadonlySet<string>): TablePlan {
   const { source, target, sourceScan, write } = plan
   const writable = (name: string): boolean =>
     source.columns.some((column) => column.name === name && column.generated === null)
   return {
     ...plan,
-    mappingId: hash([plan.mappingId, 'back']),
+    // What was sent under another mapping means nothing under this one.
+    mappingId: hash([plan.mappingId, plan.mappingHash, 'back']),
     mappingHash: hash([plan.mappingHash, 'back']),
     source: target,
     target: source,
@@ -217,7 +221,7 @@ function backOf(plan: TablePlan, cyclic: ReadonlySet<string>): TablePlan {
       written: sourceScan.columns.map(({ name }) => name).filter(writable),
       keyIsUnique: plan.sourceKeyIsUnique,
       silenceTriggers: false,
-      baseline: false,
+      baseline: true,
       baselineFields: false,
     },
     proofScans: { source: plan.proofScans.target, target: plan.proofScans.source },

@@ -9,13 +9,13 @@ import type { SyncConfig } from '#model/sync-config.ts'
 import { sameTable, tableName } from '#model/table.ts'
 import type { Attempt, ChangeSetInHand } from './attempt.ts'
 import { checkBrakes, type Intent } from './brakes.ts'
+import { claimAll } from './claims.ts'
 import { TableFromChangeSet } from './change-set-table.ts'
 import type { Conflicts } from './conflicts.ts'
 import { closeAll, stoppedTable } from './close-tables.ts'
 import { holdAsPlanned, judgeDrift } from './drift.ts'
 import type { History } from './history.ts'
 import type { Journal } from './journal.ts'
-import { knownColumns, sourceName } from './new-columns.ts'
 import { withPatience } from './patience.ts'
 import type { TablePlan } from './plan.ts'
 import { selectForRevert } from './plan-revert.ts'
@@ -25,7 +25,7 @@ import { selectTables, type Selection } from './select-tables.ts'
 import type { Staging } from './staging.ts'
 import { TableSync } from './sync-table.ts'
 import { ThreeWayTable } from './three-way-table.ts'
-import { closeBack, keepOthersOutOfSource, refuseReadOnlySource, wayBack, writeBack } from './two-ways.ts'
+import { closeBack, keepOthersOutOfSource, refuseReadOnlySource, takeUpSent, wayBack, writeBack } from './two-ways.ts'
 import { concerns, writeAll, writeAtOnce } from './write-tables.ts'
 
 export interface SyncRequest {
@@ -141,6 +141,7 @@ async function attemptSync(request: SyncRequest, tools: RunTools, progress: Prog
     tools.job,
   )
   await keepOthersOutOfSource(before, request, tools)
+  await takeUpSent(before, request, tools)
   await completeIndexes(writer, before)
   const selection = await decideTriggers(writer, await selectFor(request))
   if (progress.planned.length === 0) progress.planned.push(...selection.plans)
@@ -398,37 +399,6 @@ async function addColumns(
       throw new AppError('schema_changed', `${name} was altered while the run gave it columns.`, { retry: 'later' })
     }
     table.replan(again)
-  }
-}
-
-async function claimAll(
-  tables: readonly TableSync[],
-  { source, target, changeSet }: SyncRequest,
-  job: RunIdentity,
-): Promise<void> {
-  const claims = await must(target.writer, 'a writer').claim(
-    tables.map(({ plan }) => ({
-      mappingId: plan.mappingId,
-      source: sourceName(source, plan.source.ref),
-      target: plan.target.ref,
-      mappingHash: plan.mappingHash,
-      key: plan.write.scan.columns.slice(0, plan.write.scan.keyLength).map((column) => column.name),
-      baseline: plan.write.baseline,
-      baselineFields: plan.write.baselineFields,
-      columns: knownColumns(plan.source),
-      asItIs: changeSet?.reverting ?? false,
-    })),
-    job,
-  )
-  await job.confirm()
-  for (const table of tables) {
-    const { plan } = table
-    table.claim = must(
-      claims.find((claim) => claim.mappingId === plan.mappingId),
-      'a claim for every mapping',
-    )
-    const { hasBaseline } = table.claim
-    if (changeSet?.reverting) table.replan({ ...plan, write: { ...plan.write, baseline: hasBaseline } })
   }
 }
 

@@ -1,13 +1,18 @@
-import type { Snapshot } from '#adapters/adapter.ts'
+import type { Claim, Snapshot, Writer } from '#adapters/adapter.ts'
+import type { AgreedRow } from '#adapters/baseline.ts'
 import { must } from '#lib/assert.ts'
+import type { Key } from '#model/change.ts'
 import { AppError } from '#model/errors.ts'
 import type { TableReceipt } from '#model/receipt.ts'
 import type { Attempt } from './attempt.ts'
 import { BackTable } from './back-table.ts'
 import type { Intent } from './brakes.ts'
 import { closeAll } from './close-tables.ts'
+import { identityOf } from './claims.ts'
+import type { TablePlan } from './plan.ts'
 import type { RunTools, SyncRequest } from './run-sync.ts'
 import type { Selection } from './select-tables.ts'
+import type { BatchBounds } from './staging.ts'
 import type { TableSync } from './sync-table.ts'
 import { ThreeWayTable } from './three-way-table.ts'
 import { writeAll } from './write-tables.ts'
@@ -37,6 +42,84 @@ export async function keepOthersOutOfSource(
 ): Promise<void> {
   const ways = plans.flatMap(({ back }) => (back === null ? [] : [back.mappingId]))
   if (ways.length > 0) await source.writer?.keepOthersOut(ways, job)
+}
+
+const KEYS: BatchBounds = { rows: 2_000, bytes: Infinity }
+
+/**
+ * What a run that broke off has sent to the source stands there, written in the transactions that sent it, and the
+ * baseline of the target may not know of it. So it is taken up before anything is compared: when a row was sent, both
+ * sides stood at what the target had then. What a side has become since is its own change, and no conflict.
+ */
+export async function takeUpSent({ plans }: Selection, request: SyncRequest, tools: RunTools): Promise<void> {
+  const { source, target } = request
+  const ways = plans.flatMap(({ back }, i) => (back === null ? [] : [{ plan: must(plans[i], 'a plan'), back }]))
+  if (ways.length === 0 || request.replay !== undefined) return
+  await using sending = await source.snapshot(1, tools.signal)
+  for (const { plan, back } of ways) {
+    const sent = await sending.baseline(back, back.write.scan)
+    if (sent === null) continue
+    let claims: Record<'forward' | 'back', Claim> | null = null
+    for await (const rows of batches(sent.rows({ by: 'key hash', count: 1 }, 'all'))) {
+      claims ??= {
+        forward: await claimOne(plan, request, tools),
+        back: await claimOne(back, { source: target, target: source }, tools),
+      }
+      await using moment = await target.snapshot(1, tools.signal)
+      const known = (await (await moment.baseline(plan, plan.write.scan))?.find(rows.map(({ key }) => key))) ?? []
+      const of = new Map(known.map((row) => [JSON.stringify(row.key), row]))
+      const late = rows.filter((row) => !isKnown(row, of.get(JSON.stringify(row.key))))
+      await writerOf(request).remember(
+        claims.forward,
+        plan.write,
+        late.map(({ key, source: then }) => ({ key, source: then, target: then, fields: null })),
+      )
+      await forget(must(source.writer, 'a source that is opened for writing'), { claim: claims.back, plan: back }, rows)
+    }
+  }
+}
+
+/** The target has it too: the baseline knows what was sent as what both have. */
+function isKnown({ target: sent }: AgreedRow, known: AgreedRow | undefined): boolean {
+  return known === undefined ? false : known.source === sent && known.target === sent
+}
+
+async function claimOne(
+  plan: TablePlan,
+  request: Pick<SyncRequest, 'source' | 'target'>,
+  { job }: RunTools,
+): Promise<Claim> {
+  const [claim] = await writerOf(request).claim([identityOf(plan, request)], job)
+  await job.confirm()
+  return must(claim, 'a claim')
+}
+
+async function forget(
+  writer: Writer,
+  { claim, plan }: { claim: Claim; plan: TablePlan },
+  rows: readonly { readonly key: Key }[],
+): Promise<void> {
+  const gone = rows.map(({ key }) => ({ key, source: null, target: null, fields: null }))
+  await writer.remember(claim, plan.write, gone)
+}
+
+async function* batches(rows: AsyncIterable<AgreedRow>): AsyncGenerator<readonly AgreedRow[]> {
+  let some: AgreedRow[] = []
+  for await (const row of rows) {
+    some.push(row)
+    if (some.length < KEYS.rows) continue
+    yield some
+    some = []
+  }
+  if (some.length > 0) yield some
+}
+
+/** The baseline of the target knows what was sent: nobody need take it up any more. */
+async function forgetSent({ tables, attempt, request }: WayBack): Promise<void> {
+  for (const { claim, plan } of tables) {
+    const sent = attempt.staging.read(plan.mappingId, ['insert', 'update', 'delete'], KEYS)
+    for (const rows of sent) await forget(writerOf(request), { claim, plan }, rows)
+  }
 }
 
 /** What was found for the source, in `moment` of the target. */
@@ -79,11 +162,14 @@ export async function writeBack({ tables, attempt, request }: WayBack, others: r
   }
 }
 
-/** Proves what was written to the source, and closes the job there. */
-export async function closeBack({ tables, attempt, request }: WayBack): Promise<TableReceipt[]> {
-  return tables.length === 0 ? [] : await closeAll(tables, { attempt, request, writer: writerOf(request) })
+/** When the target is written too: proves what was written to the source, and closes the job there. */
+export async function closeBack(back: WayBack): Promise<TableReceipt[]> {
+  const { tables, attempt, request } = back
+  if (tables.length === 0) return []
+  await forgetSent(back)
+  return await closeAll(tables, { attempt, request, writer: writerOf(request) })
 }
 
-function writerOf({ target }: SyncRequest): NonNullable<SyncRequest['target']['writer']> {
+function writerOf({ target }: Pick<SyncRequest, 'target'>): Writer {
   return must(target.writer, 'an end that is opened for writing')
 }

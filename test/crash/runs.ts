@@ -10,7 +10,7 @@ import { expect } from 'vitest'
 
 import type { Database } from '#test/harness/database.ts'
 import { expectSameTables } from '#test/harness/database.ts'
-import { startProgram, type Exit, type Program } from '#test/harness/process.ts'
+import { runInside, startProgram, type Exit, type Program } from '#test/harness/process.ts'
 
 import { readLedger, SHOP_TABLES } from './shop.ts'
 
@@ -49,8 +49,14 @@ export function startSync(source: string, target: string, { flags = [], env = {}
 }
 
 /** A run that must come to its end by itself, and well. */
-export async function finishSync(source: string, target: string, options: SyncOptions = {}): Promise<Exit> {
-  return await end(startSync(source, target, options))
+export async function finishSync(
+  source: string,
+  target: string,
+  { flags = [], env = {} }: SyncOptions = {},
+): Promise<Exit> {
+  const exit = await runInside(['sync', source, target, ...MIRROR, ...flags], env)
+  expect(exit, exit.stderr).toMatchObject({ code: 0 })
+  return exit
 }
 
 type Written = Record<'inserted' | 'updated' | 'deleted', number>
@@ -132,13 +138,6 @@ export async function expectWhole(
   await expectBatchesAddUp(target)
   const again = await finishSync(source.url, target.url, options)
   expect(countsOf(again)).toMatchObject({ inserted: 0, updated: 0, deleted: 0 })
-}
-
-async function end(program: Program): Promise<Exit> {
-  await using running = program
-  const exit = await running.exit
-  expect(exit, exit.stderr).toMatchObject({ code: 0 })
-  return exit
 }
 
 const execute = promisify(execFile)

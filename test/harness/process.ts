@@ -34,6 +34,35 @@ export async function runProgram(args: readonly string[], options: ProgramOption
   return await program.exit
 }
 
+/**
+ * Runs a command line inside this process, for runs of which the end alone counts: where nothing is to be killed, no
+ * program need be started. One at a time, because the output is taken from the process.
+ */
+export async function runInside(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Exit> {
+  const { runCli } = await import('#cli/run-cli.ts')
+  const output = { stdout: '', stderr: '' }
+  using stack = new DisposableStack()
+  for (const name of ['stdout', 'stderr'] as const) {
+    const stream = process[name]
+    const write = stream.write.bind(stream)
+    stack.defer(() => void (stream.write = write))
+    stream.write = (text: string | Uint8Array): boolean => {
+      output[name] += String(text)
+      return true
+    }
+  }
+  for (const [name, value] of Object.entries(env)) {
+    const before = process.env[name]
+    stack.defer(() => {
+      if (before === undefined) delete process.env[name]
+      else process.env[name] = before
+    })
+    process.env[name] = value
+  }
+  const code = await runCli(args, { muted: true, signal: new AbortController().signal })
+  return { code, signal: null, ...output }
+}
+
 /** Starts any script, relative to the root of the project, on the Node that runs the tests. */
 export function startNode(args: readonly string[], options: ProgramOptions = {}): Program {
   return new Program(args, options)

@@ -23,6 +23,7 @@ import { planAdditions, readLastColumns, renameSql } from './new-columns.ts'
 import { isPooler } from './presets.ts'
 import { PROBE_SQL } from './fingerprint-sql.ts'
 import { PostgresSnapshot } from './reader.ts'
+import { ReadingSessions } from './reading-sessions.ts'
 import { SharedSnapshot } from './snapshot.ts'
 import { openAwake } from './wake.ts'
 import { grantSql } from './sql.ts'
@@ -39,12 +40,16 @@ export async function openPostgres(
   endpoint: Endpoint,
   options: { write: boolean; signal: AbortSignal },
 ): Promise<Adapter> {
-  const { connection: opened } = await openAwake(endpoint, options.signal)
-  await using connection = opened
-  const server = await readServer(connection, endpoint)
-  const known = new KnownTables(endpoint, options.signal)
+  const { connection } = await openAwake(endpoint, options.signal)
+  const server = await readServer(connection, endpoint).catch(async (error: unknown) => {
+    await connection[Symbol.asyncDispose]()
+    throw error
+  })
+  const sessions = new ReadingSessions(endpoint, { pooled: server.pooled, signal: options.signal })
+  await sessions.adopt(connection)
+  const known = new KnownTables(sessions)
   const writer = options.write ? new PostgresWriter(endpoint, server, known, options) : null
-  return new PostgresAdapter({ endpoint, server, known, writer, signal: options.signal })
+  return new PostgresAdapter({ endpoint, server, sessions, known, writer, signal: options.signal })
 }
 
 /** Examines a PostgreSQL database without opening it for anything: see `examinePostgres`. */
@@ -59,6 +64,7 @@ class PostgresAdapter implements Adapter {
   readonly server: ServerInfo
   readonly writer: Writer | null
   readonly #endpoint: Endpoint
+  readonly #sessions: ReadingSessions
   readonly #known: KnownTables
   readonly #writer: PostgresWriter | null
   readonly #signal: AbortSignal
@@ -66,12 +72,14 @@ class PostgresAdapter implements Adapter {
   constructor(parts: {
     endpoint: Endpoint
     server: ServerInfo
+    sessions: ReadingSessions
     known: KnownTables
     writer: PostgresWriter | null
     signal: AbortSignal
   }) {
     this.#signal = parts.signal
     this.#endpoint = parts.endpoint
+    this.#sessions = parts.sessions
     this.server = parts.server
     this.#known = parts.known
     this.#writer = parts.writer
@@ -111,7 +119,7 @@ class PostgresAdapter implements Adapter {
   }
 
   async snapshot(connections: number, signal: AbortSignal): Promise<Snapshot> {
-    const shared = await SharedSnapshot.open(this.#endpoint, { connections, pooled: this.server.pooled, signal })
+    const shared = await SharedSnapshot.open(this.#sessions, { connections, signal })
     return new PostgresSnapshot(shared, this.#known)
   }
 
@@ -125,19 +133,19 @@ class PostgresAdapter implements Adapter {
 
   /** Locks of another database of the cluster are visible too, so the database is compared as well. */
   async seesMark(id: string): Promise<boolean> {
-    await using connection = await Connection.open(this.#endpoint, this.#signal)
-    const rows = await connection.query(
-      `SELECT 1 FROM pg_catalog.pg_locks
-       WHERE locktype = 'advisory' AND objsubid = 1 AND (classid::int8 << 32) + objid::int8 = $1::int8
-         AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())`,
-      [id],
+    const rows = await this.#sessions.use((connection) =>
+      connection.query(
+        `SELECT 1 FROM pg_catalog.pg_locks
+         WHERE locktype = 'advisory' AND objsubid = 1 AND (classid::int8 << 32) + objid::int8 = $1::int8
+           AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())`,
+        [id],
+      ),
     )
     return rows.length > 0
   }
 
   async committedBy(jobId: string): Promise<CommittedCounts | null> {
-    await using connection = await Connection.open(this.#endpoint, this.#signal)
-    return await readCommittedBy(connection, jobId)
+    return await this.#sessions.use((connection) => readCommittedBy(connection, jobId))
   }
 
   readonly ddl: NonNullable<Adapter['ddl']> = async (tables, snapshot, target) =>
@@ -152,6 +160,7 @@ class PostgresAdapter implements Adapter {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#writer?.[Symbol.asyncDispose]()
+    await this.#sessions[Symbol.asyncDispose]()
   }
 }
 

@@ -5,7 +5,7 @@ import { callbackify } from 'node:util'
 import pg from 'pg'
 import { from as copyFrom } from 'pg-copy-streams'
 import Cursor from 'pg-cursor'
-import { abortReason } from '#lib/clock.ts'
+import { abortReason, delay } from '#lib/clock.ts'
 import { AppError } from '#model/errors.ts'
 import { CopyOut } from './copy-out.ts'
 import type { Endpoint } from './endpoint.ts'
@@ -99,7 +99,7 @@ export class Connection implements AsyncDisposable, Watched {
     })
     const connection = new Connection(endpoint, client)
     limitMessages(client, (error) => connection.destroy(error))
-    const stop = connection.#endWith(signal)
+    if (signal !== undefined) connection.endWith(signal)
     try {
       await connection.#connect()
       const [row] = await connection.query(
@@ -111,7 +111,7 @@ export class Connection implements AsyncDisposable, Watched {
       connection.startedAt = row?.[2] ?? ''
       return connection
     } catch (error) {
-      stop()
+      connection.#forgetSignal()
       client.end().catch(() => {})
       throw toAppError(error, `connecting to ${describeEndpoint(endpoint)}`)
     }
@@ -136,13 +136,14 @@ export class Connection implements AsyncDisposable, Watched {
     }
   }
 
-  /** Returns how to take that back; a connection that is lost or closed takes it back by itself. */
-  #endWith(signal: AbortSignal | undefined): () => void {
-    if (signal === undefined) return () => {}
+  /** From now on this signal ends the session, and no other. */
+  endWith(signal: AbortSignal): void {
+    this.#forgetSignal()
+    if (this.broken) return
     const end = (): void => this.destroy(toAppError(abortReason(signal), 'talking to the server'))
     this.#forgetSignal = () => signal.removeEventListener('abort', end)
     signal.addEventListener('abort', end, { once: true })
-    return this.#forgetSignal
+    if (signal.aborted) end()
   }
 
   get major(): number {
@@ -282,6 +283,21 @@ export class Connection implements AsyncDisposable, Watched {
     } catch (error) {
       this.destroy(toAppError(error, 'rolling back'))
     }
+  }
+
+  /** Ends the transaction in hand: whether the server did so at once, and the session can be used for something else. */
+  async reset(): Promise<boolean> {
+    if (this.broken) return false
+    const ended = this.script('ROLLBACK').then(
+      () => true,
+      () => false,
+    )
+    const timer = new AbortController()
+    const late = delay(GRACE_MS, timer.signal).then(
+      () => false,
+      () => false,
+    )
+    return Promise.race([ended, late]).finally(() => timer.abort())
   }
 
   /** Asks the server to end the statement that runs here. Safe at any time; does nothing if none runs. */

@@ -1,31 +1,29 @@
 import { must } from '#lib/assert.ts'
 import { tableId, tableName, type TableRef, type TableSchema } from '#model/table.ts'
-import { Connection } from './connection.ts'
-import { offersSchema, type Endpoint } from './endpoint.ts'
+import type { Connection } from './connection.ts'
+import { offersSchema } from './endpoint.ts'
 import { sqlStateOf, toAppError } from './errors.ts'
 import { readDefinitions } from './definition.ts'
 import { describeQuery, introspect, type PgTable } from './introspect.ts'
+import type { ReadingSessions } from './reading-sessions.ts'
 import { AppError } from '#model/errors.ts'
 
 /** What has been read of the catalogue, by table. */
 export class KnownTables {
-  readonly #endpoint: Endpoint
-  readonly #signal: AbortSignal
+  readonly #sessions: ReadingSessions
   readonly #tables = new Map<string, PgTable>()
 
-  constructor(endpoint: Endpoint, signal: AbortSignal) {
-    this.#endpoint = endpoint
-    this.#signal = signal
+  constructor(sessions: ReadingSessions) {
+    this.#sessions = sessions
   }
 
   async describe(wanted: readonly TableRef[] | 'all'): Promise<readonly TableSchema[]> {
-    await using connection = await Connection.open(this.#endpoint, this.#signal)
     try {
-      const tables = await connection.transaction('read', () => introspect(connection, wanted))
+      const tables = await this.#read((connection) => introspect(connection, wanted))
       const named = tables.filter(({ schema }) => (this.#tables.get(tableId(schema.ref))?.query ?? null) === null)
       for (const table of named) this.#tables.set(tableId(table.schema.ref), table)
       const schemas = [...named.map((table) => table.schema), ...(await this.#describeQueriesAgain(wanted))]
-      return wanted === 'all' ? schemas.filter(({ ref }) => offersSchema(this.#endpoint, ref.schema)) : schemas
+      return wanted === 'all' ? schemas.filter(({ ref }) => offersSchema(this.#sessions.endpoint, ref.schema)) : schemas
     } catch (error) {
       throw toAppError(error, 'reading the catalogue')
     }
@@ -42,9 +40,8 @@ export class KnownTables {
 
   /** Takes a SELECT for a table from now on. */
   async describeQuery(ref: TableRef, query: string): Promise<TableSchema> {
-    await using connection = await Connection.open(this.#endpoint, this.#signal)
     try {
-      const table = await connection.transaction('read', () => describeQuery(connection, ref, query))
+      const table = await this.#read((connection) => describeQuery(connection, ref, query))
       this.#tables.set(tableId(ref), table)
       return table.schema
     } catch (error) {
@@ -57,10 +54,9 @@ export class KnownTables {
 
   /** Definitions as they are now, of tables that were described. */
   async definitions(tables: readonly TableRef[]): Promise<readonly (string | null)[]> {
-    await using connection = await Connection.open(this.#endpoint, this.#signal)
     const known = tables.map((ref) => this.get(ref))
     const relations = known.filter(({ query }) => query === null)
-    const read = async (): Promise<(string | null)[]> => {
+    const read = async (connection: Connection): Promise<(string | null)[]> => {
       const wanted = relations.map(({ schema: { ref }, enums }) => ({ ref, enums }))
       const found = new Map((await readDefinitions(connection, wanted)).map((text, i) => [relations[i], text]))
       const texts: (string | null)[] = []
@@ -72,7 +68,7 @@ export class KnownTables {
       return texts
     }
     try {
-      return await connection.transaction('read', read)
+      return await this.#read(read)
     } catch (error) {
       throw toAppError(error, 'reading the catalogue')
     }
@@ -80,12 +76,15 @@ export class KnownTables {
 
   /** Asks the catalogue something else, in a transaction that only reads. */
   async ask<T>(question: (connection: Connection) => Promise<T>): Promise<T> {
-    await using connection = await Connection.open(this.#endpoint, this.#signal)
     try {
-      return await connection.transaction('read', () => question(connection))
+      return await this.#read(question)
     } catch (error) {
       throw toAppError(error, 'reading the catalogue')
     }
+  }
+
+  #read<T>(question: (connection: Connection) => Promise<T>): Promise<T> {
+    return this.#sessions.use((connection) => connection.transaction('read', () => question(connection)))
   }
 
   get(ref: TableRef): PgTable {

@@ -1,10 +1,10 @@
 import { abortReason } from '#lib/clock.ts'
 import { AppError } from '#model/errors.ts'
 import type { Position } from '#model/position.ts'
-import { Connection } from './connection.ts'
-import type { Endpoint } from './endpoint.ts'
+import type { Connection } from './connection.ts'
 import { sqlStateOf, toAppError } from './errors.ts'
 import type { PgTable } from './introspect.ts'
+import type { ReadingSessions } from './reading-sessions.ts'
 import { queryInFrom, quoteTable } from './sql.ts'
 
 /** Sessions that see the same state of a database, to be used by one reader each. */
@@ -21,17 +21,15 @@ export interface Sessions extends AsyncDisposable {
 /**
  * One moment of a database, seen over several connections. The first connection exports its snapshot, and does nothing
  * else where there are several: it is held until the end, so that a reader that is lost can be replaced by another. The
- * others import it. All of them are in READ ONLY transactions, on a direct connection in a read-only
- * session as well.
+ * others import it. All of them are in READ ONLY transactions.
  */
 export class SharedSnapshot implements Sessions {
   readonly position: Position
   readonly id: string | null
   readonly major: number
-  readonly #endpoint: Endpoint
+  readonly #sessions: ReadingSessions
   readonly #signal: AbortSignal
   readonly #limit: number
-  readonly #pooled: boolean
   readonly #all: Connection[]
   /** Holds the snapshot, and the locks on what must not change under it. */
   readonly #first: Connection
@@ -43,17 +41,16 @@ export class SharedSnapshot implements Sessions {
   private constructor(
     first: Connection,
     facts: { position: Position; id: string | null },
-    options: { endpoint: Endpoint; connections: number; pooled: boolean; signal: AbortSignal },
+    options: { sessions: ReadingSessions; connections: number; signal: AbortSignal },
   ) {
     this.position = facts.position
     this.id = facts.id
     this.major = first.major
-    this.#endpoint = options.endpoint
+    this.#sessions = options.sessions
     this.#signal = options.signal
     // Where a snapshot cannot be exported, the one connection does all the reading.
     const alone = facts.id === null || options.connections <= 1
     this.#limit = alone ? 1 : options.connections + 1
-    this.#pooled = options.pooled
     this.#first = first
     this.#all = [first]
     this.#idle = alone ? [first] : []
@@ -65,16 +62,16 @@ export class SharedSnapshot implements Sessions {
   }
 
   static async open(
-    endpoint: Endpoint,
-    options: { connections: number; pooled: boolean; signal: AbortSignal },
+    sessions: ReadingSessions,
+    options: { connections: number; signal: AbortSignal },
   ): Promise<SharedSnapshot> {
-    const first = await openReading(endpoint, options.pooled, options.signal)
+    const first = await sessions.take(options.signal)
     try {
       await first.begin('read snapshot')
       const id = await exportSnapshot(first)
       const [row] = await first.query(POSITION)
       const position = { order: lsnOrder(row?.[0] ?? '0/0'), label: `lsn ${row?.[0]}, snapshot ${row?.[1]}` }
-      return new SharedSnapshot(first, { position, id }, { ...options, endpoint })
+      return new SharedSnapshot(first, { position, id }, { ...options, sessions })
     } catch (error) {
       await first[Symbol.asyncDispose]()
       throw toAppError(error, 'opening a snapshot')
@@ -153,7 +150,7 @@ export class SharedSnapshot implements Sessions {
   async #import(): Promise<Connection> {
     this.#opening += 1
     try {
-      const connection = await openReading(this.#endpoint, this.#pooled, this.#signal)
+      const connection = await this.#sessions.take(this.#signal)
       try {
         await connection.begin('read snapshot')
         await importSnapshot(connection, this.id)
@@ -172,7 +169,14 @@ export class SharedSnapshot implements Sessions {
     this.#signal.removeEventListener('abort', this.#onAbort)
     const closed = new AppError('internal', 'The snapshot was used after it was closed.')
     for (const waiting of this.#waiting.splice(0)) waiting(closed)
-    await Promise.all(this.#all.map((connection) => connection[Symbol.asyncDispose]()))
+    await Promise.all(this.#all.map((connection) => this.#end(connection)))
+  }
+
+  /** What somebody still reads with is ended with what he reads; the others serve again. */
+  async #end(connection: Connection): Promise<void> {
+    const unused = this.#idle.includes(connection) || (connection === this.#first && this.#limit > 1)
+    if (unused && (await connection.reset())) await this.#sessions.giveBack(connection)
+    else await connection[Symbol.asyncDispose]()
   }
 }
 
@@ -202,13 +206,6 @@ function lockSql({ query, schema: { ref, kind } }: PgTable): string {
   if (kind === 'table') return `LOCK TABLE ONLY ${quoteTable(ref)} IN ACCESS SHARE MODE`
   if (kind === 'partitioned') return `LOCK TABLE ${quoteTable(ref)} IN ACCESS SHARE MODE`
   return `SELECT FROM ${quoteTable(ref)} LIMIT 0`
-}
-
-/** A session for reading: read-only by itself where it is ours alone (through a pooler each transaction says so). */
-async function openReading(endpoint: Endpoint, pooled: boolean, signal: AbortSignal): Promise<Connection> {
-  const connection = await Connection.open(endpoint, signal)
-  if (!pooled) await connection.script('SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY')
-  return connection
 }
 
 /** Exports the snapshot of the open transaction; null where the server cannot (then one connection does all the reading). */

@@ -49,7 +49,7 @@ export class Ledger {
     for (const images of [rowImages, keptImages, agreements]) staging.images(images(plan)).clear()
     if (plan.back === null) return
     staging.clear(plan.back.mappingId)
-    staging.images(rowImages(plan.back)).clear()
+    for (const images of [rowImages, agreements]) staging.images(images(plan.back)).clear()
   }
 
   get counted(): Pick<Detection, 'unchanged' | 'inserts' | 'updates' | 'deletes' | 'kept' | 'left' | 'apart'> {
@@ -188,7 +188,7 @@ export class Ledger {
       return this.leave(row, 'skipped')
     }
     const op = target === undefined ? 'delete' : source === undefined ? 'insert' : 'update'
-    this.#goesBack({ op, key, expect, bytes: target?.bytes ?? source?.bytes ?? 0 })
+    this.#goesBack({ op, key, expect, bytes: target?.bytes ?? source?.bytes ?? 0 }, target)
     const now = target?.fingerprint ?? null
     this.#agree(key, { source: now, target: now, asWritten: false, fields: null })
     this.#staging.append(returnedList(this.#plan), [{ op: 'keep', key, expect: null, bytes: 0 }])
@@ -196,8 +196,13 @@ export class Ledger {
     if (source !== undefined) this.#left.elsewhere += 1
   }
 
-  #goesBack(change: StagedChange): void {
-    this.#staging.append(must(this.#plan.back, 'a way back').mappingId, [change])
+  /** `target`: what the target has meanwhile, which is told with it. */
+  #goesBack(change: StagedChange, target: KeyFingerprint | undefined): void {
+    const back = must(this.#plan.back, 'a way back')
+    const source = target?.fingerprint ?? null
+    const sent = { source, target: null, asWritten: change.op !== 'delete', fields: null }
+    this.#staging.images(agreements(back)).put([agreementImage(change.key, sent)])
+    this.#staging.append(back.mappingId, [change])
   }
 
   /**
@@ -220,7 +225,7 @@ export class Ledger {
       this.#staging.images(rowImages(this.#plan)).put([image])
       staging.images(rowImages(back)).put([image])
     }
-    if (source !== undefined || row !== null) this.#goesBack(change(source))
+    if (source !== undefined || row !== null) this.#goesBack(change(source), target)
     if (target !== undefined || row !== null) staging.append(bothList(this.#plan), [change(target)])
     staging.append(ownList(this.#plan), [{ op: 'keep', key, expect: null, bytes: 0 }])
     this.#out(key)
