@@ -22,6 +22,7 @@ import { selectForRevert } from './plan-revert.ts'
 import type { Quarantine, Replay } from './quarantine.ts'
 import { TableReplay } from './replay-table.ts'
 import { selectTables, type Selection } from './select-tables.ts'
+import { PIECE_BYTES } from './stages/load.ts'
 import type { Staging } from './staging.ts'
 import { TableSync } from './sync-table.ts'
 import { ThreeWayTable } from './three-way-table.ts'
@@ -151,7 +152,7 @@ async function attemptSync(request: SyncRequest, tools: RunTools, progress: Prog
   const signal = AbortSignal.any([tools.signal, stop.signal])
   await using resources = new AsyncDisposableStack()
   const horizon = await horizonOf(source, selection)
-  await using moment = await source.snapshot(2 * config.parallel, signal)
+  await using moment = await source.snapshot(readersOf(selection, config.parallel), signal)
   await holdAsPlanned(
     moment,
     source,
@@ -264,6 +265,15 @@ function completenessOf({ replay }: Attempt, { source, target }: SyncRequest): R
   return exact ? 'exact' : 'bounded'
 }
 
+/**
+ * How many readers of a moment find work at once: two for each table that is compared, because one under comparison may
+ * ask for its baseline while it reads its buckets, and one for each piece that is loaded.
+ */
+function readersOf({ plans }: Selection, parallel: number): number {
+  const pieces = plans.reduce((sum, { source: { bytes } }) => sum + Math.max(1, Math.ceil(bytes / PIECE_BYTES)), 0)
+  return 2 * Math.min(parallel, pieces)
+}
+
 /** Asked before the snapshot is opened: what is committed in between must be seen by the one or the other (hazard A2). */
 export async function horizonOf(source: Adapter, { plans }: Selection): Promise<Horizon | null> {
   return plans.some(({ detecting }) => detecting.cursor !== null) ? await source.horizon() : null
@@ -316,10 +326,8 @@ export async function detectAll(
   look?: (tables: readonly TableSync[], target: Snapshot) => Promise<void>,
 ): Promise<{ tables: readonly TableSync[]; intents: readonly Intent[]; moment: Snapshot | null }> {
   const { target, config, slots, tableSlots, signal, stop } = attempt
-  // A table under comparison may ask for its baseline while it reads its buckets.
-  const connections = 2 * config.parallel
   const tables = selection.plans.map((plan) => tableOf(plan, attempt))
-  const moment = await target.snapshot(connections, signal)
+  const moment = await target.snapshot(2 * Math.min(config.parallel, tables.length), signal)
   // What goes back to the source is read out of this very moment.
   const goesBack = selection.plans.some(({ back }) => back !== null)
   await using _ = goesBack ? null : moment

@@ -124,11 +124,16 @@ class PostgresAdapter implements Adapter {
   }
 
   async plantMark(): Promise<AsyncDisposable & { id: string }> {
-    const connection = await Connection.open(this.#endpoint, this.#signal)
+    const connection = await this.#sessions.take()
     const id = String(randomInt(1, 2 ** 47))
-    await connection.begin('read')
-    await connection.query('SELECT pg_catalog.pg_advisory_xact_lock($1)', [id])
-    return { id, [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose]() }
+    try {
+      await connection.begin('read')
+      await connection.query('SELECT pg_catalog.pg_advisory_xact_lock($1)', [id])
+    } catch (error) {
+      await connection[Symbol.asyncDispose]()
+      throw error
+    }
+    return { id, [Symbol.asyncDispose]: () => this.#sessions.endTransaction(connection) }
   }
 
   /** Locks of another database of the cluster are visible too, so the database is compared as well. */

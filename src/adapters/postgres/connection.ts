@@ -237,8 +237,9 @@ export class Connection implements AsyncDisposable, Watched {
     return { stream, rows: () => stream.rowCount }
   }
 
-  async begin(mode: Mode): Promise<void> {
-    await this.script(beginSql(mode, this.#major))
+  /** `first` is a script of our own that goes with BEGIN. */
+  async begin(mode: Mode, first = ''): Promise<void> {
+    await this.script(`${beginSql(mode, this.#major)}; ${first}`)
   }
 
   /**

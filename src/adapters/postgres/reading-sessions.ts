@@ -61,6 +61,12 @@ export class ReadingSessions implements AsyncDisposable {
     this.#idle.push(connection)
   }
 
+  /** Of a session in a transaction that nobody needs any more. */
+  async endTransaction(connection: Connection): Promise<void> {
+    if (await connection.reset()) await this.giveBack(connection)
+    else await connection[Symbol.asyncDispose]()
+  }
+
   /** Asks something in a session: in transactions that end with it. */
   async use<T>(body: (connection: Connection) => Promise<T>): Promise<T> {
     const connection = await this.take()

@@ -88,9 +88,11 @@ export class SharedSnapshot implements Sessions {
     // The server's table of locks is shared by all; beyond this the first connection alone holds on.
     const locks = tables.reduce((sum, { schema }) => sum + 1 + schema.partitions.length, 0)
     const all = !alone && locks * this.#limit <= MOST_LOCKS
-    const readers: Connection[] = []
+    const wanted = alone ? 1 : all ? this.#limit - 1 : 0
+    const taken = await Promise.allSettled(Array.from({ length: wanted }, () => this.acquire()))
+    const readers = taken.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
     try {
-      if (alone || all) for (let i = alone ? 0 : 1; i < this.#limit; i++) readers.push(await this.acquire())
+      for (const each of taken) if (each.status === 'rejected') throw each.reason
       const holders = alone ? readers : [this.#first, ...readers]
       for (const connection of holders) await lockTables(connection, tables)
     } catch (error) {
@@ -152,11 +154,10 @@ export class SharedSnapshot implements Sessions {
     try {
       const connection = await this.#sessions.take(this.#signal)
       try {
-        await connection.begin('read snapshot')
-        await importSnapshot(connection, this.id)
+        await connection.begin('read snapshot', importSql(this.id))
       } catch (error) {
         await connection[Symbol.asyncDispose]()
-        throw toAppError(error, 'sharing a snapshot')
+        throw toAppError(toLost(error), 'sharing a snapshot')
       }
       this.#all.push(connection)
       return connection
@@ -175,7 +176,7 @@ export class SharedSnapshot implements Sessions {
   /** What somebody still reads with is ended with what he reads; the others serve again. */
   async #end(connection: Connection): Promise<void> {
     const unused = this.#idle.includes(connection) || (connection === this.#first && this.#limit > 1)
-    if (unused && (await connection.reset())) await this.#sessions.giveBack(connection)
+    if (unused) await this.#sessions.endTransaction(connection)
     else await connection[Symbol.asyncDispose]()
   }
 }
@@ -224,13 +225,21 @@ async function exportSnapshot(connection: Connection): Promise<string | null> {
 /** Makes the open transaction see the snapshot of that name. @throws AppError `connection_lost` where it is gone */
 export async function importSnapshot(connection: Connection, id: string | null): Promise<void> {
   try {
-    await connection.script(`SET TRANSACTION SNAPSHOT '${id}'`)
+    await connection.script(importSql(id))
   } catch (error) {
-    const state = sqlStateOf(error)
-    // The one up to PostgreSQL 16, the other since.
-    if (state !== '22023' && state !== '42704') throw error
-    throw new AppError('connection_lost', 'The session that held the snapshot has ended.', { cause: error })
+    throw toLost(error)
   }
+}
+
+function importSql(id: string | null): string {
+  return `SET TRANSACTION SNAPSHOT '${id}'`
+}
+
+/** Where the server knows no such snapshot, by the state that it says up to PostgreSQL 16 or the one since. */
+function toLost(error: unknown): unknown {
+  const state = sqlStateOf(error)
+  if (state !== '22023' && state !== '42704') return error
+  return new AppError('connection_lost', 'The session that held the snapshot has ended.', { cause: error })
 }
 
 /** An LSN `X/Y` as 16 hex digits, so that plain string order is log order. */
