@@ -19,9 +19,8 @@ import type { PgTable } from './introspect.ts'
 import { literal, only, queryInFrom, quote, quoteTable } from './sql.ts'
 import { upkeepOf, type KeptBy, type KeptColumn, type RowTrigger } from './upkeep.ts'
 
-/** Of one statement: the catalogue's, or a sample. */
-const CATALOGUE_TIMEOUT = '10s'
-const SAMPLE_TIMEOUT = '3s'
+/** Of each statement, and of the locks that it waits for. */
+const BOUNDS = "SET LOCAL statement_timeout = '3s'; SET LOCAL lock_timeout = '1s'"
 /** Of all samples of one question. */
 const SAMPLES_MS = 40_000
 
@@ -46,27 +45,29 @@ export async function readDetectionFacts(connection: Connection, wanted: readonl
     columns: table.schema.columns.filter(({ name }) => columns.includes(name)),
     isTable: table.schema.kind === 'table' || table.schema.kind === 'partitioned',
   }))
-  const sessions = await attempt(connection, CATALOGUE_TIMEOUT, () => readSessions(connection))
-  const catalogue = await attempt(connection, CATALOGUE_TIMEOUT, () => readCatalogue(connection, tables))
-  const counters = await attempt(connection, CATALOGUE_TIMEOUT, () => readCounters(connection, tables))
+  const sessions = await attempt(connection, () => readSessions(connection))
+  const catalogues = await readOfEach(connection, tables, (some) => readCatalogue(connection, some))
+  const counters = await readOfEach(connection, tables, (some) => readCounters(connection, some))
+  const replicated = await attempt(connection, () => readReplicated(connection, tables))
   const started = systemClock.elapsed()
   const found: TableFacts[] = []
-  for (const asked of tables) {
-    const counted = 'found' in counters ? (counters.found.get(asked.table.oid) ?? null) : null
+  for (const [t, asked] of tables.entries()) {
+    const [catalogue, counter] = [catalogues[t] ?? UNREAD, counters[t] ?? UNREAD]
+    const counted = 'found' in counter ? (counter.found.get(asked.table.oid) ?? null) : null
     const hurried = systemClock.elapsed() - started > SAMPLES_MS
     const sampled = hurried
       ? { failed: 'other tables took all the time for it' }
-      : await attempt(connection, SAMPLE_TIMEOUT, () => readSample(connection, asked, counted?.rows ?? null))
+      : await attempt(connection, () => readSample(connection, asked, counted?.rows ?? null))
     const sample = 'found' in sampled ? sampled.found : null
     const known = 'found' in catalogue ? catalogue.found : null
     found.push({
       rows: counted?.rows ?? null,
       bytes: counted?.bytes ?? null,
       writes: counted?.writes ?? null,
-      replicated: known?.replicated.has(asked.table.oid) ?? null,
+      replicated: 'found' in replicated ? replicated.found.has(asked.table.oid) : null,
       columns: known === null ? [] : asked.columns.map((column, i) => factsOf(asked, column, { known, sample, i })),
       sample: sample?.of ?? null,
-      unknown: unknownOf(asked, { catalogue, counters, sampled }),
+      unknown: unknownOf(asked, { catalogue, counter, counted, sampled }),
     })
   }
   return { sessions: 'found' in sessions ? sessions.found : { ...HIDDEN, why: sessions.failed }, tables: found }
@@ -81,37 +82,52 @@ interface AskedTable {
 
 type Attempt<T> = { readonly found: T } | { readonly failed: string }
 
+const UNREAD = { failed: 'it was not asked for' } as const
+
 /** @throws AppError where the connection is lost by it */
-async function attempt<T>(connection: Connection, timeout: string, read: () => Promise<T>): Promise<Attempt<T>> {
+async function attempt<T>(connection: Connection, read: () => Promise<T>): Promise<Attempt<T>> {
   try {
-    return { found: await connection.transaction('read', read, `SET LOCAL statement_timeout = '${timeout}'`) }
+    return { found: await connection.transaction('read', read, BOUNDS) }
   } catch (error) {
     const failure = toAppError(error, 'reading what tells how changes can be found')
     const state = sqlStateOf(error)
     if (connection.broken || state === null) throw failure
     // The server's own words may hold values of rows.
-    if (state === '57014') return { failed: `it took longer than ${timeout.replace('s', ' s')}` }
+    if (state === '57014') return { failed: 'it took too long' }
+    if (state === '55P03') return { failed: 'somebody holds a lock on it' }
     if (failure.code === 'row_level_security') return { failed: 'row-level security would hide rows from this login' }
     return { failed: state === '42501' ? 'this login may not' : `the server refused it (SQLSTATE ${state})` }
   }
+}
+
+/** Of all tables at once; of each by itself where one of them stands in the way. */
+async function readOfEach<T>(
+  connection: Connection,
+  tables: readonly AskedTable[],
+  read: (some: readonly AskedTable[]) => Promise<T>,
+): Promise<readonly Attempt<T>[]> {
+  const all = await attempt(connection, () => read(tables))
+  if ('found' in all || tables.length === 1) return tables.map(() => all)
+  const each: Attempt<T>[] = []
+  for (const table of tables) each.push(await attempt(connection, () => read([table])))
+  return each
 }
 
 function unknownOf(
   { table, isTable }: AskedTable,
   of: {
     readonly catalogue: Attempt<unknown>
-    readonly counters: Attempt<ReadonlyMap<number, Counted>>
+    readonly counter: Attempt<unknown>
+    readonly counted: Counted | null
     readonly sampled: Attempt<Sampled | null>
   },
 ): string[] {
-  const { catalogue, counters, sampled } = of
-  const counts = 'found' in counters && (counters.found.get(table.oid)?.writes ?? null) !== null
+  const { catalogue, counter, counted, sampled } = of
+  const isBlind = isTable && 'found' in counter && (counted?.writes ?? null) === null
   return [
     ...('failed' in catalogue ? [`Indexes, defaults and triggers could not be read: ${catalogue.failed}.`] : []),
-    ...('failed' in counters ? [`The statistics of the server could not be read: ${counters.failed}.`] : []),
-    ...('found' in counters && isTable && !counts
-      ? ['What is written is not counted here: the server is a standby, or track_counts is off.']
-      : []),
+    ...('failed' in counter ? [`The statistics of the server could not be read: ${counter.failed}.`] : []),
+    ...(isBlind ? ['What is written is not counted here: the server is a standby, or track_counts is off.'] : []),
     ...(isTable ? [] : [`Of a ${table.schema.kind} no writes are counted.`]),
     ...('failed' in sampled ? [`No rows were sampled: ${sampled.failed}.`] : []),
     ...('found' in sampled && sampled.found === null ? ['No rows were sampled: none were found.'] : []),
@@ -140,8 +156,14 @@ interface Counted {
   readonly writes: WriteCounts | null
 }
 
-/** Not by way of the views, which would lock every relation of the database; no relation is locked at all. */
-const COUNTERS = `
+/** The leaves of a table, itself where it has no partitions. No relation is locked by it. */
+const LEAVES = `
+  WITH RECURSIVE members(oid, relid) AS (
+    SELECT w.oid, w.oid FROM unnest($1::oid[]) w(oid)
+    UNION SELECT m.oid, i.inhrelid FROM members m JOIN pg_catalog.pg_inherits i ON i.inhparent = m.relid
+      JOIN pg_catalog.pg_class p ON p.oid = m.relid AND p.relkind = 'p')`
+
+const COUNTERS = `${LEAVES}
   SELECT w.oid, greatest(sum(c.reltuples) FILTER (WHERE c.reltuples > 0), sum(pg_catalog.pg_stat_get_live_tuples(c.oid)), 0)::int8,
          bool_or(c.reltuples > 0 OR pg_catalog.pg_stat_get_live_tuples(c.oid) > 0),
          sum(pg_catalog.pg_stat_get_tuples_inserted(c.oid)), sum(pg_catalog.pg_stat_get_tuples_updated(c.oid)),
@@ -149,9 +171,7 @@ const COUNTERS = `
          pg_catalog.pg_is_in_recovery() OR current_setting('track_counts') <> 'on',
          (SELECT pg_catalog.pg_stat_get_db_stat_reset_time(d.oid) FROM pg_catalog.pg_database d WHERE d.datname = current_database()),
          current_setting('block_size')
-  FROM unnest($1::oid[]) w(oid) CROSS JOIN LATERAL (
-    SELECT w.oid AS relid UNION SELECT relid FROM pg_catalog.pg_partition_tree(w.oid::regclass) WHERE isleaf) m
-  JOIN pg_catalog.pg_class c ON c.oid = m.relid AND c.relkind IN ('r', 'm')
+  FROM members w JOIN pg_catalog.pg_class c ON c.oid = w.relid AND c.relkind IN ('r', 'm')
   GROUP BY w.oid`
 
 async function readCounters(
@@ -182,7 +202,6 @@ interface Catalogue {
   readonly defaults: ReadonlyMap<string, string>
   readonly indexes: ReadonlyMap<string, string>
   readonly triggers: ReadonlyMap<number, readonly RowTrigger[]>
-  readonly replicated: ReadonlySet<number>
   /** Whether a sequence gives a session several numbers at once. */
   readonly cached: ReadonlyMap<string, boolean>
 }
@@ -213,10 +232,12 @@ const TRIGGERS = `
   JOIN pg_catalog.pg_language l ON l.oid = p.prolang
   WHERE t.tgrelid = ANY($1::oid[]) AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A') AND t.tgtype & 3 = 3`
 
-const REPLICATED = `
-  SELECT w.oid FROM unnest($1::oid[]) w(oid) WHERE EXISTS (
-    SELECT FROM pg_catalog.pg_subscription_rel s
-    WHERE s.srrelid = w.oid OR s.srrelid IN (SELECT relid FROM pg_catalog.pg_partition_tree(w.oid::regclass)))`
+const REPLICATED = `${LEAVES}
+  SELECT w.oid FROM members w JOIN pg_catalog.pg_subscription_rel s ON s.srrelid = w.relid`
+
+async function readReplicated(connection: Connection, tables: readonly AskedTable[]): Promise<ReadonlySet<number>> {
+  return new Set((await connection.query(REPLICATED, [oidsOf(tables)])).map(([oid]) => Number(oid)))
+}
 
 const CACHED = `
   SELECT n, s.seqcache > 1 FROM unnest($1::text[]) n
@@ -229,12 +250,10 @@ async function readCatalogue(connection: Connection, tables: readonly AskedTable
   const defaults = byPlace(await connection.query(DEFAULTS, oids))
   const indexes = byPlace(await connection.query(INDEXES, oids))
   const triggers = Map.groupBy(await connection.query(TRIGGERS, oids), ([oid]) => Number(oid))
-  const replicated = await connection.query(REPLICATED, oids)
   const known = {
     defaults,
     indexes,
     triggers: new Map([...triggers].map(([oid, rows]) => [oid, rows.map(toTrigger)])),
-    replicated: new Set(replicated.map(([oid]) => Number(oid))),
   }
   const kept = tables.flatMap(({ table, columns }) =>
     columns.flatMap((column) => Object.values(keep(table, column, known))),

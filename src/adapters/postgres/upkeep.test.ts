@@ -74,7 +74,10 @@ describe('a trigger', () => {
   })
 
   test('that does something else leaves it alone', () => {
-    for (const body of ['BEGIN NEW.a := now(); RETURN NEW; END', 'BEGIN PERFORM notify(OLD.updated_at); RETURN NEW; END']) {
+    for (const body of [
+      'BEGIN NEW.a := now(); RETURN NEW; END',
+      'BEGIN PERFORM notify(OLD.updated_at); RETURN NEW; END',
+    ]) {
       expect(onUpdate(AT, trigger(body)), body).toBeNull()
     }
     expect(onUpdate(AT, trigger('suppress', { language: 'internal' }))).toBeNull()

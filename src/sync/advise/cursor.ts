@@ -47,42 +47,53 @@ function judgeCursor(question: AdviceQuestion, column: Column, facts: ColumnFact
   if (question.reviewed) return out('In this commit_mode every run compares everything, and none leaves a position.')
   if (counts)
     return out(`It counts the changes of each row by itself (${counts.by}): no order of rows follows from it.`)
-  const why = unfit(question, { column, facts, isNamed, isKept })
+  const why =
+    setOtherwise(facts, { table: question.facts, mayBeWritten: isNamed && (isTime(column) || !isKept) }) ??
+    unfitValues(facts, { table: question.facts, column, isKept })
   if (why !== null) return out(why)
   return proposeCursor(question, { strategy, column, facts })
 }
 
-/** Why what is known or not known of the values forbids to go by them. */
-function unfit(
-  { facts: { sample, writes }, facts: table }: AdviceQuestion,
-  { column, facts, isNamed, isKept }: { column: Column; facts: ColumnFacts; isNamed: boolean; isKept: boolean },
+/** Why the way in which it is set forbids to go by it. */
+function setOtherwise(
+  { onUpdate }: ColumnFacts,
+  { table, mayBeWritten }: { table: TableFacts; mayBeWritten: boolean },
 ): string | null {
-  const values = facts.sample
-  if (facts.onUpdate === null && (!isNamed || (isKept && !isTime(column)))) {
-    const inserts = 'Inserts alone set it'
-    if (writes === null) return `${inserts}, and whether rows are updated is not known.`
-    if (writes.updated > 0) return `${inserts}, and ${writesInWords(table)}.`
-    if (writes.inserted === 0)
-      return `${inserts}, and the server has counted no write that would show whether rows are updated.`
+  if (onUpdate !== null) {
+    const isOther = onUpdate.when !== 'perhaps' && !isUseful(onUpdate)
+    return isOther ? `By updates ${onUpdate.by} sets it to something that tells no order of them.` : null
   }
-  const isZoned = column.type.kind === 'timestamp' && column.type.zoned
-  if (sample !== null && values !== null) {
-    const of = `of ${sampledRows(sample)}`
-    if (values.nulls === sample.rows) return `${formatCount(values.nulls)} ${of} have no value.`
-    if (!isZoned && (values.future ?? 0) > 0) {
-      return `${formatCount(values.future ?? 0)} ${of} have a time in the future: a position that has come there passes all that is written until then.`
-    }
-    if (!isKept && isZoned && (values.future ?? 0) > 0) {
-      return `${formatCount(values.future ?? 0)} ${of} have a time in the future: it is not the time at which they were written.`
-    }
-    const repeats = sample.rows >= TELLING_ROWS && values.distinct * 2 < sample.rows - values.nulls
-    if (!isTime(column) && !isKept && repeats) {
-      return `${formatCount(values.mostOfOne)} ${of} share one value, as where each row counts its own changes.`
-    }
+  // Its name says that whoever updates a row sets it.
+  if (mayBeWritten) return null
+  const { writes } = table
+  const inserts = 'Inserts alone set it'
+  if (writes === null) return `${inserts}, and whether rows are updated is not known.`
+  if (writes.updated > 0) return `${inserts}, and ${writesInWords(table)}.`
+  return writes.inserted > 0 ? null : `${inserts}, and no write was counted that would show whether rows are updated.`
+}
+
+/** Why the values of a sample forbid to go by them. */
+function unfitValues(
+  { onUpdate, sample: values }: ColumnFacts,
+  { table: { sample }, column, isKept }: { table: TableFacts; column: Column; isKept: boolean },
+): string | null {
+  if (sample === null || values === null) {
+    return isTime(column) || isKept ? null : 'Nothing in the database sets it, and no sample shows what it is.'
   }
-  if (!isTime(column) && !isKept && values === null)
-    return 'Nothing in the database sets it, and no sample shows what it is.'
-  return null
+  const of = `of ${sampledRows(sample)}`
+  if (values.nulls === sample.rows) return `None ${of} has a value.`
+  const { future } = values
+  if (future !== null && future > 0) {
+    const later = `${formatCount(future)} ${of} have a time in the future`
+    const isZoned = column.type.kind === 'timestamp' && column.type.zoned
+    if (!isZoned) return `${later}: a position that has come there passes all that is written until then.`
+    // What was there before the trigger may be anything.
+    if (!isSure(onUpdate)) return `${later}: it is not the time at which they were written.`
+  }
+  const repeats = sample.rows >= TELLING_ROWS && values.distinct * 2 < sample.rows - values.nulls
+  return repeats && !isTime(column) && !isKept
+    ? `${formatCount(values.mostOfOne)} ${of} share one value, as where each row counts its own changes.`
+    : null
 }
 
 const USEFUL: readonly Upkeep['value'][] = ['clock', 'local clock', 'sequence', 'transaction']
@@ -146,14 +157,14 @@ function unseenWrites({ facts: table, source }: AdviceQuestion, { onInsert, onUp
   const holes: string[] = []
   if (onUpdate === null) {
     holes.push(`updates that do not set "${column}" themselves: nothing in the database does it for them`)
-  } else if (onUpdate.when === 'perhaps' || !isUseful(onUpdate)) {
+  } else if (onUpdate.when === 'perhaps') {
     holes.push(`updates for which ${onUpdate.by} does not set it: whether it always does cannot be told from its text`)
   }
   if (onInsert === null) {
     holes.push('rows that are inserted with an older value: nothing in the database sets it for them')
   } else if (onInsert.when === 'omitted') {
     holes.push('rows that are inserted with an older value of their own, such as restored or copied ones')
-  } else if (onInsert.when === 'perhaps' || !isUseful(onInsert)) {
+  } else if (onInsert.when === 'perhaps') {
     holes.push(`inserts for which ${onInsert.by} does not set it: whether it always does cannot be told from its text`)
   }
   if (own.some(({ value }) => value === 'local clock')) {
