@@ -16,6 +16,7 @@ const TYPES: Readonly<Record<string, ColumnType>> = {
   bigint: { kind: 'integer', bits: 64 },
   integer: { kind: 'integer', bits: 32 },
   text: { kind: 'text', maxLength: null },
+  numeric: { kind: 'decimal', precision: null, scale: null },
   bytea: { kind: 'bytes' },
   date: { kind: 'date' },
   timestamp: { kind: 'timestamp', zoned: false, digits: 6 },
@@ -274,6 +275,14 @@ describe('a time', () => {
   test('that says something else is no matter', () => {
     const advice = advise(table(['id bigint', 'birthday date']), { columns: [kept('birthday', UNKEPT)] })
     expect([...names(advice), ...outOf(advice)].join()).not.toContain('birthday')
+  })
+
+  test('whose trigger fires where the row differs misses what is equal and written otherwise', () => {
+    const columns = [kept('updated_at', { onUpdate: { ...TRIGGER, when: 'changed' } })]
+    const label = (more: string) =>
+      of(advise(table(['id bigint', 'updated_at timestamptz', more]), { ...HUGE, columns }), 'timestamp').label
+    expect(label('a text')).toBe('exact')
+    expect(label('price numeric')).toBe('best effort')
   })
 })
 

@@ -99,13 +99,15 @@ export function adviseDetection(question: AdviceQuestion): DetectionAdvice {
   const found = Object.values(PROPOSERS).flatMap((propose) => propose(question))
   const ranked = found.filter((one) => 'label' in one).toSorted((a, b) => a.rank - b.rank)
   return {
-    proposals: ranked.map(({ rank: _, ...proposal }) => ({
-      ...proposal,
-      needs: [...required(question), ...proposal.needs],
-    })),
+    proposals: ranked.map((each) => withNeeds(each, required(question))),
     ruledOut: found.filter((one) => 'why' in one),
     unknown: facts.unknown,
   }
+}
+
+function withNeeds(ranked: Ranked, more: readonly Need[]): DetectionProposal {
+  const { rank: _, ...proposal } = ranked
+  return { ...proposal, needs: [...more, ...proposal.needs] }
 }
 
 /** `rank`: of `RANKS`. */

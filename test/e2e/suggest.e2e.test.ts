@@ -11,7 +11,7 @@ import { ServeUnderTest } from '#test/harness/serve.ts'
 
 expectNoProgramSurvives()
 
-test('S0.50, S3.31: suggestions by command and by API, as YAML that the config takes, and nothing is applied by itself', async () => {
+test('S0.50, S3.31: suggestions and advice by command and by API, as YAML that the config takes, and nothing is applied by itself', async () => {
   await using source = await createDatabase(sharedServers().source)
   await using target = await createDatabase(sharedServers().target)
   await source.sql(`CREATE TABLE kunden (kundennummer int PRIMARY KEY, vorname text, nachname text, e_mail text);

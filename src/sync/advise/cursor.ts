@@ -1,6 +1,7 @@
 /** What a column says as a cursor, and what it does not. */
 import type { ColumnFacts, TableFacts, Upkeep } from '#adapters/adapter.ts'
 import { formatCount, plural } from '#lib/amounts.ts'
+import type { ColumnType } from '#model/column-type.ts'
 import type { Completeness } from '#model/receipt.ts'
 import type { Column } from '#model/table.ts'
 import type { AdviceQuestion, Found, Need, Ranked, RuledOut } from '#sync/advise-detection.ts'
@@ -160,6 +161,9 @@ function unseenWrites({ facts: table, source }: AdviceQuestion, { onInsert, onUp
   } else if (onUpdate.when === 'perhaps') {
     holes.push(`updates for which ${onUpdate.by} does not set it: whether it always does cannot be told from its text`)
   }
+  if (onUpdate?.when === 'changed' && source.columns.some(({ type }) => hasEqualTexts(type))) {
+    holes.push('updates that only write a value in another way, such as 1.0 as 1.00: its trigger is not fired by them')
+  }
   if (onInsert === null) {
     holes.push('rows that are inserted with an older value: nothing in the database sets it for them')
   } else if (onInsert.when === 'omitted') {
@@ -184,6 +188,23 @@ function unseenWrites({ facts: table, source }: AdviceQuestion, { onInsert, onUp
   return holes
 }
 
+/** Values that are equal to the server may differ in their texts. */
+function hasEqualTexts(type: ColumnType): boolean {
+  switch (type.kind) {
+    case 'decimal':
+      return type.scale === null
+    case 'float':
+    case 'interval':
+    case 'json':
+    case 'other':
+      return true
+    case 'array':
+      return hasEqualTexts(type.of)
+    default:
+      return false
+  }
+}
+
 function unseenByAnyCursor({ policies, sessions }: AdviceQuestion, { onInsert, onUpdate }: ColumnFacts): string[] {
   const { deletePolicy, deleteCheckHours: hours, cursorWindowSeconds: seconds } = policies
   const isFired = [onInsert, onUpdate].some((upkeep) => upkeep !== null && !upkeep.inReplication)
@@ -194,9 +215,6 @@ function unseenByAnyCursor({ policies, sessions }: AdviceQuestion, { onInsert, o
         ? 'deletes, but by a comparison of all keys in every run'
         : `deletes, but by a comparison of all keys every ${plural(hours, 'hour')} (delete_check_hours)`,
     'what the target alone has changed',
-    ...(onUpdate?.when === 'changed'
-      ? ['updates that only write a value in another way, such as 1.0 as 1.00: its trigger is not fired by them']
-      : []),
     ...(isFired ? ['what is written while triggers are switched off (session_replication_role, DISABLE TRIGGER)'] : []),
     ...(sessions.complete
       ? []
