@@ -25,7 +25,6 @@ import type { TableDdl, TableMaker } from './table-ddl.ts'
 
 export type {
   ColumnFacts,
-  ColumnSample,
   DetectionFacts,
   FactsQuestion,
   SessionFacts,
