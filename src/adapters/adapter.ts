@@ -23,14 +23,7 @@ import type {
 } from './sync-state.ts'
 import type { TableDdl, TableMaker } from './table-ddl.ts'
 
-export type {
-  ColumnFacts,
-  DetectionFacts,
-  FactsQuestion,
-  SessionFacts,
-  TableFacts,
-  Upkeep,
-} from './detection-facts.ts'
+export type { ColumnFacts, DetectionFacts, FactsQuestion, SessionFacts, TableFacts, Upkeep } from './detection-facts.ts'
 export type {
   Claim,
   Closing,

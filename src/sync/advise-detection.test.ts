@@ -164,7 +164,9 @@ describe('hash comes first', () => {
     expect(cost).toContain('reads the whole table of the source (about 40,000,000, 9.0 GB) in every run')
   })
 
-  test('where every run would read much of the table again', () => {
+  test('where every run would read much of the table again, or no sample shows that it would not', () => {
+    const blind = advise(TIMED, { ...HUGE, sample: null, columns: [kept('updated_at', { sample: null })] })
+    expect(names(blind).slice(0, 2)).toEqual(['hash: exact', 'timestamp by updated_at: exact'])
     for (const sample of [
       { ...GOOD, nulls: 500 },
       { ...GOOD, mostOfOne: 900 },

@@ -28,6 +28,8 @@ const TABLES = `
   CREATE TABLE parts_2 PARTITION OF parts FOR VALUES FROM (100) TO (200);
   CREATE INDEX parts_at ON parts (at);
   INSERT INTO parts SELECT n FROM generate_series(0, 199) n;
+  CREATE TRIGGER touch BEFORE UPDATE ON parts FOR EACH ROW EXECUTE FUNCTION touch();
+  ALTER TABLE parts_2 DISABLE TRIGGER touch;
   CREATE VIEW seen AS SELECT id, at FROM kept WHERE id <= 5;
   CREATE VIEW broken AS SELECT id, 1 / (id - id) AS n FROM kept;
   CREATE TABLE empty (id int PRIMARY KEY, at timestamptz)`
@@ -96,7 +98,12 @@ describe.each(eachServer().map((server) => [server.major, server] as const))('Po
     expect(column('kept', 'part').sample).toMatchObject({ distinct: 1, future: null })
 
     expect(of('parts')).toMatchObject({ rows: 200, writes: { inserted: 200 }, sample: { rows: 200, whole: true } })
-    expect(column('parts', 'at')).toMatchObject({ index: 'parts_at', onInsert: { by: 'default now()' } })
+    expect(column('parts', 'at')).toMatchObject({
+      index: 'parts_at',
+      onInsert: { by: 'default now()' },
+      // One partition has it switched off.
+      onUpdate: { by: 'trigger "touch"', when: 'perhaps' },
+    })
     expect(of('seen')).toMatchObject({ rows: null, bytes: null, writes: null, sample: { rows: 5 } })
     expect(column('seen', 'at').remedies).toEqual({ index: null, trigger: null })
     expect(of('empty')).toMatchObject({ sample: null, unknown: ['No rows were sampled: none were found.'] })

@@ -67,7 +67,7 @@ export async function readDetectionFacts(connection: Connection, wanted: readonl
       replicated: 'found' in replicated ? replicated.found.has(asked.table.oid) : null,
       columns: known === null ? [] : asked.columns.map((column, i) => factsOf(asked, column, { known, sample, i })),
       sample: sample?.of ?? null,
-      unknown: unknownOf(asked, { catalogue, counter, counted, sampled }),
+      unknown: unknownOf(asked, { catalogue, counter, counted, sampled, replicated }),
     })
   }
   return { sessions: 'found' in sessions ? sessions.found : { ...HIDDEN, why: sessions.failed }, tables: found }
@@ -120,14 +120,18 @@ function unknownOf(
     readonly counter: Attempt<unknown>
     readonly counted: Counted | null
     readonly sampled: Attempt<Sampled | null>
+    readonly replicated: Attempt<unknown>
   },
 ): string[] {
-  const { catalogue, counter, counted, sampled } = of
+  const { catalogue, counter, counted, sampled, replicated } = of
   const isBlind = isTable && 'found' in counter && (counted?.writes ?? null) === null
   return [
     ...('failed' in catalogue ? [`Indexes, defaults and triggers could not be read: ${catalogue.failed}.`] : []),
     ...('failed' in counter ? [`The statistics of the server could not be read: ${counter.failed}.`] : []),
     ...(isBlind ? ['What is written is not counted here: the server is a standby, or track_counts is off.'] : []),
+    ...('failed' in replicated
+      ? [`Whether a subscription writes into it could not be read: ${replicated.failed}.`]
+      : []),
     ...(isTable ? [] : [`Of a ${table.schema.kind} no writes are counted.`]),
     ...('failed' in sampled ? [`No rows were sampled: ${sampled.failed}.`] : []),
     ...('found' in sampled && sampled.found === null ? ['No rows were sampled: none were found.'] : []),
@@ -232,6 +236,12 @@ const TRIGGERS = `
   JOIN pg_catalog.pg_language l ON l.oid = p.prolang
   WHERE t.tgrelid = ANY($1::oid[]) AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A') AND t.tgtype & 3 = 3`
 
+/** Partitioned tables of which a partition has a trigger of its own, or one of the table's switched off. */
+const UNEVEN = `${LEAVES}
+  SELECT DISTINCT m.oid FROM members m JOIN pg_catalog.pg_trigger t ON t.tgrelid = m.relid
+  WHERE m.relid <> m.oid AND t.tgtype & 3 = 3
+    AND CASE WHEN t.tgparentid = 0 THEN NOT t.tgisinternal ELSE t.tgenabled NOT IN ('O', 'A') END`
+
 const REPLICATED = `${LEAVES}
   SELECT w.oid FROM members w JOIN pg_catalog.pg_subscription_rel s ON s.srrelid = w.relid`
 
@@ -250,10 +260,11 @@ async function readCatalogue(connection: Connection, tables: readonly AskedTable
   const defaults = byPlace(await connection.query(DEFAULTS, oids))
   const indexes = byPlace(await connection.query(INDEXES, oids))
   const triggers = Map.groupBy(await connection.query(TRIGGERS, oids), ([oid]) => Number(oid))
+  const uneven = new Set((await connection.query(UNEVEN, oids)).map(([oid]) => Number(oid)))
   const known = {
     defaults,
     indexes,
-    triggers: new Map([...triggers].map(([oid, rows]) => [oid, rows.map(toTrigger)])),
+    triggers: new Map([...triggers].map(([oid, rows]) => [oid, rows.map((row) => toTrigger(row, uneven.has(oid)))])),
   }
   const kept = tables.flatMap(({ table, columns }) =>
     columns.flatMap((column) => Object.values(keep(table, column, known))),
@@ -270,7 +281,8 @@ function oidsOf(tables: readonly AskedTable[]): number[] {
   return tables.map(({ table }) => table.oid).filter((oid) => oid !== 0)
 }
 
-function toTrigger([, name, insert, update, ofColumns, always, language, body, args, definition]: TextRow): RowTrigger {
+function toTrigger(row: TextRow, isUneven: boolean): RowTrigger {
+  const [, name, insert, update, ofColumns, always, language, body, args, definition] = row
   const words = Buffer.from((args ?? '').slice(2), 'hex')
     .toString('utf8')
     .split('\0')
@@ -278,7 +290,10 @@ function toTrigger([, name, insert, update, ofColumns, always, language, body, a
     name: name ?? '',
     insert: insert === 't',
     update: update === 't',
-    when: / WHEN \((.*)\) EXECUTE (?:FUNCTION|PROCEDURE) /s.exec(definition ?? '')?.[1] ?? null,
+    // As if it had a condition that nobody can tell.
+    when: isUneven
+      ? 'of some partitions'
+      : (/ WHEN \((.*)\) EXECUTE (?:FUNCTION|PROCEDURE) /s.exec(definition ?? '')?.[1] ?? null),
     ofColumns: ofColumns === 't',
     inReplication: always === 't',
     language: language ?? '',

@@ -276,8 +276,8 @@ function cursorCost(column: Column, { index, sample }: ColumnFacts, table: Table
   return `${[read, ...again].join('; ')}; of the target, these rows alone. The first run compares everything`
 }
 
-/** How much of the table every run would read again. */
+/** How much of the table every run would read again; all of it where no sample tells. */
 function rereadShare(table: TableFacts, { sample }: ColumnFacts): number {
   const rows = table.sample?.rows ?? 0
-  return sample === null || rows === 0 ? 0 : (sample.nulls + sample.mostOfOne + (sample.future ?? 0)) / rows
+  return sample === null || rows === 0 ? 1 : (sample.nulls + sample.mostOfOne + (sample.future ?? 0)) / rows
 }
