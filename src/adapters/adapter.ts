@@ -10,6 +10,7 @@ import type { Position } from '#model/position.ts'
 import type { Column, Right, TableRef, TableSchema } from '#model/table.ts'
 import type { Row, SentRow } from '#model/value.ts'
 import type { Agreement, Baseline, RememberedRow } from './baseline.ts'
+import type { DetectionFacts, FactsQuestion } from './detection-facts.ts'
 import type {
   Claim,
   Closing,
@@ -22,6 +23,7 @@ import type {
 } from './sync-state.ts'
 import type { TableDdl, TableMaker } from './table-ddl.ts'
 
+export type { ColumnFacts, DetectionFacts, FactsQuestion, SessionFacts, TableFacts, Upkeep } from './detection-facts.ts'
 export type {
   Claim,
   Closing,
@@ -74,6 +76,11 @@ export interface Adapter extends AsyncDisposable {
    * @throws AppError where this kind of source has no transactions to be asked for
    */
   horizon(): Promise<Horizon>
+  /**
+   * What bears on how changes of these tables, which were described, can be found. Some rows of each are looked at, within
+   * bounds of rows and time; what cannot be read is a fact that is not known, and no failure.
+   */
+  detectionFacts(wanted: readonly FactsQuestion[]): Promise<DetectionFacts>
   /** Opens one moment of the database, to be read over up to `connections` connections at once. */
   snapshot(connections: number, signal: AbortSignal): Promise<Snapshot>
   /** A mark that only the very same database can see, for as long as it is not disposed of. */

@@ -27,6 +27,7 @@ import { settingsRoutes } from '#api/routes/settings.ts'
 import { favicon } from '#api/favicon.ts'
 import { signInPage } from '#api/sign-in-page.ts'
 import { mappingPreviewRoutes } from '#api/routes/mapping-preview.ts'
+import { adviceRoutes } from '#api/routes/advice.ts'
 import { suggestionRoutes } from '#api/routes/suggestions.ts'
 import { syncConfigRoutes } from '#api/routes/sync-configs.ts'
 import { guardAccess } from '#api/security/access.ts'
@@ -188,6 +189,7 @@ function registerRoutes(root: FastifyInstance, context: Context, prefix: string)
   datasourceRoutes(api, context)
   syncConfigRoutes(api, context)
   suggestionRoutes(api, context)
+  adviceRoutes(api, context)
   mappingPreviewRoutes(api, context)
   runRoutes(api, context)
   jobRoutes(api, context)

@@ -9,6 +9,7 @@ import type { BrowseQuestion, SchemaPage } from '#jobs/browse-schema.ts'
 import type { JobWish, StartTools } from '#jobs/start-job.ts'
 import type { MappingQuestion } from '#jobs/preview-mapping.ts'
 import type { MappingPreview } from '#sync/preview-mapping.ts'
+import type { AdviseAnswer, AdviseQuestion } from '#jobs/advise-detection.ts'
 import type { SuggestAnswer, SuggestQuestion } from '#jobs/suggest-fields.ts'
 import type { TableValidation } from '#jobs/validate-table.ts'
 import type { Secret } from '#lib/secret.ts'
@@ -106,6 +107,8 @@ export interface DatasourceTools {
   previewMapping(question: MappingQuestion, signal: AbortSignal): Promise<MappingPreview>
   /** Suggests what goes where, by both catalogues and samples of rows. @throws AppError `table_not_found` and as above */
   suggest(question: SuggestQuestion, signal: AbortSignal): Promise<SuggestAnswer>
+  /** Advises how changes can be found, by catalogue, statistics and samples. @throws AppError `table_not_found` and as above */
+  advise(question: AdviseQuestion, signal: AbortSignal): Promise<AdviseAnswer>
   /** Judges a table of a job as it would be carried now. @throws AppError `table_not_found` and as above */
   validate(job: Job, table: TableRef, signal: AbortSignal): Promise<TableValidation>
   /** Takes the server that the datasource leads to now for the right one. @throws AppError where it cannot be reached */

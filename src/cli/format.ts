@@ -1,27 +1,9 @@
 /** Numbers, durations and tables as people read them. */
+import { formatBytes, formatCount, plural } from '#lib/amounts.ts'
 import type { Check } from '#model/check.ts'
 import { tableName, type TableRef } from '#model/table.ts'
 
-const COUNT = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 })
-
-export function formatCount(n: number): string {
-  return COUNT.format(n)
-}
-
-export function plural(n: number, word: string): string {
-  return `${formatCount(n)} ${word}${n === 1 ? '' : 's'}`
-}
-
-export function formatBytes(bytes: number): string {
-  const units = ['B', 'kB', 'MB', 'GB', 'TB']
-  let value = bytes
-  let unit = 0
-  while (value >= 1000 && unit < units.length - 1) {
-    value /= 1000
-    unit += 1
-  }
-  return `${value < 10 && unit > 0 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`
-}
+export { formatBytes, formatCount, plural }
 
 export function formatDuration(ms: number): string {
   if (ms < 1000) return `${Math.round(ms)} ms`

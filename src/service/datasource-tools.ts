@@ -1,6 +1,7 @@
 /** What the service does with datasources, put together from its store, its key and its settings. */
 import type { DatasourceTools } from '#api/tools.ts'
 import { parseDatabaseUrl, resolveAllowed } from '#adapters/registry.ts'
+import { adviseTables } from '#jobs/advise-detection.ts'
 import { SchemaBrowser } from '#jobs/browse-schema.ts'
 import { openDatasource, type OpeningTools } from '#jobs/open-datasource.ts'
 import type { OpenDatasource } from '#jobs/opener.ts'
@@ -70,6 +71,7 @@ export function datasourceTools(base: Parts & { readonly config: ModelSettings }
     previewMapping: (question, signal) =>
       previewTableMapping({ ...tools, rules, maskKey: base.config.maskKey }, question, signal),
     suggest: (question, signal) => suggestMappings(suggesting, question, signal),
+    advise: (question, signal) => adviseTables({ ...tools, rules }, question, signal),
     validate: (job, table, signal) => {
       const { maskKey } = base.config
       return validateTable(

@@ -11,7 +11,7 @@ import { ServeUnderTest } from '#test/harness/serve.ts'
 
 expectNoProgramSurvives()
 
-test('S0.50, S3.31: suggestions by command and by API, as YAML that the config takes, and nothing is applied by itself', async () => {
+test('S0.50, S3.31: suggestions and advice by command and by API, as YAML that the config takes, and nothing is applied by itself', async () => {
   await using source = await createDatabase(sharedServers().source)
   await using target = await createDatabase(sharedServers().target)
   await source.sql(`CREATE TABLE kunden (kundennummer int PRIMARY KEY, vorname text, nachname text, e_mail text);
@@ -66,4 +66,37 @@ test('S0.50, S3.31: suggestions by command and by API, as YAML that the config t
   const path = `/api/v1/sync-configs/${String(made['id'])}/suggest`
   const missing = await service.call('POST', path, { tables: ['nothing'] })
   expect(missing).toMatchObject({ status: 422, body: { code: 'table_not_found' } })
+
+  // How changes can be found is advised as well, before there is a config and for one.
+  await source.sql(`ALTER TABLE kunden ADD geaendert timestamptz;
+    CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.geaendert := now(); RETURN NEW; END';
+    CREATE TRIGGER touch BEFORE INSERT OR UPDATE ON kunden FOR EACH ROW EXECUTE FUNCTION touch()`)
+  const advised = await service.cli(['configs', 'advise', 'erp to crm', '--all'])
+  expect(advised, advised.stderr).toMatchObject({ code: EXIT.done })
+  expect(advised.stdout).toMatch(/^kunden {2}\(now hash\)\n {2}1\. hash: exact$/m)
+  expect(advised.stdout).toMatch(/^ {2}not timestamp by geaendert: None of 50 rows has a value\.$/m)
+  const tried = await service.cli(['datasources', 'advise', 'erp', '--table', 'kunden', '--yaml', '--quiet'])
+  expect(ConfigPolicies.parse(parse(tried.stdout))).toEqual({
+    tables: [{ source: 'kunden', detection_strategy: 'hash' }],
+  })
+  await source.sql('UPDATE kunden SET vorname = vorname')
+  const advice = await service.ask('POST', '/api/v1/datasources/erp/advise', {})
+  expect(advice).toMatchObject({
+    tables: [
+      {
+        source: 'kunden',
+        current: null,
+        proposals: [
+          { strategy: 'hash', label: 'exact' },
+          { strategy: 'timestamp', cursor_column: 'geaendert', label: 'exact', needs: [{ required: false }] },
+          { strategy: 'primary_key', label: 'best effort' },
+          { strategy: 'full' },
+          { strategy: 'content' },
+        ],
+      },
+    ],
+    left_out: [],
+  })
+  const lost = await service.call('POST', '/api/v1/datasources/erp/advise', { tables: ['nothing'] })
+  expect(lost).toMatchObject({ status: 422, body: { code: 'table_not_found' } })
 })

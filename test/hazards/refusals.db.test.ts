@@ -126,6 +126,14 @@ test('a standby is refused as target and serves as source', async () => {
     await toStandby.source.sql(TABLE)
     await expectRefused(toStandby.run({}, { targetUrl: seen.url }), 'read_only_server', /standby/)
     expect((await toStandby.run({ parallel: 2 }, { sourceUrl: seen.url })).counts.inserted).toBe(500)
+    // It knows nothing of who writes, and is not believed to.
+    await using adapter = await openDatabase(seen.url, { write: null, signal: new AbortController().signal })
+    const table = { schema: 'public', name: 'item' }
+    await adapter.describe([table])
+    expect(await adapter.detectionFacts([{ table, columns: ['id'] }])).toMatchObject({
+      sessions: { complete: false, why: expect.stringContaining('standby') as string, remedy: null },
+      tables: [{ writes: null, sample: { rows: 500, whole: true }, columns: [{ index: 'item_pkey' }] }],
+    })
   } finally {
     await rm(folder, { recursive: true, force: true })
   }

@@ -3,6 +3,8 @@ import type {
   Adapter,
   Addition,
   CommittedCounts,
+  DetectionFacts,
+  FactsQuestion,
   Horizon,
   ServerInfo,
   Snapshot,
@@ -15,6 +17,7 @@ import { AppError } from '#model/errors.ts'
 import type { Column, Right, TableRef, TableSchema } from '#model/table.ts'
 import { Connection } from './connection.ts'
 import { readHorizon } from './cursor-read.ts'
+import { readDetectionFacts } from './detection-facts.ts'
 import { readTableDdl } from './ddl.ts'
 import { describeEndpoint, isLocalHost, type Endpoint } from './endpoint.ts'
 import { examinePostgres } from './examine.ts'
@@ -116,6 +119,12 @@ class PostgresAdapter implements Adapter {
 
   async horizon(): Promise<Horizon> {
     return await this.#known.ask(readHorizon)
+  }
+
+  async detectionFacts(wanted: readonly FactsQuestion[]): Promise<DetectionFacts> {
+    const asked = wanted.map(({ table, columns }) => ({ table: this.#known.get(table), columns }))
+    await using connection = await Connection.open(this.#endpoint, this.#signal)
+    return await readDetectionFacts(connection, asked)
   }
 
   async snapshot(connections: number, signal: AbortSignal): Promise<Snapshot> {

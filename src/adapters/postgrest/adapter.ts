@@ -1,4 +1,12 @@
-import type { Addition, Adapter, ServerInfo, Snapshot, SourceOfTarget } from '#adapters/adapter.ts'
+import type {
+  Addition,
+  Adapter,
+  DetectionFacts,
+  FactsQuestion,
+  ServerInfo,
+  Snapshot,
+  SourceOfTarget,
+} from '#adapters/adapter.ts'
 import type { DescribedDatabase } from '#adapters/postgres/endpoint.ts'
 import { grantSql } from '#adapters/postgres/sql.ts'
 import { must } from '#lib/assert.ts'
@@ -170,6 +178,22 @@ class RestAdapter implements Adapter {
 
   horizon(): Promise<never> {
     return Promise.reject(new AppError('impossible_mapping', 'A REST API shows no transactions.'))
+  }
+
+  /** The API shows rows, and nothing of how they come about. */
+  detectionFacts(wanted: readonly FactsQuestion[]): Promise<DetectionFacts> {
+    return Promise.resolve({
+      sessions: { complete: false, why: 'a REST API shows no transactions', remedy: null },
+      tables: wanted.map(({ table }) => ({
+        rows: this.#estimates.get(tableId(table)) ?? null,
+        bytes: null,
+        writes: null,
+        replicated: null,
+        columns: [],
+        sample: null,
+        unknown: ['A REST API shows no indexes, defaults, triggers and statistics; no rows were sampled.'],
+      })),
+    })
   }
 
   snapshot(_connections: number, signal: AbortSignal): Promise<Snapshot> {

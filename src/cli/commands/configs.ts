@@ -4,6 +4,7 @@ import type { Outcome, Runner } from '#cli/command.ts'
 import { formatTable, plural, printable } from '#cli/format.ts'
 import { addServiceFlags, withService } from '#cli/service-flags.ts'
 import { EXIT } from '#model/errors.ts'
+import { addAdvise } from './advise.ts'
 import { watchJob } from './jobs.ts'
 import { addPreview } from './preview.ts'
 import { addSuggest } from './suggest.ts'
@@ -45,6 +46,7 @@ export function addConfigs(program: Command, run: Runner): void {
   addServiceFlags(remove).action(async (name: string) => withService(run, remove, (client) => removeOne(client, name)))
   addRun(group, run)
   addSuggest(group, run)
+  addAdvise(group, run, 'configs')
   addPreview(group, run)
 }
 

@@ -8,6 +8,7 @@ import type { Secret } from '#lib/secret.ts'
 import type { Check } from '#model/check.ts'
 import { EXIT } from '#model/errors.ts'
 import { readKey, readReference } from '#service/reference.ts'
+import { addAdvise } from './advise.ts'
 
 const HELP = `
 Examples:
@@ -71,6 +72,7 @@ export function addDatasources(program: Command, run: Runner): void {
   )
   const remove = group.command('remove <name>').description('forget a datasource; the database itself is not touched')
   addServiceFlags(remove).action(async (name: string) => withService(run, remove, (client) => removeOne(client, name)))
+  addAdvise(group, run, 'datasources')
 }
 
 async function listAll(client: ApiClient): Promise<Outcome> {
