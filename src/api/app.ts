@@ -29,6 +29,7 @@ import { signInPage } from '#api/sign-in-page.ts'
 import { mappingPreviewRoutes } from '#api/routes/mapping-preview.ts'
 import { suggestionRoutes } from '#api/routes/suggestions.ts'
 import { syncConfigRoutes } from '#api/routes/sync-configs.ts'
+import { webhookSecretRoutes } from '#api/routes/webhook-secrets.ts'
 import { guardAccess } from '#api/security/access.ts'
 import { answerUnreadable, boundConnections } from '#api/security/connections.ts'
 import { securityHeaders } from '#api/security/headers.ts'
@@ -187,6 +188,7 @@ function registerRoutes(root: FastifyInstance, context: Context, prefix: string)
   accessRoutes(api, context)
   datasourceRoutes(api, context)
   syncConfigRoutes(api, context)
+  webhookSecretRoutes(api, context)
   suggestionRoutes(api, context)
   mappingPreviewRoutes(api, context)
   runRoutes(api, context)

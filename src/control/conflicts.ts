@@ -142,6 +142,7 @@ function newRow(telling: Telling, one: Found, seq: number): ConflictRow {
     reopened: 0,
     first_at: at,
     version: 1,
+    asked_version: 0,
   }
 }
 

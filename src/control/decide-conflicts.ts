@@ -31,12 +31,18 @@ export interface ConflictAct {
   readonly actor: Actor
 }
 
+/** With `row`, the whole row, or that there is to be none. */
+export type ConflictChoice =
+  | { readonly resolution: Exclude<Resolution, 'row'> }
+  | ({ readonly resolution: 'row' } & BuiltRow)
+
 /** @throws AppError `not_found`, `version_conflict`, `wrong_state` */
 export function resolveConflict(
   { store, box }: ConflictTools,
   { id, version, actor }: ConflictAct,
-  /** With `row`, the whole row, or that there is to be none. */
-  choice: { readonly resolution: Exclude<Resolution, 'row'> } | ({ readonly resolution: 'row' } & BuiltRow),
+  choice: ConflictChoice,
+  /** What belongs into the same transaction. */
+  also: (tx: Transaction<Tables>) => Promise<void> = () => Promise.resolve(),
 ): Promise<OpenedConflict> {
   return decided(store, actor, async (tx, audit) => {
     const row = await tx.selectFrom('conflict').selectAll().where('id', '=', id).executeTakeFirst()
@@ -51,6 +57,7 @@ export function resolveConflict(
       version: row.version + 1,
     }
     await tx.updateTable('conflict').set(changes).where('id', '=', id).execute()
+    await also(tx)
     const table = tableName(toRef(row.target_table))
     await audit({
       action: 'conflict.resolve',

@@ -78,6 +78,29 @@ export const CONFLICT_STATUSES = ['open', 'resolved', 'applied', 'closed'] as co
 
 export type ConflictStatus = (typeof CONFLICT_STATUSES)[number]
 
+/**
+ * How far the asking of a webhook has come. `waiting`: it is asked, or will be. `accepted`: it has said that it answers
+ * later. `answered`: it has decided, and a run that carries that out is still to be started. `given_up`: it has not answered
+ * in time, and somebody has to decide. `ended`: there is nothing to ask any more.
+ */
+export const ASKING_STATUSES = ['waiting', 'accepted', 'answered', 'given_up', 'ended'] as const
+
+export type AskingStatus = (typeof ASKING_STATUSES)[number]
+
+/** What is known of the asking of a webhook about a conflict as it is. */
+export interface Asking {
+  /** The same for every attempt: the `webhook-id`. */
+  readonly id: string
+  readonly status: AskingStatus
+  readonly attempts: number
+  /** When it is asked (again), where it is `waiting`; of an attempt under way, when it counts as lost. */
+  readonly nextAt: string | null
+  readonly lastAt: string | null
+  /** Why the last attempt failed, or what kept a run from being started; without anything of what was answered. */
+  readonly lastError: string | null
+  readonly deadlineAt: string
+}
+
 /** `source`, `target`: that side's row is taken. `skip`: both stay as they are. `row`: a row that somebody built. */
 export const RESOLUTIONS = ['source', 'target', 'skip', 'row'] as const
 

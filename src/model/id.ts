@@ -8,6 +8,8 @@ export const ID_PREFIXES = {
   session: 'ses',
   rejection: 'rej',
   conflict: 'cfl',
+  'webhook message': 'msg',
+  'webhook secret': 'whk',
 } as const
 
 export type IdKind = keyof typeof ID_PREFIXES

@@ -47,6 +47,8 @@ const RIGHTS: Readonly<Record<string, 'public' | Role>> = {
   'PUT /api/v1/sync-configs/{id}': 'operator',
   'DELETE /api/v1/sync-configs/{id}': 'operator',
   'GET /api/v1/sync-configs/{id}/versions': 'viewer',
+  'GET /api/v1/sync-configs/{id}/webhook-secret': 'viewer',
+  'POST /api/v1/sync-configs/{id}/webhook-secret': 'admin',
   'POST /api/v1/sync-configs/{id}/suggest': 'operator',
   'POST /api/v1/sync-configs/suggest': 'operator',
   'POST /api/v1/sync-configs/{id}/preview': 'operator',

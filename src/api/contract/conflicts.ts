@@ -2,7 +2,13 @@ import { z } from 'zod'
 import { tableName, time } from '#api/contract/fields.ts'
 import { idOf, idOrName } from '#api/contract/ids.ts'
 import { cursor, limit, sort } from '#api/contract/paging.ts'
-import { CONFLICT_KINDS, CONFLICT_STATUSES, CONFLICT_STRATEGIES, RESOLUTIONS } from '#model/conflict.ts'
+import {
+  ASKING_STATUSES,
+  CONFLICT_KINDS,
+  CONFLICT_STATUSES,
+  CONFLICT_STRATEGIES,
+  RESOLUTIONS,
+} from '#model/conflict.ts'
 import { CONSENT_FIELDS } from './jobs.ts'
 
 const kind = z.enum(CONFLICT_KINDS).meta({
@@ -21,6 +27,22 @@ const cells = z
   .nullable()
   .meta({ description: 'Cells as text; null where there is no such row, it is not kept, or not for the caller.' })
 
+const asking = z
+  .object({
+    id: z.string().meta({ description: 'The webhook-id, which all attempts carry.' }),
+    status: z.enum(ASKING_STATUSES).meta({
+      description:
+        'waiting: it is asked, or will be. accepted: it answers later, over the API. answered: it has decided, and a run that carries that out is to be started. given_up: it has not decided in time, and somebody has to. ended: there is nothing to ask any more.',
+    }),
+    attempts: z.int(),
+    next_at: time.nullable().meta({ description: 'When it is asked again.' }),
+    last_at: time.nullable(),
+    last_error: z.string().nullable().meta({ description: 'Why the last attempt failed, or why no run was started.' }),
+    deadline_at: time.meta({ description: 'From then on somebody has to decide.' }),
+  })
+  .nullable()
+  .meta({ description: 'The asking of a webhook; null where none was asked.' })
+
 const FIELDS = {
   id: z.string(),
   config_id: z.string().nullable(),
@@ -36,6 +58,7 @@ const FIELDS = {
   }),
   strategy: strategy.meta({ description: 'The strategy that left it to somebody.' }),
   reason: z.string().nullable().meta({ description: 'Why it could not be decided; null where the strategy says so.' }),
+  webhook: asking,
   large: z.boolean().meta({ description: 'A row was too large to be kept.' }),
   status,
   resolution: z.enum(RESOLUTIONS).nullable().meta({
