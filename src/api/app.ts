@@ -21,6 +21,7 @@ import { jobRoutes } from '#api/routes/jobs.ts'
 import { historyRoutes } from '#api/routes/history.ts'
 import { liveRoutes } from '#api/routes/live.ts'
 import { conflictRoutes } from '#api/routes/conflicts.ts'
+import { conflictRuleRoutes } from '#api/routes/conflict-rules.ts'
 import { rejectionRoutes } from '#api/routes/rejections.ts'
 import { runRoutes } from '#api/routes/runs.ts'
 import { settingsRoutes } from '#api/routes/settings.ts'
@@ -197,6 +198,7 @@ function registerRoutes(root: FastifyInstance, context: Context, prefix: string)
   approvalRoutes(api, context)
   rejectionRoutes(api, context)
   conflictRoutes(api, context)
+  conflictRuleRoutes(api, context)
   historyRoutes(api, context)
   auditRoutes(api, context)
   liveRoutes(api, context)

@@ -1,6 +1,6 @@
 /** Conflicts for people. */
 import type { z } from 'zod'
-import type { Conflict, ConflictPage, Resolved, ResolvedMany } from '#api/contract/conflicts.ts'
+import type { Conflict, ConflictPage, ConflictRules, Resolved, ResolvedMany } from '#api/contract/conflicts.ts'
 import { calledAs } from '#service/config.ts'
 import { formatCount, formatKey, formatTable, formatValue, plural, printable } from './format.ts'
 
@@ -102,6 +102,20 @@ export function selectionLines({ kinds, tables }: z.infer<typeof ResolvedMany>):
     ...kinds.map(({ kind, conflicts }) => [kind, formatCount(conflicts)]),
   ]
   return rows.length === 0 ? [] : formatTable(['', 'conflicts'], rows)
+}
+
+export function ruleLines(rules: z.infer<typeof ConflictRules>['items']): string[] {
+  if (rules.length === 0) return []
+  const rows = rules.map(({ id, target, kind, fields, take, created_at: at, created_by: { name } }) => [
+    id,
+    nameOf(target),
+    kind,
+    fields === null ? 'any' : fields.length === 0 ? '–' : fields.map(printable).join(', '),
+    take,
+    printable(name),
+    at.slice(0, 16).replace('T', ' '),
+  ])
+  return formatTable(['id', 'table', 'kind', 'fields', 'take', 'by', 'since'], rows)
 }
 
 /** What carries a decision out. */

@@ -26,6 +26,7 @@ export interface Tables {
   staged_chunk: StagedChunkRow
   conflict: ConflictRow
   conflict_table: ConflictTableRow
+  conflict_rule: ConflictRuleRow
   webhook_secret: WebhookSecretRow
   webhook_delivery: WebhookDeliveryRow
 }
@@ -363,6 +364,22 @@ export interface ConflictRow {
   version: number
   /** The version that a webhook is, or was, asked about; 0: none. */
   asked_version: number
+}
+
+/** What somebody has decided once for all conflicts of a sort. */
+export interface ConflictRuleRow {
+  id: string
+  config_id: string
+  /** JSON of schema and name. */
+  target_table: string
+  kind: string
+  /** JSON of names in order; `*`: whichever they are. */
+  fields: string
+  resolution: string
+  /** The id and the name of whoever made it. */
+  created_by: string
+  created_name: string
+  created_at: string
 }
 
 /** What messages to the webhook of a sync config are signed with: one that is current, and one that still is for a while. */

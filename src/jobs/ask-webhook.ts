@@ -99,7 +99,9 @@ function readAnswer({ status, type, body }: GuardedAnswer, conflict: OpenedConfl
     if (row !== undefined) return failure(`The webhook answered ${resolution} with a row, which is for row alone.`)
     return { is: 'decision', choice: { resolution } }
   }
-  if (row === undefined) return failure('The webhook answered row without one.')
+  if (row === undefined || (row !== null && Object.keys(row).length === 0)) {
+    return failure('The webhook answered row without one.')
+  }
   if (row === null) return { is: 'decision', choice: { resolution, row: null } }
   return fit(conflict, row)
 }
@@ -124,7 +126,11 @@ function failure(reason: string): WebhookAnswer {
 
 function parse(text: string): unknown {
   try {
-    return JSON.parse(text)
+    // A column of this name would be lost on the way, and a row be decided on that nobody has answered.
+    return JSON.parse(text, (name, value: unknown) => {
+      if (name === '__proto__') throw new SyntaxError(name)
+      return value
+    })
   } catch {
     return null
   }

@@ -203,7 +203,7 @@ export class WebhookAsker {
     const { id, conflictId, version } = claimed
     try {
       const act = { id: conflictId, version, actor: actorOf(name) }
-      await resolveConflict(this.#options, act, choice, (tx) => keepAnswered(store, tx, claimed))
+      await resolveConflict(this.#options, act, choice, { also: (tx) => keepAnswered(store, tx, claimed) })
       this.#tell({ type: 'webhook answered', id, conflictId })
     } catch (error) {
       if (!(error instanceof AppError)) throw error

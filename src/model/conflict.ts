@@ -1,5 +1,5 @@
 import type { Key } from './change.ts'
-import type { ColumnType } from './column-type.ts'
+import type { ColumnType, Form } from './column-type.ts'
 import type { Fingerprint } from './fingerprint.ts'
 import type { TableRef } from './table.ts'
 import type { Row } from './value.ts'
@@ -106,6 +106,11 @@ export const RESOLUTIONS = ['source', 'target', 'skip', 'row'] as const
 
 export type Resolution = (typeof RESOLUTIONS)[number]
 
+/** What can be decided about many conflicts at once, or once for all of a sort: without looking at their rows. */
+export const RULE_RESOLUTIONS = ['source', 'target', 'skip'] as const
+
+export type RuleResolution = (typeof RULE_RESOLUTIONS)[number]
+
 /** The table in which conflicts were found, in the target's terms. */
 export interface ConflictTable {
   readonly source: TableRef
@@ -116,7 +121,13 @@ export interface ConflictTable {
   /** Names of the key's columns. */
   readonly key: readonly string[]
   /** The columns of the rows, the key's first. */
-  readonly columns: readonly { readonly name: string; readonly type: ColumnType; readonly nullable: boolean }[]
+  readonly columns: readonly {
+    readonly name: string
+    readonly type: ColumnType
+    readonly nullable: boolean
+    /** How its values are written in the rows; the type's own text where not given. */
+    readonly form?: Form
+  }[]
 }
 
 /** A conflict with what somebody needs to decide it. */

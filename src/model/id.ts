@@ -8,6 +8,7 @@ export const ID_PREFIXES = {
   session: 'ses',
   rejection: 'rej',
   conflict: 'cfl',
+  'conflict rule': 'rul',
   'webhook message': 'msg',
   'webhook secret': 'whk',
 } as const

@@ -254,7 +254,7 @@ describe.each(STORE_KINDS)('on %s', (kind) => {
     await it.ask('POST', resolve(four), { ...row, values: null })
     expect((await decisions(it)).map(({ resolution, row: is }) => [resolution, is])).toEqual([
       ['row', ['1', 'both', '1.50']],
-      ['row', ['2', 'ours', '7.5']],
+      ['row', ['2', 'ours', '7.50']],
       ['row', ['3', 'x', null]],
       ['row', null],
     ])

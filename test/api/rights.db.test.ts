@@ -86,6 +86,8 @@ const RIGHTS: Readonly<Record<string, 'public' | Role>> = {
   'GET /api/v1/conflicts': 'viewer',
   'GET /api/v1/conflicts/{id}': 'viewer',
   'GET /api/v1/sync/{configId}/conflicts': 'viewer',
+  'GET /api/v1/sync-configs/{id}/conflict-rules': 'viewer',
+  'DELETE /api/v1/sync-configs/{id}/conflict-rules/{ruleId}': 'operator',
   'POST /api/v1/sync/{configId}/resolve': 'operator',
   'POST /api/v1/sync/{configId}/resolve/{conflictId}': 'operator',
   'GET /api/v1/sync/conflicts/{jobId}': 'viewer',
@@ -112,6 +114,7 @@ const NOTHING = {
   jobId: testId('job'),
   configId: testId('sync config'),
   conflictId: testId('conflict'),
+  ruleId: testId('conflict rule'),
 }
 
 test('S8: every route × role × method answers as the table of rights says, by both prefixes', async () => {

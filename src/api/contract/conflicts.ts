@@ -8,6 +8,7 @@ import {
   CONFLICT_STATUSES,
   CONFLICT_STRATEGIES,
   RESOLUTIONS,
+  RULE_RESOLUTIONS,
 } from '#model/conflict.ts'
 import { CONSENT_FIELDS } from './jobs.ts'
 
@@ -173,8 +174,20 @@ const START_FIELDS = {
   ...CONSENT_FIELDS,
 }
 
+const REMEMBER_FIELDS = {
+  remember: z.boolean().optional().meta({
+    description:
+      'Decide all later conflicts of the same sort alike: of the same table of the sync config and the same kind, in which both sides changed the same columns.',
+  }),
+  remember_any_fields: z
+    .boolean()
+    .optional()
+    .meta({ description: 'With remember: whichever columns both sides changed.' }),
+}
+
 export const ResolveInput = z
   .strictObject({
+    ...REMEMBER_FIELDS,
     take: z.enum(RESOLUTIONS),
     values: z.record(z.string().min(1).max(200), z.string().max(500_000).nullable()).nullable().optional().meta({
       description:
@@ -186,11 +199,12 @@ export const ResolveInput = z
       .meta({ description: 'For row: where the other columns come from. Default merged, else target, else source.' }),
     ...START_FIELDS,
   })
-  .superRefine(({ take, values, rest }, context) => {
+  .superRefine(({ take, values, rest, remember }, context) => {
     const problem = (path: string, message: string): void => context.addIssue({ code: 'custom', path: [path], message })
     if (take === 'row' && values === undefined) problem('values', 'take row needs values: columns, or null for no row.')
     if (take !== 'row' && values !== undefined) problem('values', 'values is for take row.')
     if (take !== 'row' && rest !== undefined) problem('rest', 'rest is for take row.')
+    if (take === 'row' && remember === true) problem('remember', 'A row that is built is for one conflict alone.')
   })
   .meta({ id: 'ResolveRequest' })
 
@@ -206,7 +220,8 @@ const WhichInput = z.strictObject({
 })
 
 const MANY_FIELDS = {
-  take: z.enum(['source', 'target', 'skip']),
+  ...REMEMBER_FIELDS,
+  take: z.enum(RULE_RESOLUTIONS),
   ids: z.array(idOf('conflict')).min(1).max(10_000).optional().meta({ description: 'Only these.' }),
   dry_run: z.boolean().optional().meta({ description: 'Say what it would be about, and decide nothing.' }),
   expect: z.int().min(0).optional().meta({ description: 'Refuse unless it is about this very number of conflicts.' }),
@@ -255,3 +270,22 @@ export const ResolvedMany = z
     ...CARRIED_OUT,
   })
   .meta({ id: 'ResolvedConflicts' })
+
+export const ConflictRules = z
+  .object({
+    items: z.array(
+      z.object({
+        id: z.string(),
+        target: table,
+        kind,
+        fields: z
+          .array(z.string())
+          .nullable()
+          .meta({ description: 'The columns that both sides changed; null: whichever they are.' }),
+        take: z.enum(RULE_RESOLUTIONS),
+        created_at: time,
+        created_by: z.object({ id: z.string(), name: z.string() }),
+      }),
+    ),
+  })
+  .meta({ id: 'ConflictRules', description: 'What somebody has decided once for all conflicts of a sort.' })
