@@ -109,6 +109,7 @@ async function decideByRules(
     .where('target_table', '=', tableId(table.target))
     .where('status', '=', 'open')
     .where('key_hash', 'in', [...hashes])
+    .orderBy('seq')
     .execute()
   const byRule = Map.groupBy(rows, ({ kind, fields }) => findRule({ kind, fields: JSON.parse(fields) as string[] }))
   const decisions: ReadDecision[] = []

@@ -155,13 +155,14 @@ class ThreeWay {
   }
 
   #apply(decision: ResolvedConflict, row: Judged): void {
-    const same = row.source?.fingerprint === row.target?.fingerprint
     this.#carried.push(decision)
+    const isSame = row.source?.fingerprint === row.target?.fingerprint
+    if (isSame && decision.resolution !== 'row') return this.#ledger.adopt(row)
     switch (decision.resolution) {
       case 'source':
-        return same ? this.#ledger.adopt(row) : this.#ledger.toTarget(row, 'decided')
+        return this.#ledger.toTarget(row, 'decided')
       case 'target':
-        return this.#plan.back === null || same ? this.#ledger.settle(row) : this.#ledger.toSource(row, 'decided')
+        return this.#plan.back === null ? this.#ledger.settle(row) : this.#ledger.toSource(row, 'decided')
       case 'skip':
         return this.#ledger.settle(row)
       case 'row':
