@@ -261,7 +261,7 @@ test('S9: what lies outside the scope of a key is not there for it, in the words
           : path.includes('/sync-configs/')
             ? config
             : datasource
-    return { id, jobId: job, configId: config, conflictId: conflict }
+    return { id, jobId: job, configId: config, conflictId: conflict, ruleId: testId('conflict rule') }
   }
   const withIds = routes.filter(({ path }) => path.includes('{') && !/keys|sessions/.test(path))
   expect(withIds.length).toBeGreaterThan(20)
