@@ -21,6 +21,7 @@ import { jobRoutes } from '#api/routes/jobs.ts'
 import { historyRoutes } from '#api/routes/history.ts'
 import { liveRoutes } from '#api/routes/live.ts'
 import { conflictRoutes } from '#api/routes/conflicts.ts'
+import { conflictRuleRoutes } from '#api/routes/conflict-rules.ts'
 import { rejectionRoutes } from '#api/routes/rejections.ts'
 import { runRoutes } from '#api/routes/runs.ts'
 import { settingsRoutes } from '#api/routes/settings.ts'
@@ -30,6 +31,7 @@ import { mappingPreviewRoutes } from '#api/routes/mapping-preview.ts'
 import { adviceRoutes } from '#api/routes/advice.ts'
 import { suggestionRoutes } from '#api/routes/suggestions.ts'
 import { syncConfigRoutes } from '#api/routes/sync-configs.ts'
+import { webhookSecretRoutes } from '#api/routes/webhook-secrets.ts'
 import { guardAccess } from '#api/security/access.ts'
 import { answerUnreadable, boundConnections } from '#api/security/connections.ts'
 import { securityHeaders } from '#api/security/headers.ts'
@@ -188,6 +190,7 @@ function registerRoutes(root: FastifyInstance, context: Context, prefix: string)
   accessRoutes(api, context)
   datasourceRoutes(api, context)
   syncConfigRoutes(api, context)
+  webhookSecretRoutes(api, context)
   suggestionRoutes(api, context)
   adviceRoutes(api, context)
   mappingPreviewRoutes(api, context)
@@ -197,6 +200,7 @@ function registerRoutes(root: FastifyInstance, context: Context, prefix: string)
   approvalRoutes(api, context)
   rejectionRoutes(api, context)
   conflictRoutes(api, context)
+  conflictRuleRoutes(api, context)
   historyRoutes(api, context)
   auditRoutes(api, context)
   liveRoutes(api, context)

@@ -2,19 +2,13 @@ import type { Context } from '#api/context.ts'
 import type { RunFields } from '#api/contract/jobs.ts'
 import type { Principal } from '#api/security/principal.ts'
 import { requireConsent } from '#api/start.ts'
-import { RunningJob } from '#control/jobs.ts'
-import type { JobWish } from '#jobs/start-job.ts'
+import { carryOutDecisions, type CarryOut } from '#jobs/carry-out.ts'
 import type { Datasource } from '#model/datasource.ts'
-import { AppError, type ErrorCode } from '#model/errors.ts'
 import type { TableRef } from '#model/table.ts'
-import { formatTableName } from '#model/table-pattern.ts'
 
-/** What a run would be that carries out decisions about conflicts. */
-export interface Carrier {
-  readonly what: JobWish['what']
+/** What a run would be that carries out decisions about conflicts, and what it would write to. */
+export interface Carrier extends Pick<CarryOut, 'what' | 'conflictScope'> {
   readonly target: Datasource
-  /** Where the conflicts are known, if that is not the sync config. */
-  readonly conflictScope: string | null
 }
 
 export type CarryOutFields = Pick<
@@ -24,15 +18,6 @@ export type CarryOutFields = Pick<
   readonly confirm?: string | undefined
   readonly start?: boolean | undefined
 }
-
-/** What keeps a run from being started, and not a decision from being made. */
-const NOT_STARTED: readonly ErrorCode[] = [
-  'already_running',
-  'target_not_writable',
-  'target_protected',
-  'forbidden',
-  'not_found',
-]
 
 /** What must be given before anything is decided. @throws AppError `confirmation_needed` */
 export function requireCarryOutConsent(
@@ -53,28 +38,18 @@ export async function carryOut(
 ) {
   const nothing = { job_id: null, active_job_id: null, note: null }
   if (fields.start === false || sources.length === 0) return nothing
-  const wish: JobWish = {
-    kind: 'sync',
-    what,
-    mode: 'incremental',
-    dryRun: false,
-    tables: [...new Set(sources.map(formatTableName))],
-    allowProtectedWrite: fields.allow_protected_write ?? false,
-    allowProtectedSourceWrite: fields.allow_protected_source_write ?? false,
-    approvedDeletes: fields.approve_deletes ?? null,
-    approvedOverwrites: fields.approve_overwrites ?? null,
-    ...(conflictScope === null ? {} : { conflictScope }),
-  }
-  try {
-    const job = await context.startJob(wish, principal.actor, jobId)
-    return { ...nothing, job_id: job.id }
-  } catch (error) {
-    if (!(error instanceof AppError) || !NOT_STARTED.includes(error.code)) throw error
-    const active = error.cause instanceof RunningJob ? error.cause.jobId : null
-    const note =
-      active === null
-        ? `No run was started: ${error.message} The next run carries out what was decided.`
-        : `The job ${active} is under way: the next run carries out what it does not.`
-    return { ...nothing, active_job_id: active, note }
-  }
+  const carried = await carryOutDecisions(
+    {
+      what,
+      conflictScope,
+      sources,
+      allowProtectedWrite: fields.allow_protected_write ?? false,
+      allowProtectedSourceWrite: fields.allow_protected_source_write ?? false,
+      approvedDeletes: fields.approve_deletes ?? null,
+      approvedOverwrites: fields.approve_overwrites ?? null,
+    },
+    (wish) => context.startJob(wish, principal.actor, jobId),
+  )
+  if (carried.job !== null) return { ...nothing, job_id: carried.job.id }
+  return { ...nothing, active_job_id: carried.activeJobId, note: carried.note }
 }

@@ -2,6 +2,8 @@ import type { StoredConflict } from '#control/conflict-codec.ts'
 import type { OpenedConflict } from '#control/conflict-list.ts'
 import type { ConflictSelection } from '#control/decide-conflicts.ts'
 import { describeType } from '#model/column-type.ts'
+import type { Asking } from '#model/conflict.ts'
+import type { QuestionFacts } from '#jobs/webhook-asker.ts'
 import type { Row, Value } from '#model/value.ts'
 
 /** A conflict, without its rows. */
@@ -19,7 +21,8 @@ export function presentConflictEntry(found: StoredConflict) {
     kind: found.kind,
     fields: [...found.fields],
     strategy: found.strategy,
-    reason: found.reason,
+    reason: reasonOf(found),
+    webhook: found.asking === null ? null : presentAsking(found.asking),
     large: found.large,
     status: found.status,
     resolution: found.resolution,
@@ -29,6 +32,42 @@ export function presentConflictEntry(found: StoredConflict) {
     last_at: found.lastAt,
     version: found.version,
   }
+}
+
+/** Why somebody has to decide, where it is not for the strategy alone. */
+function reasonOf({ reason, asking }: StoredConflict): string | null {
+  if (asking?.status !== 'given_up') return reason
+  const last = asking.lastError === null ? '' : ` ${asking.lastError}`
+  return `The webhook has not decided after ${asking.attempts} attempts.${last}`
+}
+
+function presentAsking({ id, status, attempts, nextAt, lastAt, lastError, deadlineAt }: Asking) {
+  return {
+    id,
+    status,
+    attempts,
+    next_at: nextAt,
+    last_at: lastAt,
+    last_error: lastError,
+    deadline_at: deadlineAt,
+  }
+}
+
+/** What a webhook is asked, as JSON. It says the same at every attempt, as long as the conflict is the same. */
+export function writeQuestion(found: OpenedConflict, { id, askedAt, answerUntil, config }: QuestionFacts): string {
+  const { webhook: _, ...conflict } = presentConflict(found, true)
+  const { source = null, target = null } = found.marks?.images ?? {}
+  return JSON.stringify({
+    type: 'conflict.open',
+    timestamp: askedAt,
+    data: {
+      id,
+      config: { id: config.id, name: config.name },
+      answer_until: answerUntil,
+      fingerprints: { source, target },
+      conflict,
+    },
+  })
 }
 
 /** The same with both rows, where the caller may see them. */

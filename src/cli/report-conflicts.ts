@@ -1,8 +1,8 @@
 /** Conflicts for people. */
 import type { z } from 'zod'
-import type { Conflict, ConflictPage, Resolved, ResolvedMany } from '#api/contract/conflicts.ts'
+import type { Conflict, ConflictPage, ConflictRules, Resolved, ResolvedMany } from '#api/contract/conflicts.ts'
 import { calledAs } from '#service/config.ts'
-import { formatCount, formatKey, formatTable, formatValue, printable } from './format.ts'
+import { formatCount, formatKey, formatTable, formatValue, plural, printable } from './format.ts'
 
 type Entry = z.infer<typeof ConflictPage>['items'][number]
 type Group = z.infer<typeof ConflictPage>['groups'][number]
@@ -48,9 +48,25 @@ export function conflictLines(found: Full): string[] {
       ? []
       : [found.removes_row ? 'There is to be no row.' : 'A row was built in place of both; it is the last column.']),
     ...(found.values_shown ? [] : ['Values are shown to operators and admins.']),
+    ...webhookLines(found),
     ...(found.note === null ? [] : [found.note]),
     `${id} is ${status}${decided} (version ${version})`,
   ]
+}
+
+function webhookLines({ webhook }: Full): string[] {
+  if (webhook === null) return []
+  const { status, attempts, next_at: next, last_at: last, last_error: error, deadline_at: deadline } = webhook
+  const states: Readonly<Record<typeof status, string>> = {
+    waiting: `is asked${next === null ? '' : ` (again) at ${next}`}, until ${deadline}`,
+    accepted: `has said that it answers later, until ${deadline}`,
+    answered: 'has decided; a run is to be started for it',
+    given_up: 'has not decided in time: somebody has to',
+    ended: 'is not asked any more',
+  }
+  const tried = attempts === 0 ? 'not asked yet' : `${plural(attempts, 'attempt')}, the last at ${last ?? ''}`
+  const why = error === null ? [] : [`  ${printable(error)}`]
+  return [`The webhook ${states[status]}; ${tried}.`, ...why]
 }
 
 const SIDES = {
@@ -86,6 +102,20 @@ export function selectionLines({ kinds, tables }: z.infer<typeof ResolvedMany>):
     ...kinds.map(({ kind, conflicts }) => [kind, formatCount(conflicts)]),
   ]
   return rows.length === 0 ? [] : formatTable(['', 'conflicts'], rows)
+}
+
+export function ruleLines(rules: z.infer<typeof ConflictRules>['items']): string[] {
+  if (rules.length === 0) return []
+  const rows = rules.map(({ id, target, kind, fields, take, created_at: at, created_by: { name } }) => [
+    id,
+    nameOf(target),
+    kind,
+    fields === null ? 'any' : fields.length === 0 ? '–' : fields.map(printable).join(', '),
+    take,
+    printable(name),
+    at.slice(0, 16).replace('T', ' '),
+  ])
+  return formatTable(['id', 'table', 'kind', 'fields', 'take', 'by', 'since'], rows)
 }
 
 /** What carries a decision out. */

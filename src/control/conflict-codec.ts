@@ -1,13 +1,21 @@
 import type { SecretBox } from '#lib/secret-box.ts'
 import type { Key } from '#model/change.ts'
-import type { Agreed, ConflictKind, ConflictStatus, ConflictStrategy, Resolution } from '#model/conflict.ts'
+import type {
+  Agreed,
+  Asking,
+  AskingStatus,
+  ConflictKind,
+  ConflictStatus,
+  ConflictStrategy,
+  Resolution,
+} from '#model/conflict.ts'
 import type { Fingerprint } from '#model/fingerprint.ts'
 import type { TableRef } from '#model/table.ts'
 import type { Row } from '#model/value.ts'
 import { decodeRow, encodeRow, type CodedRow } from './history-codec.ts'
 import { open, toRef } from './rejections.ts'
 import { owners } from './reseal-conflicts.ts'
-import type { ConflictRow } from './schema.ts'
+import type { ConflictRow, WebhookDeliveryRow } from './schema.ts'
 
 /**
  * Conflicts that wait for somebody: each is known once under its key, in the scope of a sync config (or of the job, where
@@ -37,6 +45,8 @@ export interface StoredConflict {
   readonly firstAt: string
   readonly lastAt: string
   readonly version: number
+  /** Null where no webhook was asked. */
+  readonly asking: Asking | null
 }
 
 /** The rows that people decide between, as they were found. Once a decision is carried out, the losing one is here. */
@@ -138,7 +148,10 @@ export function sealBuilt(box: SecretBox, id: string, { row }: BuiltRow): string
   return box.seal(JSON.stringify({ row: encodeRow(row) }), owners.row(id))
 }
 
-export function toConflict(row: Omit<ConflictRow, 'image_sealed' | 'marks_sealed' | 'row_sealed'>): StoredConflict {
+export function toConflict(
+  row: Omit<ConflictRow, 'image_sealed' | 'marks_sealed' | 'row_sealed' | 'asked_version'>,
+  asked: WebhookDeliveryRow | undefined,
+): StoredConflict {
   const { resolved_by: by, resolved_name: name, resolved_at: decidedAt } = row
   return {
     id: row.id,
@@ -162,5 +175,21 @@ export function toConflict(row: Omit<ConflictRow, 'image_sealed' | 'marks_sealed
     firstAt: row.first_at,
     lastAt: row.last_at,
     version: row.version,
+    asking: asked === undefined ? null : toAsking(asked, row),
+  }
+}
+
+/** A question ends with the conflict that it was about, though nobody has noted that yet. */
+function toAsking(asked: WebhookDeliveryRow, { status, version }: Pick<ConflictRow, 'status' | 'version'>): Asking {
+  const isAsAsked = status === 'open' && version === asked.version
+  const isOver = asked.status === 'answered' || asked.status === 'ended'
+  return {
+    id: asked.id,
+    status: isAsAsked || isOver ? (asked.status as AskingStatus) : 'ended',
+    attempts: asked.attempts,
+    nextAt: isAsAsked && asked.status === 'waiting' ? asked.next_at : null,
+    lastAt: asked.last_at,
+    lastError: asked.last_error,
+    deadlineAt: asked.deadline_at,
   }
 }

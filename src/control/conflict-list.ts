@@ -15,7 +15,7 @@ import {
 } from './conflict-codec.ts'
 import type { ConflictTools } from './conflicts.ts'
 import { toRef } from './rejections.ts'
-import type { ConflictRow, Tables } from './schema.ts'
+import type { ConflictRow, Tables, WebhookDeliveryRow } from './schema.ts'
 import type { Store } from './store.ts'
 
 /** Conflicts as people look for them and at them. */
@@ -137,7 +137,21 @@ export async function listConflicts(
     .orderBy('seq', descending ? 'desc' : 'asc')
     .limit(limit)
     .execute()
-  return rows.map(toConflict)
+  const asked = await askedAbout(
+    store.db,
+    rows.map(({ id }) => id),
+  )
+  return rows.map((row) => toConflict(row, asked.get(row.id)))
+}
+
+async function askedAbout(db: Store['db'], ids: readonly string[]): Promise<ReadonlyMap<string, WebhookDeliveryRow>> {
+  if (ids.length === 0) return new Map()
+  const rows = await db
+    .selectFrom('webhook_delivery')
+    .selectAll()
+    .where('conflict_id', 'in', [...ids])
+    .execute()
+  return new Map(rows.map((row) => [row.conflict_id, row]))
 }
 
 /** Conflicts by what caused them. */
@@ -201,8 +215,9 @@ export async function openConflict(db: Store['db'], box: SecretBox, row: Conflic
     .select(['key_columns', 'columns'])
     .where('id', '=', row.table_id)
     .executeTakeFirstOrThrow()
+  const asked = await askedAbout(db, [row.id])
   return {
-    ...toConflict(row),
+    ...toConflict(row, asked.get(row.id)),
     image: openImage(box, row),
     marks: openMarks(box, row),
     built: openBuilt(box, row),

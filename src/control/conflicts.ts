@@ -10,7 +10,9 @@ import type {
   ResolvedConflict,
   ResolvedOutcome,
 } from '#model/conflict.ts'
-import { tableId, type TableRef } from '#model/table.ts'
+import { SYSTEM } from '#model/access.ts'
+import { tableId, tableName, type TableRef } from '#model/table.ts'
+import { audited, type AuditEntry } from './audit.ts'
 import { rowsTable } from './bulk.ts'
 import {
   codeKey,
@@ -25,6 +27,7 @@ import {
   UNDECIDED,
   type ConflictMarks,
 } from './conflict-codec.ts'
+import { rulesForTable, type FindRule } from './conflict-rules.ts'
 import type { ConflictRow, Tables } from './schema.ts'
 import type { Store } from './store.ts'
 
@@ -49,17 +52,20 @@ const CHUNK = 500
 
 /**
  * Keeps conflicts that a job found. The same key with the same rows is the same conflict: what somebody decided stays, and
- * is carried out once more where it was before. With other rows it is open again (hazard D15).
+ * is carried out once more where it was before. With other rows it is open again (hazard D15). What waits then and is of a
+ * sort that somebody has decided on once for all is decided by that rule, and returned.
  */
 export async function parkConflicts(
   { store, box }: ConflictTools,
   job: ConflictJob,
   table: ConflictTable,
   found: readonly Found[],
-): Promise<void> {
+): Promise<readonly ReadDecision[]> {
   const once = new Map(found.map((one) => [hashOf(one.key), one]))
+  const findRule = job.configId === null ? null : await rulesForTable(store.db, job.configId, tableId(table.target))
+  const ruled: ReadDecision[] = []
   for (const some of chunks([...once])) {
-    await store.exclusively(CONFLICTS_LOCK, async (tx) => {
+    const park = async (tx: Transaction<Tables>): Promise<void> => {
       const at = await store.now(tx)
       const telling: Telling = { box, job, table, shape: await keepShape(tx, job, table), at }
       const known = await knownOf(tx, telling, some)
@@ -72,8 +78,62 @@ export async function parkConflicts(
         .map(([, one], i) => newRow(telling, one, Number(seq ?? 0) + i + 1))
       if (added.length > 0) await tx.insertInto('conflict').values(added).execute()
       await tellAgain(tx, telling, some, known)
-    })
+    }
+    if (findRule === null) await store.exclusively(CONFLICTS_LOCK, park)
+    else {
+      const decisions = await audited(store, SYSTEM, async (tx, audit) => {
+        await store.exclude(tx, CONFLICTS_LOCK)
+        await park(tx)
+        return decideByRules(tx, audit, { telling: { box, job, table }, hashes: some.map(([hash]) => hash), findRule })
+      })
+      ruled.push(...decisions)
+    }
   }
+  return ruled
+}
+
+/** Decides on those of these conflicts that wait and are of a sort that there is a rule for, and returns the decisions. */
+async function decideByRules(
+  tx: Transaction<Tables>,
+  audit: (entry: AuditEntry) => Promise<void>,
+  {
+    telling: { box, job, table },
+    hashes,
+    findRule,
+  }: { telling: Pick<Telling, 'box' | 'job' | 'table'>; hashes: readonly string[]; findRule: FindRule },
+): Promise<readonly ReadDecision[]> {
+  const rows = await tx
+    .selectFrom('conflict')
+    .selectAll()
+    .where('scope', '=', job.scope)
+    .where('target_table', '=', tableId(table.target))
+    .where('status', '=', 'open')
+    .where('key_hash', 'in', [...hashes])
+    .orderBy('seq')
+    .execute()
+  const byRule = Map.groupBy(rows, ({ kind, fields }) => findRule({ kind, fields: JSON.parse(fields) as string[] }))
+  const decisions: ReadDecision[] = []
+  for (const [rule, some] of byRule) {
+    if (rule === null) continue
+    const decided = {
+      status: 'resolved',
+      resolution: rule.resolution,
+      resolved_by: rule.id,
+      resolved_name: `rule of ${rule.createdBy.name}`,
+    } as const
+    const ids = some.map(({ id }) => id)
+    await tx
+      .updateTable('conflict')
+      .set({ ...decided, resolved_at: some[0]?.last_at ?? rule.createdBy.at })
+      .set((set) => ({ version: set('version', '+', 1) }))
+      .where('id', 'in', ids)
+      .execute()
+    const { id: ruleId, kind, resolution } = rule
+    const data = { rule: ruleId, job: job.id, table: tableName(table.target), kind, resolution, conflicts: ids.length }
+    await audit({ action: 'conflict.resolve_by_rule', subject: job.scope, data })
+    decisions.push(...some.flatMap((row) => toDecision(box, { ...row, ...decided, version: row.version + 1 }) ?? []))
+  }
+  return decisions
 }
 
 type Found = FoundConflict & { readonly id: string }
@@ -142,6 +202,7 @@ function newRow(telling: Telling, one: Found, seq: number): ConflictRow {
     reopened: 0,
     first_at: at,
     version: 1,
+    asked_version: 0,
   }
 }
 

@@ -23,6 +23,7 @@ import { resealRejections } from './reseal-rejections.ts'
 import type { DatasourceRow, Tables } from './schema.ts'
 import { resealCheck } from './secret-check.ts'
 import type { Store } from './store.ts'
+import { resealWebhookSecrets } from './webhook-secrets.ts'
 
 /** What a person says of a datasource. A password is a secret to be kept, a reference, or null for none. */
 export interface DatasourceDraft {
@@ -268,6 +269,7 @@ export async function resealPasswords({ store, box }: DatasourceTools, actor: Ac
     await resealHistory(tx, box)
     await resealMarks(tx, box)
     await resealRedis(tx, box)
+    await resealWebhookSecrets(tx, box)
     await resealCheck(tx, box)
     await audit({ action: 'secret_key.rotate', subject: null, data: { key: box.keyId, passwords: sealed } })
     return sealed

@@ -13,6 +13,7 @@ import {
   type OpenedConflict,
 } from './conflict-list.ts'
 import { canTake, sealBuilt, UNDECIDED, type BuiltRow } from './conflict-codec.ts'
+import { keepRules } from './conflict-rules.ts'
 import { CONFLICTS_LOCK, type ConflictTools } from './conflicts.ts'
 import { versionConflict } from './datasources.ts'
 import { toRef } from './rejections.ts'
@@ -31,12 +32,31 @@ export interface ConflictAct {
   readonly actor: Actor
 }
 
+/** With `row`, the whole row, or that there is to be none. */
+export type ConflictChoice =
+  | { readonly resolution: Exclude<Resolution, 'row'> }
+  | ({ readonly resolution: 'row' } & BuiltRow)
+
+/** What goes with a decision about one conflict. */
+export interface OneMore {
+  readonly remember?: Remember | null
+  /** What belongs into the same transaction. */
+  readonly also?: (tx: Transaction<Tables>) => Promise<void>
+}
+
+/** A decision is to hold for all later conflicts of the same sort in a sync config. */
+export interface Remember {
+  readonly configId: string
+  /** Whichever fields both sides changed; else only the same ones. */
+  readonly anyFields: boolean
+}
+
 /** @throws AppError `not_found`, `version_conflict`, `wrong_state` */
 export function resolveConflict(
   { store, box }: ConflictTools,
   { id, version, actor }: ConflictAct,
-  /** With `row`, the whole row, or that there is to be none. */
-  choice: { readonly resolution: Exclude<Resolution, 'row'> } | ({ readonly resolution: 'row' } & BuiltRow),
+  choice: ConflictChoice,
+  { remember = null, also = () => Promise.resolve() }: OneMore = {},
 ): Promise<OpenedConflict> {
   return decided(store, actor, async (tx, audit) => {
     const row = await tx.selectFrom('conflict').selectAll().where('id', '=', id).executeTakeFirst()
@@ -51,6 +71,11 @@ export function resolveConflict(
       version: row.version + 1,
     }
     await tx.updateTable('conflict').set(changes).where('id', '=', id).execute()
+    await also(tx)
+    if (remember !== null && resolution !== 'row') {
+      const sorts = [{ ...row, fields: remember.anyFields ? null : row.fields }]
+      await keepRules(tx, audit, { configId: remember.configId, sorts, resolution, actor, at: changes.resolved_at })
+    }
     const table = tableName(toRef(row.target_table))
     await audit({
       action: 'conflict.resolve',
@@ -98,6 +123,7 @@ export interface ManyConflicts {
   /** Refuses where there are other ones, or more or fewer, than somebody has looked at; null: whatever there is. */
   readonly expect: number | null
   readonly digest: string | null
+  readonly remember?: Remember | null
 }
 
 /** Conflicts that one decision may be about. */
@@ -114,7 +140,7 @@ export function previewConflicts(store: Store, { filter }: Pick<ManyConflicts, '
  */
 export function resolveConflicts(
   { store }: Pick<ConflictTools, 'store'>,
-  { filter, resolution, actor, subject, expect, digest }: ManyConflicts,
+  { filter, resolution, actor, subject, expect, digest, remember = null }: ManyConflicts,
 ): Promise<ConflictSelection> {
   const wanted = decidable(filter)
   return decided(store, actor, async (tx, audit) => {
@@ -126,6 +152,17 @@ export function resolveConflicts(
       })
     }
     if (conflicts === 0) return selection
+    if (remember !== null) {
+      const { configId, anyFields } = remember
+      const found = await tx
+        .selectFrom('conflict')
+        .select(['target_table', 'kind', 'fields'])
+        .distinct()
+        .where(condition)
+        .execute()
+      const sorts = found.map((sort) => (anyFields ? { ...sort, fields: null } : sort))
+      await keepRules(tx, audit, { configId, sorts, resolution, actor, at: store.clock.now() })
+    }
     await tx
       .updateTable('conflict')
       .set({ ...by(store, actor), resolution, row_sealed: null })

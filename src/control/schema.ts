@@ -26,6 +26,9 @@ export interface Tables {
   staged_chunk: StagedChunkRow
   conflict: ConflictRow
   conflict_table: ConflictTableRow
+  conflict_rule: ConflictRuleRow
+  webhook_secret: WebhookSecretRow
+  webhook_delivery: WebhookDeliveryRow
 }
 
 export interface DatasourceRow {
@@ -359,4 +362,55 @@ export interface ConflictRow {
   first_at: string
   last_at: string
   version: number
+  /** The version that a webhook is, or was, asked about; 0: none. */
+  asked_version: number
+}
+
+/** What somebody has decided once for all conflicts of a sort. */
+export interface ConflictRuleRow {
+  id: string
+  config_id: string
+  /** JSON of schema and name. */
+  target_table: string
+  kind: string
+  /** JSON of names in order; `*`: whichever they are. */
+  fields: string
+  resolution: string
+  /** The id and the name of whoever made it. */
+  created_by: string
+  created_name: string
+  created_at: string
+}
+
+/** What messages to the webhook of a sync config are signed with: one that is current, and one that still is for a while. */
+export interface WebhookSecretRow {
+  id: string
+  config_id: string
+  /** Sealed by the secret box, bound to the id. */
+  secret_sealed: string
+  created_at: string
+  /** The name of whoever made it. */
+  created_by: string
+  /** Null of the current one. */
+  expires_at: string | null
+}
+
+/** The asking of a webhook about one conflict. */
+export interface WebhookDeliveryRow {
+  /** The `webhook-id`. */
+  id: string
+  conflict_id: string
+  config_id: string
+  /** The version of the conflict that it is about. */
+  version: number
+  status: string
+  /** Counts the attempts, and is the epoch of the one under way: what comes of an older one changes nothing. */
+  attempts: number
+  /** Not to be sent before; while an attempt is under way, when that counts as lost. */
+  next_at: string
+  last_at: string | null
+  last_error: string | null
+  deadline_at: string
+  created_at: string
+  ended_at: string | null
 }

@@ -12,6 +12,8 @@ import { INITIAL } from './migrations/0001-initial.ts'
 import { HISTORY } from './migrations/0002-history.ts'
 import { CHANGE_SETS } from './migrations/0003-change-sets.ts'
 import { CONFLICTS } from './migrations/0004-conflicts.ts'
+import { WEBHOOKS } from './migrations/0005-webhooks.ts'
+import { CONFLICT_RULES } from './migrations/0006-conflict-rules.ts'
 import type { Tables } from './schema.ts'
 
 export type { StoreLocation } from './dialect.ts'
@@ -21,7 +23,7 @@ export type Db = Kysely<Tables>
 /** The statements of one version each, from the first on. */
 export type Migrations = readonly (readonly string[])[]
 
-export const MIGRATIONS: Migrations = [INITIAL, HISTORY, CHANGE_SETS, CONFLICTS]
+export const MIGRATIONS: Migrations = [INITIAL, HISTORY, CHANGE_SETS, CONFLICTS, WEBHOOKS, CONFLICT_RULES]
 
 /** The key of the lock that one migration holds against another. */
 const MIGRATION_LOCK = 7_359_204_882

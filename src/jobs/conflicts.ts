@@ -26,9 +26,11 @@ export function conflictsOf(job: Pick<Job, 'id' | 'configId' | 'request'>, tools
   const versions = new Map<string, number>()
   return {
     resolved: (target) => readDecisions(target, of, tools, versions),
-    park: (table, conflicts) => {
+    park: async (table, conflicts) => {
       const withIds = conflicts.map((one) => ({ ...one, id: makeId('conflict', wallMs(), randomBytes(10)) }))
-      return fromStore(parkConflicts(tools, of, table, withIds))
+      const ruled = await fromStore(parkConflicts(tools, of, table, withIds))
+      for (const { id, version } of ruled) versions.set(id, version)
+      return ruled
     },
     settle: (target, outcomes) => {
       const read = outcomes.flatMap((outcome) => {

@@ -34,7 +34,7 @@ export function buildRow(
       return value ?? null
     }
     try {
-      const value = fitEdit(text, column)
+      const value = fitEdit(text, { ...column, form: column.form ?? 'own' })
       if (ofKey !== undefined && value !== ofKey) {
         problems.push({ field: name, message: 'The key of a row cannot be changed here.' })
       }

@@ -1,7 +1,15 @@
 import type { LookupFunction } from 'node:net'
 import { request as requestHttp, type IncomingMessage } from 'node:http'
 import { request as requestHttps } from 'node:https'
-import { isForbiddenAddress, isLocalAddress, resolveHost, type Address, type Resolve } from './network-address.ts'
+import {
+  isForbiddenAddress,
+  isLocalAddress,
+  isPublicAddress,
+  resolveHost,
+  type Address,
+  type Networks,
+  type Resolve,
+} from './network-address.ts'
 
 /** Why nothing usable came back: in words that follow "the endpoint", and never with anything of what it sent. */
 export class FetchRefused extends Error {
@@ -18,6 +26,11 @@ export interface GuardedRequest {
   /** Of the answer's body. */
   readonly maxBytes: number
   readonly signal: AbortSignal
+  /**
+   * Given, only public addresses are called and those of these networks, and without TLS these networks alone. Not given,
+   * this machine and its own network are called as well, also without TLS.
+   */
+  readonly allowed?: Networks
   /** Finds the addresses of hosts; `resolveHost` where not given. */
   readonly resolve?: Resolve
 }
@@ -30,8 +43,8 @@ export interface GuardedAnswer {
 
 /**
  * One request to an address that somebody configured, with bounds (S30 to S32): the name is looked up once, every address
- * is judged, and the connection goes to one of those that were judged. Redirects are answers, and are not followed. Without
- * TLS it only goes to this machine and its own network. @throws FetchRefused
+ * is judged, and the connection goes to one of those that were judged. Redirects are answers, and are not followed.
+ * @throws FetchRefused
  */
 export async function guardedFetch(wanted: GuardedRequest): Promise<GuardedAnswer> {
   const signal = AbortSignal.any([wanted.signal, AbortSignal.timeout(wanted.timeoutMs)])
@@ -47,15 +60,19 @@ export async function guardedFetch(wanted: GuardedRequest): Promise<GuardedAnswe
   }
 }
 
-async function judgedAddress({ url, resolve = resolveHost }: GuardedRequest): Promise<Address> {
+async function judgedAddress({ url, allowed, resolve = resolveHost }: GuardedRequest): Promise<Address> {
   const host = url.hostname.replace(/^\[|\]$/g, '')
   const found = await resolve(host)
   const [first] = found
   if (first === undefined || found.some(({ address }) => isForbiddenAddress(address))) {
     throw new FetchRefused('has an address that must not be called')
   }
+  if (allowed !== undefined && !found.every(({ address }) => isPublicAddress(address) || allowed.has(address))) {
+    throw new FetchRefused('has an address that is neither public nor in a network that is allowed')
+  }
   if (url.protocol === 'https:') return first
-  if (url.protocol === 'http:' && found.every(({ address }) => isLocalAddress(address))) return first
+  const isNear = (address: string): boolean => (allowed === undefined ? isLocalAddress(address) : allowed.has(address))
+  if (url.protocol === 'http:' && found.every(({ address }) => isNear(address))) return first
   throw new FetchRefused('is not of this network, and has no TLS: its URL has to begin with https:')
 }
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { isForbiddenAddress, resolveHost } from './network-address.ts'
+import { isForbiddenAddress, isPublicAddress, Networks, resolveHost } from './network-address.ts'
 
 test.each([
   '169.254.0.1',
@@ -52,3 +52,53 @@ test.each(['169.254.169.254', '2852039166', '0xa9fea9fe', '0251.0376.0251.0376',
     expect(addresses.every(({ address }) => isForbiddenAddress(address))).toBe(true)
   },
 )
+
+test('S30: an address is public where every network can reach it, and in no other form', () => {
+  for (const address of ['93.184.216.34', '1.1.1.1', '2606:4700::1111', '2a00:1450:4001::1']) {
+    expect(isPublicAddress(address), address).toBe(true)
+  }
+  for (const address of [
+    '0.0.0.0',
+    '10.1.2.3',
+    '100.64.0.1',
+    '127.0.0.1',
+    '169.254.169.254',
+    '172.31.255.255',
+    '192.168.0.1',
+    '192.0.2.1',
+    '198.18.0.1',
+    '203.0.113.9',
+    '224.0.0.1',
+    '255.255.255.255',
+    '168.63.129.16',
+    '::',
+    '::1',
+    '::ffff:93.184.216.34',
+    '64:ff9b::a9fe:a9fe',
+    '64:ff9b::808:808',
+    '2002:5db8:d822::',
+    'fc00::1',
+    'fe80::1',
+    'fec0::1',
+    'ff02::1',
+    '2001:db8::1',
+    '2001::1',
+    '100::1',
+    'fe80::1%eth0',
+    'localhost',
+    '',
+  ]) {
+    expect(isPublicAddress(address), address).toBe(false)
+  }
+})
+
+test('networks are read from addresses and prefixes, and hold what lies in them', () => {
+  const networks = new Networks(['10.1.0.0/16', '192.168.7.9', 'fd00:1::/32', '::1'])
+  for (const address of ['10.1.255.1', '192.168.7.9', 'fd00:1:2::3', '::1']) expect(networks.has(address)).toBe(true)
+  for (const address of ['10.2.0.1', '192.168.7.8', 'fd00:2::1', '127.0.0.1', 'localhost']) {
+    expect(networks.has(address), address).toBe(false)
+  }
+  for (const text of ['10.0.0.0/33', 'localhost', '10.0.0/8', '::/129', '10.0.0.0/-1', '/8']) {
+    expect(() => new Networks([text]), text).toThrow(RangeError)
+  }
+})

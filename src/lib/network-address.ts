@@ -86,3 +86,64 @@ export function isLocalAddress(text: string): boolean {
   const family = isIP(text)
   return family !== 0 && local.check(text, family === 4 ? 'ipv4' : 'ipv6')
 }
+
+/** What no host of the public internet has (the registries of RFC 6890), and in IPv6 all that holds an IPv4 address. */
+const special = new BlockList()
+for (const [network, prefix] of [
+  ['0.0.0.0', 8],
+  ['10.0.0.0', 8],
+  ['100.64.0.0', 10],
+  ['127.0.0.0', 8],
+  ['169.254.0.0', 16],
+  ['172.16.0.0', 12],
+  ['192.0.0.0', 24],
+  ['192.0.2.0', 24],
+  ['192.88.99.0', 24],
+  ['192.168.0.0', 16],
+  ['198.18.0.0', 15],
+  ['198.51.100.0', 24],
+  ['203.0.113.0', 24],
+  ['224.0.0.0', 3],
+] as const) {
+  special.addSubnet(network, prefix, 'ipv4')
+}
+for (const [network, prefix] of [
+  ['2001::', 23],
+  ['2001:db8::', 32],
+  ['2002::', 16],
+  ['3fff::', 20],
+] as const) {
+  special.addSubnet(network, prefix, 'ipv6')
+}
+
+/** The only part of IPv6 from which public addresses are given. */
+const unicast = new BlockList()
+unicast.addSubnet('2000::', 3, 'ipv6')
+
+/** Whether an address (no name) is one of the public internet. What is no address at all is none. */
+export function isPublicAddress(text: string): boolean {
+  const family = isIP(text)
+  if (family === 4) return !special.check(text, 'ipv4') && !isForbiddenAddress(text)
+  return family === 6 && unicast.check(text, 'ipv6') && !special.check(text, 'ipv6') && !isForbiddenAddress(text)
+}
+
+/** Networks that somebody named by address and length of the prefix; an address alone is a network of one. */
+export class Networks {
+  readonly #list = new BlockList()
+
+  /** @throws RangeError with the text that names none */
+  constructor(texts: readonly string[]) {
+    for (const text of texts) {
+      const [, address = '', prefix] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(text) ?? []
+      const bits = isIP(address) === 4 ? 32 : 128
+      const length = prefix === undefined ? bits : Number(prefix)
+      if (isIP(address) === 0 || length > bits) throw new RangeError(text)
+      this.#list.addSubnet(address, length, bits === 32 ? 'ipv4' : 'ipv6')
+    }
+  }
+
+  has(address: string): boolean {
+    const family = isIP(address)
+    return family !== 0 && this.#list.check(address, family === 4 ? 'ipv4' : 'ipv6')
+  }
+}

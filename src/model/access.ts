@@ -25,7 +25,10 @@ export interface ApiKey {
 
 /** Who asks, as every decision and every audit event needs it. */
 export interface Actor {
-  /** The id of the API key, or `system` for what the service does by itself, or `cli` for somebody at this machine. */
+  /**
+   * The id of the API key, or `system` for what the service does by itself, `cli` for somebody at this machine, `webhook`
+   * for a program that was asked and has answered.
+   */
   readonly id: string
   readonly name: string
   readonly role: Role

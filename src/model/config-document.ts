@@ -34,6 +34,8 @@ export interface Conduct {
 
 const CONDUCT: Conduct = { commitMode: 'streaming', staging: 'embedded', approvalHours: 72, auditLevel: 'standard' }
 
+const WEBHOOK_TIMEOUT_HOURS = 24
+
 /** Names of datasources and sync configs, fit for a command line and a path. */
 export const NAME = z
   .string()
@@ -168,6 +170,24 @@ const POLICY_FIELDS = {
     .optional()
     .meta({
       description: `Whose row is taken by newer_wins where both are as new. Default ${D.tieBreak}.`,
+    }),
+  webhook_url: z
+    .string()
+    .max(2_000)
+    .refine(isWebhookUrl, 'This is no URL of an endpoint: https://…, without a user, a password and a fragment.')
+    .optional()
+    .meta({
+      description:
+        'For conflict_strategy webhook: where both rows are posted to, signed. Whoever may see the sync config sees it.',
+      examples: ['https://rules.example.com/conflicts'],
+    }),
+  webhook_timeout_hours: z
+    .int()
+    .min(1)
+    .max(720)
+    .optional()
+    .meta({
+      description: `Hours in which the webhook is asked again and may answer; then somebody has to decide. Default ${WEBHOOK_TIMEOUT_HOURS}.`,
     }),
   delete_policy: z
     .enum(['ignore', 'delete'])
@@ -352,6 +372,14 @@ export function toConduct(document: ConfigPolicies): Conduct {
   }
 }
 
+/** Who is asked about conflicts; `url` null: nobody. */
+export function toWebhook(document: ConfigPolicies): { readonly url: string | null; readonly timeoutHours: number } {
+  return {
+    url: document.webhook_url ?? null,
+    timeoutHours: document.webhook_timeout_hours ?? WEBHOOK_TIMEOUT_HOURS,
+  }
+}
+
 /** Which tables a document picks. */
 export function toTableChoice({ tables = [], exclude_tables: exclude = [] }: ConfigPolicies): TableChoice {
   return {
@@ -416,6 +444,12 @@ function isOneTable(source: string): boolean {
     // Whoever reads the name says what is wrong with it.
     return true
   }
+}
+
+function isWebhookUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false
+  const { protocol, username, password, hash } = new URL(text)
+  return /^https?:$/.test(protocol) && username === '' && password === '' && hash === ''
 }
 
 /** A text that can be read; the reading gives its canonical form. */

@@ -1,5 +1,5 @@
 import type { Key } from './change.ts'
-import type { ColumnType } from './column-type.ts'
+import type { ColumnType, Form } from './column-type.ts'
 import type { Fingerprint } from './fingerprint.ts'
 import type { TableRef } from './table.ts'
 import type { Row } from './value.ts'
@@ -78,10 +78,38 @@ export const CONFLICT_STATUSES = ['open', 'resolved', 'applied', 'closed'] as co
 
 export type ConflictStatus = (typeof CONFLICT_STATUSES)[number]
 
+/**
+ * How far the asking of a webhook has come. `waiting`: it is asked, or will be. `accepted`: it has said that it answers
+ * later. `answered`: it has decided, and a run that carries that out is still to be started. `given_up`: it has not answered
+ * in time, and somebody has to decide. `ended`: there is nothing to ask any more.
+ */
+export const ASKING_STATUSES = ['waiting', 'accepted', 'answered', 'given_up', 'ended'] as const
+
+export type AskingStatus = (typeof ASKING_STATUSES)[number]
+
+/** What is known of the asking of a webhook about a conflict as it is. */
+export interface Asking {
+  /** The same for every attempt: the `webhook-id`. */
+  readonly id: string
+  readonly status: AskingStatus
+  readonly attempts: number
+  /** When it is asked (again), where it is `waiting`; of an attempt under way, when it counts as lost. */
+  readonly nextAt: string | null
+  readonly lastAt: string | null
+  /** Why the last attempt failed, or what kept a run from being started; without anything of what was answered. */
+  readonly lastError: string | null
+  readonly deadlineAt: string
+}
+
 /** `source`, `target`: that side's row is taken. `skip`: both stay as they are. `row`: a row that somebody built. */
 export const RESOLUTIONS = ['source', 'target', 'skip', 'row'] as const
 
 export type Resolution = (typeof RESOLUTIONS)[number]
+
+/** What can be decided about many conflicts at once, or once for all of a sort: without looking at their rows. */
+export const RULE_RESOLUTIONS = ['source', 'target', 'skip'] as const
+
+export type RuleResolution = (typeof RULE_RESOLUTIONS)[number]
 
 /** The table in which conflicts were found, in the target's terms. */
 export interface ConflictTable {
@@ -93,7 +121,13 @@ export interface ConflictTable {
   /** Names of the key's columns. */
   readonly key: readonly string[]
   /** The columns of the rows, the key's first. */
-  readonly columns: readonly { readonly name: string; readonly type: ColumnType; readonly nullable: boolean }[]
+  readonly columns: readonly {
+    readonly name: string
+    readonly type: ColumnType
+    readonly nullable: boolean
+    /** How its values are written in the rows; the type's own text where not given. */
+    readonly form?: Form
+  }[]
 }
 
 /** A conflict with what somebody needs to decide it. */

@@ -8,6 +8,9 @@ export const ID_PREFIXES = {
   session: 'ses',
   rejection: 'rej',
   conflict: 'cfl',
+  'conflict rule': 'rul',
+  'webhook message': 'msg',
+  'webhook secret': 'whk',
 } as const
 
 export type IdKind = keyof typeof ID_PREFIXES

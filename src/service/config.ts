@@ -16,6 +16,7 @@ import {
   environments,
   list,
   maskKey,
+  networks,
   oneOf,
   optional,
   optionalUrl,
@@ -104,6 +105,13 @@ export const SETTINGS = {
     default: 'production,staging',
     help: 'A write to a datasource of one of these needs allow_protected_write.',
     read: environments,
+  }),
+  webhookNetworks: define({
+    name: 'SYNCLINE_WEBHOOK_NETWORKS',
+    group: 'security',
+    default: '',
+    help: 'Addresses and networks such as 10.1.0.0/16, separated by commas, that webhooks may call beside the public ones, also without TLS. Link-local addresses are never called.',
+    read: networks,
   }),
   apiKey: define({
     name: 'API_KEY',

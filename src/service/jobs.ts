@@ -1,11 +1,11 @@
-/** The parts of the service that run jobs: a supervisor in `serve` and `worker`, and the process of one job. */
+/** The parts of the service that run jobs: a supervisor, and the process of one job. */
 import { randomBytes } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { EmbeddedStaging } from '#control/embedded-staging.ts'
 import { serveJob } from '#jobs/job-process.ts'
 import type { JobTools } from '#jobs/run-job.ts'
-import { Supervisor, type SupervisorEvent, type SupervisorOptions } from '#jobs/supervisor.ts'
+import { Supervisor, type SupervisorOptions } from '#jobs/supervisor.ts'
 import { must } from '#lib/assert.ts'
 import { systemClock } from '#lib/clock.ts'
 import { armFailpoint } from '#lib/failpoint.ts'
@@ -13,8 +13,6 @@ import { openBase, type Base } from './base.ts'
 import { datasourceOpener } from './datasource-tools.ts'
 import { PrivateFolder } from './private-folder.ts'
 import { changeSetTools } from './staging.ts'
-
-export type { SupervisorEvent } from '#jobs/supervisor.ts'
 
 /** Memory is bounded in the process of a job as in every other: see `main.ts` (MiB). */
 const NODE_OPTIONS = ['--max-semi-space-size=2', '--max-old-space-size=400']
@@ -37,12 +35,6 @@ export function createSupervisor(
     },
     ...listeners,
   })
-}
-
-/** Runs jobs until the signal is aborted. @throws AppError where the store cannot be opened */
-export async function runWorker(onEvent: (event: SupervisorEvent) => void, signal: AbortSignal): Promise<void> {
-  await using base = await openBase({ migrate: true })
-  await createSupervisor(base, { onEvent }).run(signal)
 }
 
 /** What the process of a job does: runs the one job that its supervisor names. */

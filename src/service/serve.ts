@@ -25,6 +25,7 @@ import { createSupervisor } from './jobs.ts'
 import { createLogger, type Logger } from './logging.ts'
 import { ServeLock } from './serve-lock.ts'
 import { changeSetTools } from './staging.ts'
+import { createWebhookAsker } from './webhooks.ts'
 
 /** What somebody needs who wants to use a service that has started. */
 export interface Serving {
@@ -69,6 +70,10 @@ export async function serve(onReady: (serving: Serving) => void, signal: AbortSi
   const url = await listen(app, config)
   const stop = new AbortController()
   const working = supervisor.run(stop.signal)
+  const asking = createWebhookAsker(base, {
+    onEvent: (event) => logger.info(event, 'webhooks'),
+    onJob: () => supervisor.wake(),
+  }).run(stop.signal)
   const tidying = Promise.all([keepTidy(base, logger, stop.signal), watchChangeSets(base, logger, stop.signal)])
   logger.info({ url, store: 'file' in config.store ? 'sqlite' : 'postgres' }, 'serving')
   onReady({
@@ -80,7 +85,7 @@ export async function serve(onReady: (serving: Serving) => void, signal: AbortSi
   logger.info('stopping')
   await app.close()
   stop.abort()
-  await Promise.all([working, tidying])
+  await Promise.all([working, asking, tidying])
   logger.info('stopped')
 }
 

@@ -1,4 +1,5 @@
 /** What a setting is, and how its text is read. */
+import { Networks } from '#lib/network-address.ts'
 import { Secret } from '#lib/secret.ts'
 import { ENVIRONMENTS, parseEnvironment, type Environment } from '#model/environment.ts'
 
@@ -86,6 +87,15 @@ export function origins(value: string): readonly string[] {
     if (URL.canParse(origin) && new URL(origin).origin === origin) return origin
     throw new BadSetting('a list of origins such as https://syncline.example.org')
   })
+}
+
+export function networks(value: string): Networks {
+  try {
+    return new Networks(list(value))
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error
+    throw new BadSetting('a list of addresses and networks such as 10.1.0.0/16')
+  }
 }
 
 export const define = <T>(setting: Setting<T>): Setting<T> => setting

@@ -43,7 +43,9 @@ function conflictProblems(document: ConfigPolicies): DocumentProblem[] {
     by: table.newer_by,
   }))
   for (const { path, of, by } of [{ path: ['conflict_strategy'], of: strategy, by: newerBy }, ...own]) {
-    if (of === 'webhook') problems.push({ path, message: 'Nobody can be asked by a webhook yet: use manual.' })
+    if (of === 'webhook' && document.webhook_url === undefined) {
+      problems.push({ path, message: 'webhook needs webhook_url: who is asked.' })
+    }
     if (of === 'newer_wins' && (by ?? newerBy) === undefined && !tables.some(({ newer_by: each }) => each)) {
       problems.push({ path, message: 'newer_wins needs newer_by: the column that says which row is newer.' })
     }

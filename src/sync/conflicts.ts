@@ -10,8 +10,12 @@ import type { TableRef } from '#model/table.ts'
 export interface Conflicts {
   /** Decisions on rows of one table that are to be carried out, in no order. */
   resolved(target: TableRef): AsyncIterable<readonly ResolvedConflict[]>
-  /** Keeps conflicts, before anything is written. @throws AppError `store_failed`, worth another try */
-  park(table: ConflictTable, conflicts: readonly FoundConflict[]): Promise<void>
+  /**
+   * Keeps conflicts, before anything is written. Returns those that were decided as they were found, because somebody has
+   * decided once for all of their sort: they are to be carried out with the others. @throws AppError `store_failed`, worth
+   * another try
+   */
+  park(table: ConflictTable, conflicts: readonly FoundConflict[]): Promise<readonly ResolvedConflict[]>
   /** What became of decisions, after it was committed. */
   settle(target: TableRef, outcomes: readonly ResolvedOutcome[]): Promise<void>
   /** The table was looked at whole by this run: open conflicts that it was not told of have gone. */

@@ -254,7 +254,7 @@ describe.each(STORE_KINDS)('on %s', (kind) => {
     await it.ask('POST', resolve(four), { ...row, values: null })
     expect((await decisions(it)).map(({ resolution, row: is }) => [resolution, is])).toEqual([
       ['row', ['1', 'both', '1.50']],
-      ['row', ['2', 'ours', '7.5']],
+      ['row', ['2', 'ours', '7.50']],
       ['row', ['3', 'x', null]],
       ['row', null],
     ])
@@ -264,6 +264,38 @@ describe.each(STORE_KINDS)('on %s', (kind) => {
     })
     expect(await it.ask('GET', `/conflicts/${String(four)}`)).toMatchObject({ built_row: null, removes_row: true })
     expect(await it.view('GET', `/conflicts/${String(large)}`)).toMatchObject({ sides: { source: 'not_kept' } })
+  })
+
+  test('a decision is remembered for all later conflicts of its sort, listed, and removed', async () => {
+    await using it = await open(kind)
+    const { api, config, conflict: id } = it
+    const rules = '/sync-configs/config/conflict-rules'
+    const body = { take: 'source', start: false, remember: true }
+    await it.ask('POST', `/sync/${config}/resolve/${id}`, body)
+    const { items } = (await it.view('GET', rules)) as { items: readonly Fields[] }
+    const rule = { kind: 'update_update', target: { schema: 'public', name: 'a' }, created_by: { name: 'a operator' } }
+    expect(items).toMatchObject([{ ...rule, fields: ['name'], take: 'source' }])
+    const many = { ids: [id], filter: { status: ['resolved'] }, take: 'target', start: false }
+    await it.ask('POST', `/sync/${config}/resolve`, { ...many, remember: true, remember_any_fields: true })
+    expect((await it.view('GET', rules))['items']).toMatchObject([items[0], { ...rule, fields: null, take: 'target' }])
+    const engine = await conflictsOfJob(it)
+    const a = { schema: 'public', name: 'a' }
+    expect(
+      await engine.park({ ...TABLE, source: a, target: a }, [conflict('9'), conflict('10', { fields: [] })]),
+    ).toMatchObject([
+      { key: ['9'], resolution: 'source' },
+      { key: ['10'], resolution: 'target' },
+    ])
+    expect(
+      await it.refused(`/sync/${config}/resolve/${id}`, { take: 'row', values: { name: 'x' }, remember: true }),
+    ).toEqual([400, 'invalid_request', 'body#/remember'])
+    const remove = (key: string, name = 'config') =>
+      api.send(key, 'DELETE', `/api/sync-configs/${name}/conflict-rules/${String(items[0]?.['id'])}`)
+    expect((await remove(it.viewer)).statusCode).toBe(403)
+    expect((await remove(it.operator, testId('sync config'))).statusCode).toBe(404)
+    expect((await remove(it.operator)).statusCode).toBe(204)
+    expect((await remove(it.operator)).statusCode).toBe(404)
+    expect((await it.view('GET', rules))['items']).toHaveLength(1)
   })
 
   test('5,000 conflicts are decided in one action, after a look at what it is about', async () => {

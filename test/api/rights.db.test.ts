@@ -48,6 +48,8 @@ const RIGHTS: Readonly<Record<string, 'public' | Role>> = {
   'PUT /api/v1/sync-configs/{id}': 'operator',
   'DELETE /api/v1/sync-configs/{id}': 'operator',
   'GET /api/v1/sync-configs/{id}/versions': 'viewer',
+  'GET /api/v1/sync-configs/{id}/webhook-secret': 'viewer',
+  'POST /api/v1/sync-configs/{id}/webhook-secret': 'admin',
   'POST /api/v1/sync-configs/{id}/suggest': 'operator',
   'POST /api/v1/sync-configs/{id}/advise': 'operator',
   'POST /api/v1/sync-configs/suggest': 'operator',
@@ -86,6 +88,8 @@ const RIGHTS: Readonly<Record<string, 'public' | Role>> = {
   'GET /api/v1/conflicts': 'viewer',
   'GET /api/v1/conflicts/{id}': 'viewer',
   'GET /api/v1/sync/{configId}/conflicts': 'viewer',
+  'GET /api/v1/sync-configs/{id}/conflict-rules': 'viewer',
+  'DELETE /api/v1/sync-configs/{id}/conflict-rules/{ruleId}': 'operator',
   'POST /api/v1/sync/{configId}/resolve': 'operator',
   'POST /api/v1/sync/{configId}/resolve/{conflictId}': 'operator',
   'GET /api/v1/sync/conflicts/{jobId}': 'viewer',
@@ -112,6 +116,7 @@ const NOTHING = {
   jobId: testId('job'),
   configId: testId('sync config'),
   conflictId: testId('conflict'),
+  ruleId: testId('conflict rule'),
 }
 
 test('S8: every route × role × method answers as the table of rights says, by both prefixes', async () => {
@@ -258,7 +263,7 @@ test('S9: what lies outside the scope of a key is not there for it, in the words
           : path.includes('/sync-configs/')
             ? config
             : datasource
-    return { id, jobId: job, configId: config, conflictId: conflict }
+    return { id, jobId: job, configId: config, conflictId: conflict, ruleId: testId('conflict rule') }
   }
   const withIds = routes.filter(({ path }) => path.includes('{') && !/keys|sessions/.test(path))
   expect(withIds.length).toBeGreaterThan(20)

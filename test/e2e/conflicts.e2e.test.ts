@@ -4,6 +4,7 @@ import { expect, test, vi } from 'vitest'
 import { runCli } from '#cli/run-cli.ts'
 
 import { CANARY_VALUE, createWorld } from '#test/api/world.ts'
+import { testId } from '#test/harness/api.ts'
 import { expectNoProgramSurvives, runProgram, type Exit } from '#test/harness/process.ts'
 
 expectNoProgramSurvives()
@@ -51,6 +52,9 @@ test('D15: conflicts list, show and resolve: one, with a row of its own, and all
     [2, 'operator', 'resolve', '--config', 'config', '--take', 'source'],
     [2, 'operator', 'resolve', '--config', 'config', '--set', 'name=x', '--all'],
     [5, 'operator', 'resolve', '--job', job, '--take', 'target', '--all', '--no-input'],
+    [2, 'operator', 'resolve', id, '--take', 'source', '--any-fields'],
+    [0, 'viewer', 'rules', 'config'],
+    [1, 'operator', 'rules', 'remove', 'config', testId('conflict rule')],
   ] as const) {
     vi.stubEnv('SYNCLINE_API_KEY', keys[key])
     const exit = await runCli(['conflicts', ...words], { muted: true, signal: AbortSignal.timeout(60_000) })
@@ -79,10 +83,13 @@ test('D15: conflicts list, show and resolve: one, with a row of its own, and all
     '--take',
     'skip',
     '--yes',
+    '--remember',
   ]
   const skipped = await run(by)
   expect(skipped.stdout, skipped.stderr).toContain('2 conflicts decided: skip')
   expect(skipped.stdout).toContain('is under way')
+  const rules = await run(['rules', 'config'])
+  expect(rules.stdout, rules.stderr).toMatch(/rul_\w+ +public\.a +update_update +name +skip +a operator/)
   const left = await run(['list'])
   expect(left, left.stderr).toMatchObject({ code: 0 })
   expect(left.stdout).toContain('resolved: skip')

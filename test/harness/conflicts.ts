@@ -13,6 +13,8 @@ interface Waiting extends FoundConflict {
 export class MemoryConflicts implements Conflicts {
   readonly all = new Map<string, Waiting>()
   readonly #told = new Set<string>()
+  /** What is decided once for all conflicts of a sort. */
+  rule: (found: FoundConflict) => Exclude<Resolution, 'row'> | null = () => null
 
   #id(target: TableRef, { key }: Pick<FoundConflict, 'key'>): string {
     return `${tableId(target)} ${JSON.stringify(key)}`
@@ -42,7 +44,11 @@ export class MemoryConflicts implements Conflicts {
     )
   }
 
-  async park(table: { readonly target: TableRef }, conflicts: readonly FoundConflict[]): Promise<void> {
+  async park(
+    table: { readonly target: TableRef },
+    conflicts: readonly FoundConflict[],
+  ): Promise<readonly ResolvedConflict[]> {
+    const ruled: ResolvedConflict[] = []
     for (const found of conflicts) {
       const id = this.#id(table.target, found)
       this.#told.add(id)
@@ -50,8 +56,12 @@ export class MemoryConflicts implements Conflicts {
       const same =
         before?.sourceFingerprint === found.sourceFingerprint && before.targetFingerprint === found.targetFingerprint
       if (same && (before.status === 'open' || before.status === 'resolved')) continue
-      this.all.set(id, { ...found, id, status: 'open', decision: null })
+      const resolution = this.rule(found)
+      const decision = resolution === null ? null : { resolution, row: null }
+      this.all.set(id, { ...found, id, status: decision === null ? 'open' : 'resolved', decision })
+      if (decision !== null) ruled.push({ ...found, id, ...decision })
     }
+    return ruled
   }
 
   async settle(_: TableRef, outcomes: readonly ResolvedOutcome[]): Promise<void> {

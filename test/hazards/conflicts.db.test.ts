@@ -100,6 +100,31 @@ describe('what becomes of every state', () => {
     expect(conflicts.open).toEqual([])
   })
 
+  test.each([
+    ['source', '1ab 2sb 3tb 4xb 5sb 10sb 11sn 12tn 13xn 14sn'],
+    ['target', '1ab 2sb 3tb 4xb 5tb 9tb 11sn 12tn 13xn 14tn'],
+    ['skip', '1ab 2sb 3tb 4xb 5tb 9tb 11sn 12tn 13xn 14tn'],
+  ] as const)(
+    'manual: decided once for all for %s, the run that finds them carries it out',
+    async (resolution, after) => {
+      const config = { ...DELETING, conflictStrategy: 'manual', verifyAfter: 'full' } as const
+      await using pair = await everyState(config)
+      const conflicts = new MemoryConflicts()
+      conflicts.rule = () => resolution
+      const receipt = await pair.run(config, { conflicts })
+      expect(receipt.counts).toMatchObject({ conflicted: 0 })
+      expect(await stateOf(pair, 'target')).toBe(after)
+      expect([...conflicts.all.values()].map(({ status }) => status)).toEqual(Array(4).fill('applied'))
+      await expectQuiet(pair, config, conflicts)
+      // Of another sort are those for which there is no rule.
+      conflicts.rule = ({ kind }) => (kind === 'update_delete' ? resolution : null)
+      await pair.source.sql(`UPDATE item SET b = 'again' WHERE id = 2`)
+      await pair.target.sql(`UPDATE item SET b = 'otherwise' WHERE id = 2`)
+      expect((await pair.run(config, { conflicts })).counts).toMatchObject({ conflicted: 1, updated: 0 })
+      expect(conflicts.open.map(({ key }) => key)).toEqual([['2']])
+    },
+  )
+
   test('manual: rows that somebody built, and a flip of what was decided', async () => {
     const config = { ...DELETING, conflictStrategy: 'manual' } as const
     await using pair = await everyState(config)

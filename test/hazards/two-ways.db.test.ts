@@ -87,6 +87,21 @@ describe('what becomes of every state', () => {
     },
   )
 
+  test.each([
+    ['source', '1ab 2sb 3tb 4xb 5sb 10sb 11sn 12tn 13xn 14sn'],
+    ['target', '1ab 2sb 3tb 4xb 5tb 9tb 11sn 12tn 13xn 14tn'],
+  ] as const)('manual: decided once for all for %s, both sides are the same after one run', async (side, after) => {
+    const config = { ...TWO_WAYS, conflictStrategy: 'manual' } as const
+    await using pair = await everyState(config)
+    const conflicts = new MemoryConflicts()
+    conflicts.rule = () => side
+    await run(pair, config, conflicts)
+    expect(await stateOf(pair, 'source')).toBe(after)
+    expect(await stateOf(pair, 'target')).toBe(after)
+    expect([...conflicts.all.values()].map(({ status }) => status)).toEqual(Array(4).fill('applied'))
+    await expectQuiet(pair, config, conflicts)
+  })
+
   test('manual: rows that somebody built reach both sides, and so does that there is to be none', async () => {
     const config = { ...TWO_WAYS, conflictStrategy: 'manual' } as const
     await using pair = await everyState(config)

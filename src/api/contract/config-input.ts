@@ -12,7 +12,19 @@ export const ConfigInput = ConfigDocument.superRefine((document, context) => {
   description: 'What flows from one source to one target, under which policies.',
 })
 
-export const PoliciesInput = ConfigPolicies.superRefine(addProblems).meta({ id: 'CheckedSyncPolicies' })
+export const PoliciesInput = ConfigPolicies.superRefine((document, context) => {
+  addProblems(document, context)
+  refuseWebhook(document, context)
+}).meta({ id: 'CheckedSyncPolicies' })
+
+/** Its secret belongs to a sync config, and so does whoever would be asked once the run has ended. */
+function refuseWebhook({ conflict_strategy: strategy, tables = [] }: ConfigPolicies, context: z.RefinementCtx): void {
+  const at = tables.findIndex((table) => table.conflict_strategy === 'webhook')
+  if (strategy !== 'webhook' && at < 0) return
+  const path = strategy === 'webhook' ? ['conflict_strategy'] : ['tables', at, 'conflict_strategy']
+  const message = 'A run without a sync config cannot ask a webhook: save a sync config and run that, or use manual.'
+  context.addIssue({ code: 'custom', path, message })
+}
 
 function addProblems(document: ConfigPolicies, context: z.RefinementCtx): void {
   for (const { path, message } of checkDocument(document)) {

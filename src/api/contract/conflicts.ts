@@ -2,7 +2,14 @@ import { z } from 'zod'
 import { tableName, time } from '#api/contract/fields.ts'
 import { idOf, idOrName } from '#api/contract/ids.ts'
 import { cursor, limit, sort } from '#api/contract/paging.ts'
-import { CONFLICT_KINDS, CONFLICT_STATUSES, CONFLICT_STRATEGIES, RESOLUTIONS } from '#model/conflict.ts'
+import {
+  ASKING_STATUSES,
+  CONFLICT_KINDS,
+  CONFLICT_STATUSES,
+  CONFLICT_STRATEGIES,
+  RESOLUTIONS,
+  RULE_RESOLUTIONS,
+} from '#model/conflict.ts'
 import { CONSENT_FIELDS } from './jobs.ts'
 
 const kind = z.enum(CONFLICT_KINDS).meta({
@@ -21,6 +28,22 @@ const cells = z
   .nullable()
   .meta({ description: 'Cells as text; null where there is no such row, it is not kept, or not for the caller.' })
 
+const asking = z
+  .object({
+    id: z.string().meta({ description: 'The webhook-id, which all attempts carry.' }),
+    status: z.enum(ASKING_STATUSES).meta({
+      description:
+        'waiting: it is asked, or will be. accepted: it answers later, over the API. answered: it has decided, and a run that carries that out is to be started. given_up: it has not decided in time, and somebody has to. ended: there is nothing to ask any more.',
+    }),
+    attempts: z.int(),
+    next_at: time.nullable().meta({ description: 'When it is asked again.' }),
+    last_at: time.nullable(),
+    last_error: z.string().nullable().meta({ description: 'Why the last attempt failed, or why no run was started.' }),
+    deadline_at: time.meta({ description: 'From then on somebody has to decide.' }),
+  })
+  .nullable()
+  .meta({ description: 'The asking of a webhook; null where none was asked.' })
+
 const FIELDS = {
   id: z.string(),
   config_id: z.string().nullable(),
@@ -36,6 +59,7 @@ const FIELDS = {
   }),
   strategy: strategy.meta({ description: 'The strategy that left it to somebody.' }),
   reason: z.string().nullable().meta({ description: 'Why it could not be decided; null where the strategy says so.' }),
+  webhook: asking,
   large: z.boolean().meta({ description: 'A row was too large to be kept.' }),
   status,
   resolution: z.enum(RESOLUTIONS).nullable().meta({
@@ -150,8 +174,20 @@ const START_FIELDS = {
   ...CONSENT_FIELDS,
 }
 
+const REMEMBER_FIELDS = {
+  remember: z.boolean().optional().meta({
+    description:
+      'Decide all later conflicts of the same sort alike: of the same table of the sync config and the same kind, in which both sides changed the same columns.',
+  }),
+  remember_any_fields: z
+    .boolean()
+    .optional()
+    .meta({ description: 'With remember: whichever columns both sides changed.' }),
+}
+
 export const ResolveInput = z
   .strictObject({
+    ...REMEMBER_FIELDS,
     take: z.enum(RESOLUTIONS),
     values: z.record(z.string().min(1).max(200), z.string().max(500_000).nullable()).nullable().optional().meta({
       description:
@@ -163,11 +199,12 @@ export const ResolveInput = z
       .meta({ description: 'For row: where the other columns come from. Default merged, else target, else source.' }),
     ...START_FIELDS,
   })
-  .superRefine(({ take, values, rest }, context) => {
+  .superRefine(({ take, values, rest, remember }, context) => {
     const problem = (path: string, message: string): void => context.addIssue({ code: 'custom', path: [path], message })
     if (take === 'row' && values === undefined) problem('values', 'take row needs values: columns, or null for no row.')
     if (take !== 'row' && values !== undefined) problem('values', 'values is for take row.')
     if (take !== 'row' && rest !== undefined) problem('rest', 'rest is for take row.')
+    if (take === 'row' && remember === true) problem('remember', 'A row that is built is for one conflict alone.')
   })
   .meta({ id: 'ResolveRequest' })
 
@@ -183,7 +220,8 @@ const WhichInput = z.strictObject({
 })
 
 const MANY_FIELDS = {
-  take: z.enum(['source', 'target', 'skip']),
+  ...REMEMBER_FIELDS,
+  take: z.enum(RULE_RESOLUTIONS),
   ids: z.array(idOf('conflict')).min(1).max(10_000).optional().meta({ description: 'Only these.' }),
   dry_run: z.boolean().optional().meta({ description: 'Say what it would be about, and decide nothing.' }),
   expect: z.int().min(0).optional().meta({ description: 'Refuse unless it is about this very number of conflicts.' }),
@@ -232,3 +270,22 @@ export const ResolvedMany = z
     ...CARRIED_OUT,
   })
   .meta({ id: 'ResolvedConflicts' })
+
+export const ConflictRules = z
+  .object({
+    items: z.array(
+      z.object({
+        id: z.string(),
+        target: table,
+        kind,
+        fields: z
+          .array(z.string())
+          .nullable()
+          .meta({ description: 'The columns that both sides changed; null: whichever they are.' }),
+        take: z.enum(RULE_RESOLUTIONS),
+        created_at: time,
+        created_by: z.object({ id: z.string(), name: z.string() }),
+      }),
+    ),
+  })
+  .meta({ id: 'ConflictRules', description: 'What somebody has decided once for all conflicts of a sort.' })

@@ -45,3 +45,35 @@ export const ConfigVersionPage = page(
     .meta({ id: 'ConfigVersion' }),
   'ConfigVersionPage',
 )
+
+/** The longest that two secrets are good for at once. */
+const MOST_KEPT_HOURS = 168
+
+export const WebhookSecretInput = z
+  .strictObject({
+    keep_previous_hours: z.int().min(0).max(MOST_KEPT_HOURS).optional().meta({
+      description:
+        'How long the secret before signs as well, so that the receiver can be given the new one. Default 24.',
+    }),
+  })
+  .meta({ id: 'WebhookSecretRequest' })
+
+export const WebhookSecret = z
+  .object({
+    created_at: time,
+    created_by: z.string(),
+    previous_until: time
+      .nullable()
+      .meta({ description: 'Until when the secret before signs as well; null: none does.' }),
+  })
+  .meta({ id: 'WebhookSecret' })
+
+export const NewWebhookSecret = z
+  .object({
+    ...WebhookSecret.shape,
+    secret: z.string().meta({
+      description:
+        'whsec_ and base64: the key of the HMAC by which messages are signed (Standard Webhooks). Shown this once.',
+    }),
+  })
+  .meta({ id: 'NewWebhookSecret' })

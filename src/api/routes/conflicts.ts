@@ -22,7 +22,7 @@ import {
   type ConflictFilter,
   type OpenedConflict,
 } from '#control/conflict-list.ts'
-import { previewConflicts, resolveConflict, resolveConflicts } from '#control/decide-conflicts.ts'
+import { previewConflicts, resolveConflict, resolveConflicts, type Remember } from '#control/decide-conflicts.ts'
 import { conflictScopeOf } from '#jobs/conflicts.ts'
 import { buildRow } from '#jobs/decide-conflict.ts'
 import { includesRole, type Actor } from '#model/access.ts'
@@ -202,6 +202,7 @@ async function resolveOne(
   const found = await getConflict(context, id)
   if (found.scope !== place.filter.scope) throw conflictNotFound(id)
   requireCarryOutConsent(context, principal, place, fields)
+  const remember = rememberOf(place, fields)
   const choice = choiceOf(found, fields)
   const { body, headers: answered } = await answerOnce(
     context,
@@ -209,7 +210,7 @@ async function resolveOne(
     async (jobId) => {
       // The row was built on what was read above: of another version it would be another row.
       const on = version ?? (choice.resolution === 'row' ? found.version : null)
-      const resolved = await resolveConflict(context, { id, version: on, actor }, choice)
+      const resolved = await resolveConflict(context, { id, version: on, actor }, choice, { remember })
       const carried = await carryOut(context, { principal, jobId }, place, { sources: [resolved.source], fields })
       // What is kept of the answer for a repeated request holds no values.
       const answer = { conflict: presentConflict(resolved, false), ...carried }
@@ -219,6 +220,20 @@ async function resolveOne(
   )
   void exchange.reply.headers(answered)
   return body
+}
+
+/** @throws InvalidRequest where the conflicts belong to no sync config, whose later runs a rule would be for */
+function rememberOf(
+  { filter, conflictScope }: Place,
+  {
+    remember = false,
+    remember_any_fields: anyFields = false,
+  }: Pick<z.infer<typeof contract.ResolveManyInput>, 'remember' | 'remember_any_fields'>,
+): Remember | null {
+  if (!remember) return null
+  if (conflictScope === null && filter.scope !== undefined) return { configId: filter.scope, anyFields }
+  const message = 'A rule belongs to a sync config, and these conflicts are of a run without one.'
+  throw new InvalidRequest([{ place: 'body#/remember', message }])
 }
 
 /** @throws InvalidRequest with the columns, and not the values */
@@ -289,6 +304,7 @@ async function resolveMany(
     return { ...would, job_id: null, active_job_id: null, note: null }
   }
   requireCarryOutConsent(context, principal, place, fields)
+  const remember = rememberOf(place, fields)
   const { body } = await answerOnce(
     context,
     { ...exchange, kind: 'job' },
@@ -300,6 +316,7 @@ async function resolveMany(
         subject: place.subject,
         expect: expect ?? null,
         digest: digest ?? null,
+        remember,
       })
       const sources = decided.tables.map(({ source }) => source)
       const carried = await carryOut(context, { principal, jobId }, place, { sources, fields })

@@ -44,10 +44,34 @@ export function addConfigs(program: Command, run: Runner): void {
   )
   const remove = group.command('remove <name>').description('forget a sync config; no data is touched')
   addServiceFlags(remove).action(async (name: string) => withService(run, remove, (client) => removeOne(client, name)))
+  addWebhookSecret(group, run)
   addRun(group, run)
   addSuggest(group, run)
   addAdvise(group, run, 'configs')
   addPreview(group, run)
+}
+
+const SECRET_HELP = `
+Messages to the webhook_url of the sync config are signed with it, as Standard Webhooks says. Without one nothing is sent. Where
+there is one already, both sign for --keep-previous hours: give the receiver the new one meanwhile.
+`
+
+function addWebhookSecret(group: Command, run: Runner): void {
+  const command = group
+    .command('webhook-secret <name>')
+    .description('make the secret that messages to its webhook are signed with; it is shown this once')
+    .option('--keep-previous <hours>', 'how long the one before signs as well', '24')
+    .addHelpText('after', SECRET_HELP)
+  addServiceFlags(command).action(async (name: string, { keepPrevious }: { keepPrevious: string }) =>
+    withService(run, command, async (client) => {
+      const body = { keep_previous_hours: Number(keepPrevious) }
+      const made = asObject(await client.post(`/sync-configs/${encodeURIComponent(name)}/webhook-secret`, body))
+      const until = made['previous_until']
+      const before = typeof until === 'string' ? ` The one before signs as well until ${until}.` : ''
+      const summary = `The secret of the webhook of ${printable(name)} is shown this once.${before}`
+      return { exit: EXIT.done, summary, result: made, lines: [String(made['secret']), summary] }
+    }),
+  )
 }
 
 function addRun(group: Command, run: Runner): void {

@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto'
 import { Option, type Command } from 'commander'
 import type { z } from 'zod'
 import { asObject, type ApiClient } from '#api/client.ts'
-import { Conflict, ConflictPage, Resolved, ResolvedMany } from '#api/contract/conflicts.ts'
+import { Conflict, ConflictPage, ConflictRules, Resolved, ResolvedMany } from '#api/contract/conflicts.ts'
 import type { Context, Outcome, Runner } from '#cli/command.ts'
 import { formatCount, plural } from '#cli/format.ts'
-import { carriedLine, conflictLines, groupLines, listLines, selectionLines } from '#cli/report-conflicts.ts'
+import { carriedLine, conflictLines, groupLines, listLines, ruleLines, selectionLines } from '#cli/report-conflicts.ts'
 import { addServiceFlags, withService } from '#cli/service-flags.ts'
 import { CONFLICT_KINDS, CONFLICT_STATUSES } from '#model/conflict.ts'
 import { AppError, EXIT } from '#model/errors.ts'
@@ -22,6 +22,7 @@ Examples:
   syncline conflicts resolve CONFLICT --set name='Both of them' --null nickname
   syncline conflicts resolve --config 'shop copy' --table orders --kind update_update --take source
   syncline conflicts resolve --config 'shop copy' --all --take target --yes
+  syncline conflicts resolve CONFLICT --take source --remember
 `
 
 interface FilterFlags {
@@ -57,11 +58,19 @@ interface ResolveFlags extends FilterFlags {
   readonly yes?: true
   readonly allowProtectedWrite?: true
   readonly confirm?: string
+  readonly remember?: true
+  readonly anyFields?: true
 }
 
 /** Rows that both sides changed, and what people decide about them. */
 export function addConflicts(program: Command, run: Runner): void {
   const group = program.command('conflicts').helpCommand(false).description('rows that both sides changed')
+  addLooking(group, run)
+  addResolve(group, run)
+  addRules(group, run)
+}
+
+function addLooking(group: Command, run: Runner): void {
   const list = addFilters(group.command('list').description('conflicts, in the order in which they were found'))
     .option('--status <status>', `of ${CONFLICT_STATUSES.join(', ')}, with commas between`, 'open,resolved')
     .option('--limit <n>', 'conflicts to show, up to 1000', '100')
@@ -75,6 +84,9 @@ export function addConflicts(program: Command, run: Runner): void {
       return { exit: EXIT.done, summary: found.status, result: found, lines: conflictLines(found) }
     }),
   )
+}
+
+function addResolve(group: Command, run: Runner): void {
   const resolve = addFilters(group.command('resolve [id]').description('decide one conflict, or many at once'))
     .addOption(new Option('--take <what>', 'the row of this side, or neither').choices(['source', 'target', 'skip']))
     .option('--set <column=value...>', 'build a row: with these values')
@@ -91,6 +103,11 @@ export function addConflicts(program: Command, run: Runner): void {
     .option('--all', 'all that are open')
     .option('--status <status>', 'in place of open: resolved or applied, with commas between')
     .option('--dry-run', 'show what it would be about, and decide nothing')
+    .option(
+      '--remember',
+      'decide all later conflicts of the same sort alike: table, kind, and columns that both sides changed',
+    )
+    .option('--any-fields', 'with --remember: whichever columns both sides changed')
     .option('--no-start', 'start no run: the next one carries it out')
     .option('--detach', 'start the run that carries it out, and do not wait for it')
     .option('--yes', 'decide without asking')
@@ -102,6 +119,26 @@ export function addConflicts(program: Command, run: Runner): void {
     withService(run, resolve, (client, context) =>
       id === undefined ? resolveMany(client, flags, context) : resolveOne(client, { id, flags }, context),
     ),
+  )
+}
+
+function addRules(group: Command, run: Runner): void {
+  const rules = group.command('rules').helpCommand(false).description('what was decided once for all of a sort')
+  const list = rules.command('list <config>', { isDefault: true }).description('the rules of a sync config')
+  addServiceFlags(list).action(async (config: string) =>
+    withService(run, list, async (client) => {
+      const result = ConflictRules.parse(await client.get(`/sync-configs/${encodeURIComponent(config)}/conflict-rules`))
+      const summary = plural(result.items.length, 'rule')
+      return { exit: EXIT.done, summary, result, lines: [...ruleLines(result.items), summary] }
+    }),
+  )
+  const remove = rules.command('remove <config> <rule>').description('decide no more by it; what it decided stays')
+  addServiceFlags(remove).action(async (config: string, rule: string) =>
+    withService(run, remove, async (client) => {
+      await client.delete(`/sync-configs/${encodeURIComponent(config)}/conflict-rules/${encodeURIComponent(rule)}`)
+      const summary = `${rule} is removed`
+      return { exit: EXIT.done, summary, result: { id: rule }, lines: [summary] }
+    }),
   )
 }
 
@@ -199,8 +236,16 @@ function readPair(text: string): [string, string] {
   throw new AppError('usage', 'Columns are given as column=value; one of them has no name or no =.')
 }
 
+/** @throws AppError `usage` */
 function startBody(flags: ResolveFlags): Readonly<Record<string, unknown>> {
-  return { ...(flags.start ? {} : { start: false }), ...consentBody(flags) }
+  const { start, remember, anyFields } = flags
+  if (anyFields && !remember) throw new AppError('usage', '--any-fields is for --remember.')
+  return {
+    ...(start ? {} : { start: false }),
+    ...(remember ? { remember: true } : {}),
+    ...(anyFields ? { remember_any_fields: true } : {}),
+    ...consentBody(flags),
+  }
 }
 
 async function resolveMany(client: ApiClient, flags: ResolveFlags, context: Context): Promise<Outcome> {

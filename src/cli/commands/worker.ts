@@ -1,10 +1,10 @@
 import type { Command } from 'commander'
 import { EXIT } from '#model/errors.ts'
-import { runWorker, type SupervisorEvent } from '#service/jobs.ts'
+import { runWorker, type WorkerEvent } from '#service/worker.ts'
 import { addCommonFlags, type Runner } from '#cli/command.ts'
 
 const HELP = `
-Takes jobs out of the control store and runs each in a process of its own. Any number of workers may share a store; on
+Takes jobs out of the control store and runs each in a process of its own, and asks webhooks about conflicts. Any number of workers may share a store; on
 several machines the store is PostgreSQL (SYNCLINE_DATABASE_URL). A signal lets every job stop in order; it goes on in
 another worker, or in this one when it is started again.
 `
@@ -23,7 +23,7 @@ export function addWorker(program: Command, run: Runner): void {
   )
 }
 
-function eventLine(event: SupervisorEvent): string {
+function eventLine(event: WorkerEvent): string {
   switch (event.type) {
     case 'started':
       return `${event.jobId}: process ${event.pid} started (claim ${event.epoch})`
@@ -33,6 +33,12 @@ function eventLine(event: SupervisorEvent): string {
       return `${event.jobId}: process ${event.pid} killed. ${event.reason}`
     case 'released':
       return `${event.jobId}: released; the lease of ${event.owner} ran out`
+    case 'webhook answered':
+      return `${event.conflictId}: decided by its webhook (${event.id})`
+    case 'webhook failed':
+      return `${event.conflictId}: ${event.reason} (${event.id})`
+    case 'webhook carried out':
+      return `${event.configId}: ${event.jobId} carries out what its webhook decided`
     case 'store failed':
       return `The control store does not answer: ${event.reason}`
   }

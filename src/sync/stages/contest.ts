@@ -145,12 +145,12 @@ export function conflictTable({ source, target, mappingId, mappingHash, write }:
     mappingId,
     mappingHash,
     key: columns.slice(0, keyLength).map(({ name }) => name),
-    columns: columns.map(({ name }) => {
+    columns: columns.map(({ name, form }) => {
       const column = must(
         target.columns.find((each) => each.name === name),
         'the column of a scan',
       )
-      return { name, type: column.type, nullable: column.nullable }
+      return { name, type: column.type, nullable: column.nullable, form }
     }),
   }
 }

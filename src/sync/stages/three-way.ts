@@ -68,6 +68,8 @@ export type Settlement =
     }
   | { readonly of: Contested; readonly take: 'nothing'; readonly found: FoundConflict }
 
+type Left = Extract<Settlement, { take: 'nothing' }>
+
 /** Rows that are decided on at once. */
 const FLUSH_ROWS = 2_000
 
@@ -149,14 +151,18 @@ class ThreeWay {
     this.#decided.set(id, row)
     if (row.source !== undefined) this.#decidedRows.source += 1
     if (row.target !== undefined) this.#decidedRows.target += 1
+    this.#apply(decision, row)
+  }
+
+  #apply(decision: ResolvedConflict, row: Judged): void {
     this.#carried.push(decision)
+    const isSame = row.source?.fingerprint === row.target?.fingerprint
+    if (isSame && decision.resolution !== 'row') return this.#ledger.adopt(row)
     switch (decision.resolution) {
       case 'source':
-        return now.source === now.target ? this.#ledger.adopt(row) : this.#ledger.toTarget(row, 'decided')
+        return this.#ledger.toTarget(row, 'decided')
       case 'target':
-        return this.#plan.back === null || now.source === now.target
-          ? this.#ledger.settle(row)
-          : this.#ledger.toSource(row, 'decided')
+        return this.#plan.back === null ? this.#ledger.settle(row) : this.#ledger.toSource(row, 'decided')
       case 'skip':
         return this.#ledger.settle(row)
       case 'row':
@@ -323,22 +329,32 @@ class ThreeWay {
 
   /** Hands on what has come together, where that is at least so many rows. */
   async #flush(least: number): Promise<void> {
-    const { conflicts } = this.#context
     if (this.#contested.length >= least) {
-      const found: FoundConflict[] = []
+      const left: Left[] = []
       for (const settlement of await contest(this.#plan, this.#contested.splice(0), this.#context)) {
         const { of } = settlement
         if (settlement.take === 'source') this.#ledger.toTarget(of, 'found')
         else if (settlement.take === 'target') this.#ledger.takeTarget(of)
         else if (settlement.take === 'merged') this.#ledger.merge(of, settlement)
         else if (settlement.take === 'nothing') {
-          found.push(settlement.found)
-          this.#ledger.leave(of, 'conflicted')
+          left.push(settlement)
         }
       }
-      if (found.length > 0) await conflicts?.park(conflictTable(this.#plan), found)
+      await this.#park(left)
     }
     await this.#ledger.flush(this.#context, { all: least === 1 })
+  }
+
+  /** They wait for somebody, but for those of a sort on which somebody has decided once for all. */
+  async #park(left: readonly Left[]): Promise<void> {
+    if (left.length === 0) return
+    const found = left.map((settlement) => settlement.found)
+    const ruled = byKey((await this.#context.conflicts?.park(conflictTable(this.#plan), found)) ?? [])
+    for (const { of } of left) {
+      const decision = ruled.get(JSON.stringify(of.key))
+      if (decision === undefined || this.#carried.length >= MOST_DECISIONS) this.#ledger.leave(of, 'conflicted')
+      else this.#apply(decision, of)
+    }
   }
 
   async found(): Promise<ThreeWayFound> {

@@ -1,0 +1,27 @@
+/** The part of the service that asks webhooks about conflicts. */
+import { writeQuestion } from '#api/present-conflict.ts'
+import { startJob } from '#jobs/start-job.ts'
+import { WebhookAsker, type WebhookEvent } from '#jobs/webhook-asker.ts'
+import { newId } from './api-tools.ts'
+import type { Base } from './base.ts'
+
+export type { WebhookEvent } from '#jobs/webhook-asker.ts'
+
+/** `onJob`: a job has been put into the store. */
+export function createWebhookAsker(
+  { store, box, rules, config }: Base,
+  { onEvent, onJob = () => undefined }: { onEvent: (event: WebhookEvent) => void; onJob?: () => void },
+): WebhookAsker {
+  return new WebhookAsker({
+    store,
+    box,
+    networks: config.webhookNetworks,
+    write: writeQuestion,
+    startJob: async (wish, actor, also) => {
+      const job = await startJob({ store, rules, newJobId: () => newId('job'), also }, wish, actor)
+      onJob()
+      return job
+    },
+    onEvent,
+  })
+}
