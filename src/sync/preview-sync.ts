@@ -117,7 +117,7 @@ async function previewOnce(
   const keep = async (found: readonly TableSync[], now: Snapshot): Promise<void> => {
     if (set === null) return
     for (const [place, table] of found.entries()) {
-      if (quarantining) await table.tell()
+      if (quarantining) await table.report()
       kept.push(await keepChanges(table, { set, place, staging, target: isMissing(table) ? null : now, signal }))
     }
   }

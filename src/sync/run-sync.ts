@@ -15,6 +15,7 @@ import { closeAll, stoppedTable } from './close-tables.ts'
 import { holdAsPlanned, judgeDrift } from './drift.ts'
 import type { History } from './history.ts'
 import type { Journal } from './journal.ts'
+import { JudgedChangeSetTable } from './judged-change-set-table.ts'
 import { knownColumns, sourceName } from './new-columns.ts'
 import { withPatience } from './patience.ts'
 import type { TablePlan } from './plan.ts'
@@ -22,11 +23,12 @@ import { selectForRevert } from './plan-revert.ts'
 import type { Quarantine, Replay } from './quarantine.ts'
 import { TableReplay } from './replay-table.ts'
 import { selectTables, type Selection } from './select-tables.ts'
+import { isJudgedAgain } from './stages/keep-changes.ts'
 import type { Staging } from './staging.ts'
 import { TableSync } from './sync-table.ts'
 import { ThreeWayTable } from './three-way-table.ts'
 import { closeBack, keepOthersOutOfSource, refuseReadOnlySource, wayBack, writeBack } from './two-ways.ts'
-import { concerns, writeAll, writeAtOnce } from './write-tables.ts'
+import { concerns, refuseMoved, writeAll, writeAtOnce } from './write-tables.ts'
 
 export interface SyncRequest {
   readonly source: Adapter
@@ -184,6 +186,7 @@ async function attemptSync(request: SyncRequest, tools: RunTools, progress: Prog
   // Whoever decided on a change set, or on rows that were set aside, has seen them.
   const seen = attempt.replay !== null || attempt.changeSet !== null
   if (!seen) checkBrakes([...detected.intents, ...(back?.intents ?? [])], config)
+  await refuseUnsettled(detected.tables, attempt)
   const tables = await createMissing(detected.tables, selection, { request, attempt, writer })
   await claimAll(tables, request, tools.job)
   for (const { claim } of tables) await tools.history?.begin(claim.mappingId, claim.committed.batches)
@@ -229,10 +232,23 @@ async function writeRows(
     await writeAtOnce(tables, attempt, writer)
     progress.committed = wrote()
   } catch (error) {
-    const isMoved = error instanceof AppError && error.code === 'changes_moved'
-    if (isMoved) await settleChangeSet(tables, attempt, { committed: false })
+    if (isMoved(error)) await settleChangeSet(tables, attempt, { committed: false })
     // What was told of a transaction that is undone for good was never written; what may come again is told again.
     if (error instanceof AppError && error.retry !== 'later') await forgetTold(tables, attempt)
+    throw error
+  }
+}
+
+function isMoved(error: unknown): boolean {
+  return error instanceof AppError && error.code === 'changes_moved'
+}
+
+/** Where all or nothing is written, nothing is begun for what cannot be ended. @throws AppError `changes_moved` */
+async function refuseUnsettled(tables: readonly TableSync[], attempt: Attempt): Promise<void> {
+  try {
+    refuseMoved(tables, attempt)
+  } catch (error) {
+    if (isMoved(error)) await settleChangeSet(tables, attempt, { committed: false })
     throw error
   }
 }
@@ -286,7 +302,11 @@ function refuseOtherPlan(planned: readonly TablePlan[], { plans, missing }: Sele
 const SIDES = ['source', 'target'] as const
 
 function tableOf(plan: TablePlan, attempt: Attempt): TableSync {
-  if (attempt.changeSet !== null) return new TableFromChangeSet(plan, attempt, attempt.changeSet)
+  const { changeSet } = attempt
+  if (changeSet !== null) {
+    const again = isJudgedAgain(plan) && !changeSet.reverting
+    return again ? new JudgedChangeSetTable(plan, attempt, changeSet) : new TableFromChangeSet(plan, attempt, changeSet)
+  }
   if (attempt.replay !== null) return new TableReplay(plan, attempt, attempt.replay)
   return plan.threeWay ? new ThreeWayTable(plan, attempt) : new TableSync(plan, attempt)
 }
@@ -298,7 +318,11 @@ async function selectFor(request: SyncRequest): Promise<Selection> {
   const selection = await selectTables(request, request.config)
   if (changeSet === undefined) return selection
   const { tables } = changeSet.summary
-  const changed = tables.filter(({ inserts, updates, deletes, created }) => created || inserts + updates + deletes > 0)
+  // What the sides agree on without a write is remembered all the same.
+  const changed = tables.filter(
+    ({ inserts, updates, deletes, created, conflicts }) =>
+      created || inserts + updates + deletes > 0 || conflicts !== undefined,
+  )
   const wanted = changed.length === 0 ? tables : changed
   const lost = wanted.find(({ target }) => !selection.plans.some((plan) => sameTable(plan.target.ref, target)))
   if (lost !== undefined) {

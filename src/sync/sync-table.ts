@@ -113,8 +113,19 @@ export class TableSync {
     this.#through = transaction
   }
 
-  get #target(): BatchTarget {
+  /** Where it writes: all that is to be undone together goes through this. */
+  protected get batchTarget(): BatchTarget {
     return this.#through ?? this.#attempt.target
+  }
+
+  /** Rows that were to be written and that somebody has to look at first, as far as is known by now. */
+  get unsettled(): number {
+    return this.outcome.conflicts.length
+  }
+
+  /** Tells whoever keeps them of rows that were found and cannot be written: before anybody decides on the others. */
+  report(): Promise<void> {
+    return this.tell()
   }
 
   /** The table has got the columns that it was planned with. */
@@ -344,7 +355,7 @@ export class TableSync {
   async #apply(phase: Phase, ops: readonly StagedOperation[], total: number): Promise<void> {
     if (total === 0) return
     this.#enter(phase, total, false)
-    await must(this.#target.writer, 'a writer').startPhase(this.claim, 'applying')
+    await must(this.batchTarget.writer, 'a writer').startPhase(this.claim, 'applying')
     await applyStaged(this.#applyContext(phase), ops)
     await this.tell()
     this.#leave(phase)
@@ -392,7 +403,7 @@ export class TableSync {
       },
       claim: this.claim,
       source: this.source,
-      target: this.#target,
+      target: this.batchTarget,
       telling: history === null ? null : tellHistory(history, { plan: this.#plan, claim: this.claim }),
       baselinesOf: this.baselinesOf,
       agreementsOf: this.agreementsOf,
