@@ -141,9 +141,13 @@ function judgedTables({ tables }: ChangeSetSummary): readonly TableRef[] {
 }
 
 function notToBeCarriedOut({ id }: Job): AppError {
-  return new AppError('changes_moved', `Conflicts of the job ${id} are decided, and cannot be carried out all at once.`, {
-    hint: 'They are too many for one transaction, or were sealed with a key that is not known any more. Use commit_mode streaming, or decide them anew.',
-  })
+  return new AppError(
+    'changes_moved',
+    `Conflicts of the job ${id} are decided, and cannot be carried out all at once.`,
+    {
+      hint: 'They are too many for one transaction, or were sealed with a key that is not known any more. Use commit_mode streaming, or decide them anew.',
+    },
+  )
 }
 
 /** Its process died when all was done, and nobody had heard of that: what is known is what the target says. */
@@ -203,11 +207,13 @@ async function withSurvey(counts: Counts, { changeSets, setOf, summary }: Standi
   const left = marked('left')
   // Those that moved while they were applied are in the counts already.
   const edited = Math.max(0, marked('moved') - counts.conflicted)
-  return summary.tables.filter(({ target }) => !isJudged(target)).reduce(
-    (sum, { unchanged, kept, rejected }) =>
-      addCounts(sum, { ...NO_COUNTS, read: unchanged + kept + rejected, unchanged, skipped: kept, rejected }),
-    addCounts(counts, { ...NO_COUNTS, read: left + edited, skipped: left, conflicted: edited }),
-  )
+  return summary.tables
+    .filter(({ target }) => !isJudged(target))
+    .reduce(
+      (sum, { unchanged, kept, rejected }) =>
+        addCounts(sum, { ...NO_COUNTS, read: unchanged + kept + rejected, unchanged, skipped: kept, rejected }),
+      addCounts(counts, { ...NO_COUNTS, read: left + edited, skipped: left, conflicted: edited }),
+    )
 }
 
 function lostPlan(jobId: string): AppError {

@@ -83,9 +83,9 @@ export async function runJob(run: JobRun, tools: JobTools): Promise<void> {
     await journal.flush()
     await recordEnd(store, job, { hold, ended, known, asked: stop.asked, gotOn: journal.gotOn })
   })
-  // What was decided before it rested found nobody to wake.
   const rests = !(ended instanceof Error) && ended.rests === 'resolution'
-  if (rests) await goOnWithDecisions(tools.changeSets, SYSTEM, ({ id }) => id === job.id)
+  // What was decided before it rested found nobody to wake. Where the store does not answer, the service looks later.
+  if (rests) await goOnWithDecisions(tools.changeSets, SYSTEM, ({ id }) => id === job.id).catch(() => [])
 }
 
 /** The process before this one may have died without a word: what it committed is known from now on. */

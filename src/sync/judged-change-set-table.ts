@@ -52,9 +52,8 @@ export class JudgedChangeSetTable extends ThreeWayTable {
     return this.#attempt.staging.images(`${this.plan.mappingId} held`)
   }
 
-  protected override heldBack(keys: readonly Key[]): ReadonlySet<string> {
-    return new Set(this.#held.find(keys).map(({ key }) => JSON.stringify(key)))
-  }
+  protected override readonly heldBack = (keys: readonly Key[]): ReadonlySet<string> =>
+    new Set(this.#held.find(keys).map(({ key }) => JSON.stringify(key)))
 
   async #readSet(): Promise<void> {
     this.#planned.clear()
@@ -79,8 +78,10 @@ export class JudgedChangeSetTable extends ThreeWayTable {
       signal.throwIfAborted()
       staging.append(chosen, await this.#choose(batch, books))
     }
-    staging.clear(this.plan.mappingId)
-    for (const batch of staging.read(chosen, EVERYTHING, BATCH)) staging.append(this.plan.mappingId, batch)
+    if (books.leaves) {
+      staging.clear(this.plan.mappingId)
+      for (const batch of staging.read(chosen, EVERYTHING, BATCH)) staging.append(this.plan.mappingId, batch)
+    }
     staging.clear(chosen)
     return books.detection
   }
@@ -91,7 +92,10 @@ export class JudgedChangeSetTable extends ThreeWayTable {
     const { staging } = this.#attempt
     const keysOf = (some: readonly StagedChange[]): Key[] => some.map(({ key }) => key)
     const changes = batch.filter(({ op }) => op !== 'keep')
-    const hashes = await comingFingerprints({ plan, source, staging }, keysOf(changes.filter(({ op }) => op !== 'delete')))
+    const hashes = await comingFingerprints(
+      { plan, source, staging },
+      keysOf(changes.filter(({ op }) => op !== 'delete')),
+    )
     const planned = byKey(this.#planned.find(keysOf(changes)))
     const own = byKey(staging.images(rowImages(plan)).find(keysOf(changes)))
     const agreed = byKey(staging.images(agreements(plan)).find(keysOf(changes)))
@@ -102,7 +106,8 @@ export class JudgedChangeSetTable extends ThreeWayTable {
       const now = { ...change, source: hashes.get(id) ?? null }
       if (wanted?.fingerprint === describe(now)) return [change]
       const plain = !own.has(id) && !agreed.has(id)
-      if (wanted !== undefined && plain && wanted.row !== null && isNewer(wanted, now)) return [this.#asPlanned(change, wanted)]
+      if (wanted !== undefined && plain && wanted.row !== null && isNewer(wanted, now))
+        return [this.#asPlanned(change, wanted)]
       books.leave(change, wanted === undefined ? 'skipped' : 'conflicted')
       this.#held.put([{ key: change.key, fingerprint: '', row: null, bytes: 0 }])
       // A proof of the whole table leaves out rows that no side has, by a list of their own.
@@ -150,6 +155,10 @@ class Books {
   leave({ op }: StagedChange, how: 'skipped' | 'conflicted'): void {
     this.#left[op] += 1
     this.#how[how] += 1
+  }
+
+  get leaves(): boolean {
+    return this.#how.skipped + this.#how.conflicted > 0
   }
 
   /** Each row that is left is still examined once, and stands in the target as it did (invariant 3). */

@@ -28,7 +28,7 @@ import type { Staging } from './staging.ts'
 import { TableSync } from './sync-table.ts'
 import { ThreeWayTable } from './three-way-table.ts'
 import { closeBack, keepOthersOutOfSource, refuseReadOnlySource, wayBack, writeBack } from './two-ways.ts'
-import { concerns, refuseMoved, writeAll, writeAtOnce } from './write-tables.ts'
+import { concerns, writeAll, writeAtOnce } from './write-tables.ts'
 
 export interface SyncRequest {
   readonly source: Adapter
@@ -186,7 +186,6 @@ async function attemptSync(request: SyncRequest, tools: RunTools, progress: Prog
   // Whoever decided on a change set, or on rows that were set aside, has seen them.
   const seen = attempt.replay !== null || attempt.changeSet !== null
   if (!seen) checkBrakes([...detected.intents, ...(back?.intents ?? [])], config)
-  await refuseUnsettled(detected.tables, attempt)
   const tables = await createMissing(detected.tables, selection, { request, attempt, writer })
   await claimAll(tables, request, tools.job)
   for (const { claim } of tables) await tools.history?.begin(claim.mappingId, claim.committed.batches)
@@ -232,23 +231,10 @@ async function writeRows(
     await writeAtOnce(tables, attempt, writer)
     progress.committed = wrote()
   } catch (error) {
-    if (isMoved(error)) await settleChangeSet(tables, attempt, { committed: false })
+    const isMoved = error instanceof AppError && error.code === 'changes_moved'
+    if (isMoved) await settleChangeSet(tables, attempt, { committed: false })
     // What was told of a transaction that is undone for good was never written; what may come again is told again.
     if (error instanceof AppError && error.retry !== 'later') await forgetTold(tables, attempt)
-    throw error
-  }
-}
-
-function isMoved(error: unknown): boolean {
-  return error instanceof AppError && error.code === 'changes_moved'
-}
-
-/** Where all or nothing is written, nothing is begun for what cannot be ended. @throws AppError `changes_moved` */
-async function refuseUnsettled(tables: readonly TableSync[], attempt: Attempt): Promise<void> {
-  try {
-    refuseMoved(tables, attempt)
-  } catch (error) {
-    if (isMoved(error)) await settleChangeSet(tables, attempt, { committed: false })
     throw error
   }
 }

@@ -118,16 +118,6 @@ export class TableSync {
     return this.#through ?? this.#attempt.target
   }
 
-  /** Rows that were to be written and that somebody has to look at first, as far as is known by now. */
-  get unsettled(): number {
-    return this.outcome.conflicts.length
-  }
-
-  /** Tells whoever keeps them of rows that were found and cannot be written: before anybody decides on the others. */
-  report(): Promise<void> {
-    return this.tell()
-  }
-
   /** The table has got the columns that it was planned with. */
   replan(plan: TablePlan): void {
     assert(plan.mappingId === this.#plan.mappingId && plan.grownFrom === null, 'the table is what it was to become')

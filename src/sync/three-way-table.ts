@@ -153,17 +153,10 @@ export class ThreeWayTable extends TableSync {
   }
 
   /** Of these, the rows that were judged and are not written by this run all the same. As the JSON of their keys. */
-  protected heldBack(_: readonly Key[]): ReadonlySet<string> {
-    return new Set()
-  }
+  protected readonly heldBack: (keys: readonly Key[]) => ReadonlySet<string> = () => new Set()
 
-  override get unsettled(): number {
-    return super.unsettled + (this.detection?.left.conflicted ?? 0)
-  }
-
-  /** What people decided is carried out later: until then it stands. */
-  override async report(): Promise<void> {
-    await super.report()
+  /** Tells of decisions that do not hold any more, and of conflicts that have gone; all others are carried out later. */
+  async report(): Promise<void> {
     const { conflicts } = this.#attempt
     await conflicts?.settle(this.plan.target.ref, this.#moved)
     await conflicts?.close(this.plan.target.ref, 'kept')

@@ -45,6 +45,8 @@ export async function writeAll(
  */
 export async function writeAtOnce(tables: readonly TableSync[], attempt: Attempt, writer: Writer): Promise<void> {
   const { slots, journal, stop } = attempt
+  // Nothing is begun that could not be ended.
+  refuseMoved(tables, attempt)
   // There is one session: what several tables did at once would only take turns.
   const tableSlots = new Slots(1)
   const { parents } = familyOf(tables)
@@ -74,8 +76,11 @@ export async function writeAtOnce(tables: readonly TableSync[], attempt: Attempt
 }
 
 /** @throws AppError `changes_moved` where rows have moved since they were decided on, and nothing is to be applied then */
-export function refuseMoved(tables: readonly TableSync[], { changeSet }: Pick<Attempt, 'changeSet'>): void {
-  const moved = tables.reduce((sum, { unsettled }) => sum + unsettled, 0)
+function refuseMoved(tables: readonly TableSync[], { changeSet }: Pick<Attempt, 'changeSet'>): void {
+  const moved = tables.reduce(
+    (sum, { outcome, detection }) => sum + outcome.conflicts.length + (detection?.left.conflicted ?? 0),
+    0,
+  )
   if (moved === 0 || changeSet?.onMoved !== 'apply nothing') return
   throw new AppError('changes_moved', `${moved} rows have changed on one of the sides since the changes were computed.`)
 }

@@ -178,9 +178,7 @@ export async function rememberInTransaction(
     if (plan.baselineFields) {
       await setFields(connection, { baseline, sql }, kept)
       // Of rows that are in step the server has the values.
-      const equal = kept.filter(
-        ({ source, target, fields }) => fields === null && source !== null && source === target,
-      )
+      const equal = kept.filter(({ source, target, fields }) => fields === null && source !== null && source === target)
       await connection.query(
         `UPDATE ${baseline} b SET fields = x.fs
          FROM (SELECT ${sql.keyExpressions.map((_, i) => `k.k${i}`).join(', ')}, ${sql.fieldFingerprints} AS fs, ${sql.fingerprint} AS f

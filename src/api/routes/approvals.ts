@@ -12,7 +12,15 @@ import { visibleDatasource, visibleJob } from '#api/visible.ts'
 import { checkChangeSet } from '#control/change-sets.ts'
 import { findChangeSet, type StoredChangeSet } from '#control/change-set-tools.ts'
 import { getJob, type Job } from '#control/jobs.ts'
-import { approveJob, changeSetOf, goOn, openQuestions, refuseBraked, takeApproved, type Approval } from '#jobs/review-job.ts'
+import {
+  approveJob,
+  changeSetOf,
+  goOn,
+  openQuestions,
+  refuseBraked,
+  takeApproved,
+  type Approval,
+} from '#jobs/review-job.ts'
 import { refuseRevert } from '#jobs/revert-job.ts'
 import { isEmpty } from '#model/change-set.ts'
 import { AppError } from '#model/errors.ts'

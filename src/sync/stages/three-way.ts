@@ -151,9 +151,7 @@ class ThreeWay {
       const [source, target] = [of.source.get(id), of.target.get(id)]
       const [here, there] = [source?.fingerprint ?? null, target?.fingerprint ?? null]
       const unmoved = this.#plan.back === null ? here === sourceFingerprint : here === there
-      return (
-        resolution === 'row' && unmoved && there !== targetFingerprint && (target?.bytes ?? 0) < LARGE_ROW_BYTES
-      )
+      return resolution === 'row' && unmoved && there !== targetFingerprint && (target?.bytes ?? 0) < LARGE_ROW_BYTES
     })
     const keys = asked.map(({ key }) => key)
     const rows = await rowsByKey(this.#context.target, this.#plan.write.scan, keys)
