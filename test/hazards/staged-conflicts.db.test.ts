@@ -283,17 +283,19 @@ test('D15: what changes between decision and yes is left, everything else is app
   expect(summary).toMatchObject({ changes: 8, tables: [{ inserts: 2, updates: 4, deletes: 2, conflicts: 0 }] })
   await lab.target.sql(`UPDATE item SET b = 'moved' WHERE id = 14; UPDATE item SET b = 'moved' WHERE id = 2`)
   await lab.source.sql(`UPDATE item SET b = 'moved' WHERE id = 5; INSERT INTO item VALUES (20, 'new', 'new')`)
+  // Somebody decides anew: what the yes is for is another change by then.
+  await decideOne(lab, '15', { take: 'row', values: { a: 'z', b: 'z' } })
   const resting = await yes(lab, { id }, 'awaiting_resolution')
-  expect(await stateOf(lab)).toBe('1ab 2amoved 3tb 4xb 5tb 10sb 11sn 12tn 13xn 14tmoved 15sb')
-  expect(resting.counts).toMatchObject({ inserted: 2, updated: 1, deleted: 2, conflicted: 3 })
+  expect(await stateOf(lab)).toBe('1ab 2amoved 3tb 4xb 5tb 10sb 11sn 12tn 13xn 14tmoved 15at')
+  expect(resting.counts).toMatchObject({ inserted: 2, updated: 0, deleted: 2, conflicted: 4 })
   expect(keysOf(await conflictsOf(lab))).toEqual(['2', '5', '14'])
   await decideAll(lab, 'target')
   // What has come since is asked about with the rest.
   const again = await lab.work('awaiting_approval')
-  expect((await changesOf(lab, id)).summary).toMatchObject({ changes: 1, tables: [{ inserts: 1, updates: 0 }] })
+  expect((await changesOf(lab, id)).summary).toMatchObject({ changes: 2, tables: [{ inserts: 1, updates: 1 }] })
   const done = await yes(lab, again)
   expect(done.counts).toMatchObject({ inserted: 3, updated: 1, deleted: 2, conflicted: 0 })
-  expect(await stateOf(lab)).toBe('1ab 2amoved 3tb 4xb 5tb 10sb 11sn 12tn 13xn 14tmoved 15sb 20newnew')
+  expect(await stateOf(lab)).toBe('1ab 2amoved 3tb 4xb 5tb 10sb 11sn 12tn 13xn 14tmoved 15zz 20newnew')
   await expectQuiet(lab)
 })
 
