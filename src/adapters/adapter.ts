@@ -361,7 +361,7 @@ export interface BatchPart {
 }
 
 /** Where batches are written: see `Writer`. */
-export type BatchWriter = Pick<Writer, 'apply' | 'applyAcross' | 'startPhase'>
+export type BatchWriter = Pick<Writer, 'apply' | 'applyAcross' | 'startPhase' | 'remember'>
 
 /** What batches are written through, and looked at again: a database, or a transaction of it. */
 export interface BatchTarget {

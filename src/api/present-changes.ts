@@ -103,6 +103,7 @@ function presentTable(table: ChangeSetTable, marks: readonly MarkCount[]) {
     unchanged: table.unchanged,
     kept: table.kept,
     rejected: table.rejected,
+    conflicts: table.conflicts ?? 0,
     marks: { planned: Math.max(0, planned), ...marked },
   }
 }

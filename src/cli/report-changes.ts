@@ -58,10 +58,12 @@ const MARK_HEADINGS: Readonly<Record<(typeof MARKED)[number], string>> = {
 /** Counts by table; marks only where there are any. */
 function countLines(tables: readonly Table[]): string[] {
   const marks = MARKED.filter((mark) => tables.some((table) => table.marks[mark] > 0))
+  const contested = tables.some(({ conflicts }) => conflicts > 0)
   const rows = tables.map((table) => [
     `${nameOfPair(table)}${table.created ? ' (new)' : ''}`,
     ...[table.inserts, table.updates, table.deletes, table.unchanged, table.kept].map(formatCount),
     ...marks.map((mark) => formatCount(table.marks[mark])),
+    ...(contested ? [formatCount(table.conflicts)] : []),
   ])
   const headings = ['table', 'to insert', 'to update', 'to delete', 'unchanged', 'kept']
   const columns = tables
@@ -73,7 +75,10 @@ function countLines(tables: readonly Table[]): string[] {
       return `  ${nameOfPair(table)}: ${counts.join(', ')}`
     })
   return [
-    ...formatTable([...headings, ...marks.map((mark) => MARK_HEADINGS[mark])], rows),
+    ...formatTable(
+      [...headings, ...marks.map((mark) => MARK_HEADINGS[mark]), ...(contested ? ['in conflict'] : [])],
+      rows,
+    ),
     ...(columns.length === 0 ? [] : ['', 'Updates change:', ...columns]),
     ...tables
       .filter(({ added }) => added.length > 0)

@@ -395,8 +395,16 @@ function settled(
   return { id, status: row.status, reopened: row.reopened, marks_sealed: now }
 }
 
-/** A table was looked at whole by a job: conflicts that it was not told of have gone, and so has what was decided of them. */
-export async function closeConflicts(store: Store, job: ConflictJob, target: TableRef): Promise<void> {
+/**
+ * A table was looked at whole by a job: conflicts that it was not told of have gone, and so has what was decided of them,
+ * unless decisions are kept. With `since` (ISO 8601) what it was told of before has gone too.
+ */
+export async function closeConflicts(
+  store: Store,
+  job: ConflictJob,
+  target: TableRef,
+  { since = '', keepDecided = false }: { readonly since?: string; readonly keepDecided?: boolean } = {},
+): Promise<void> {
   await store.exclusively(CONFLICTS_LOCK, async (tx) => {
     const at = await store.now(tx)
     await tx
@@ -405,10 +413,25 @@ export async function closeConflicts(store: Store, job: ConflictJob, target: Tab
       .set((set) => ({ version: set('version', '+', 1) }))
       .where('scope', '=', job.scope)
       .where('target_table', '=', tableId(target))
-      .where('status', 'in', ['open', 'resolved'])
-      .where('last_job_id', '<>', job.id)
+      .where('status', 'in', keepDecided ? ['open'] : ['open', 'resolved'])
+      .where((where) => where.or([where('last_job_id', '<>', job.id), where('last_at', '<', since)]))
       .execute()
   })
+}
+
+/** Conflicts that a job was told of last and that nobody has decided on. */
+export async function countOpenConflicts(
+  { db }: Pick<Store, 'db'>,
+  { id, scope }: Pick<ConflictJob, 'id' | 'scope'>,
+): Promise<number> {
+  const { open } = await db
+    .selectFrom('conflict')
+    .select((select) => select.fn.countAll().as('open'))
+    .where('scope', '=', scope)
+    .where('last_job_id', '=', id)
+    .where('status', '=', 'open')
+    .executeTakeFirstOrThrow()
+  return Number(open)
 }
 
 /**

@@ -10,7 +10,7 @@ import {
 import type { Job } from '#control/jobs.ts'
 import { wallMs } from '#lib/clock.ts'
 import { makeId } from '#model/id.ts'
-import type { TableRef } from '#model/table.ts'
+import { tableId, type TableRef } from '#model/table.ts'
 import type { Conflicts } from '#sync/conflicts.ts'
 import { fromStore } from './from-store.ts'
 
@@ -24,8 +24,12 @@ export function conflictsOf(job: Pick<Job, 'id' | 'configId' | 'request'>, tools
   const of: ConflictJob = { id: job.id, configId: job.configId, scope: conflictScopeOf(job) }
   // Somebody may decide anew while the run carries out what they decided before.
   const versions = new Map<string, number>()
+  const looked = new Map<string, string>()
   return {
-    resolved: (target) => readDecisions(target, of, tools, versions),
+    resolved: async function* (target) {
+      looked.set(tableId(target), await fromStore(tools.store.now(tools.store.db)))
+      yield* readDecisions(target, of, tools, versions)
+    },
     park: async (table, conflicts) => {
       const withIds = conflicts.map((one) => ({ ...one, id: makeId('conflict', wallMs(), randomBytes(10)) }))
       const ruled = await fromStore(parkConflicts(tools, of, table, withIds))
@@ -39,7 +43,10 @@ export function conflictsOf(job: Pick<Job, 'id' | 'configId' | 'request'>, tools
       })
       return fromStore(settleConflicts(tools, of, { target, outcomes: read }))
     },
-    close: (target) => fromStore(closeConflicts(tools.store, of, target)),
+    close: (target, decisions) => {
+      const since = looked.get(tableId(target)) ?? ''
+      return fromStore(closeConflicts(tools.store, of, target, { since, keepDecided: decisions === 'kept' }))
+    },
   }
 }
 

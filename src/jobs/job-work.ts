@@ -154,15 +154,20 @@ async function doReviewed(job: Job, tools: WorkTools): Promise<JobOutcome> {
     },
   })
   const result =
-    receipt === null ? { changeSet: summary } : { ...fitToShow(receipt), changeSet: summary, ...earlierOf(job) }
-  return { counts, result, stopped: null, rests }
+    receipt === null
+      ? { changeSet: summary, ...earlierOf(job) }
+      : { ...fitToShow(receipt), changeSet: summary, ...earlierOf(job) }
+  // Whoever rests without having written anything now may have done so before.
+  return { counts: counts ?? (rests === null ? null : job.counts), result, stopped: null, rests }
 }
 
 /** The receipts of the rounds before this one, after each of which somebody had to decide. */
 function earlierOf({ result }: Job): { readonly earlier?: readonly unknown[] } {
-  if (typeof result !== 'object' || result === null || !('tables' in result)) return {}
+  if (typeof result !== 'object' || result === null) return {}
   const { earlier, ...last } = result as { readonly earlier?: readonly unknown[] }
-  return { earlier: [...(earlier ?? []), last] }
+  const own = 'tables' in last ? [last] : []
+  const all = [...(earlier ?? []), ...own]
+  return all.length === 0 ? {} : { earlier: all }
 }
 
 /** What undoes a job can be undone itself. */

@@ -2,16 +2,17 @@ import { approveChangeSet, endChangeSet, takeChangeSet } from '#control/approve-
 import { audited } from '#control/audit.ts'
 import { openDecisions } from '#control/change-marks.ts'
 import { checkChangeSet } from '#control/change-sets.ts'
-import { getChangeSet, type ChangeSetTools, type StoredChangeSet } from '#control/change-set-tools.ts'
+import { findChangeSet, getChangeSet, type ChangeSetTools, type StoredChangeSet } from '#control/change-set-tools.ts'
 import { decideChanges, type ChangeDecision } from '#control/decide-changes.ts'
 import { allowProtectedWrite, changeStatus, getJob, listJobs, type Job } from '#control/jobs.ts'
 import type { Store } from '#control/store.ts'
 import { addMs } from '#lib/clock.ts'
 import { SYSTEM, type Actor } from '#model/access.ts'
+import { openConflictsOf } from '#model/change-set.ts'
 import { toConduct } from '#model/config-document.ts'
 import { AppError } from '#model/errors.ts'
 import { toJobError } from '#model/job.ts'
-import { isReviewed } from './reviewed-work.ts'
+import { isReviewed, openConflicts } from './reviewed-work.ts'
 
 const HOUR_MS = 3_600_000
 
@@ -146,10 +147,40 @@ export async function decideOnJob(
   const { store } = changeSets
   const setOf = changeSetOf(job)
   const changed = await decideChanges(changeSets, setOf, decision)
-  const open = await openDecisions(changeSets, setOf)
+  const open = await openQuestions(changeSets, job)
   const now = await getJob(store, job.id)
   if (now.status !== 'awaiting_resolution' || open > 0) return { changed, open, job: now }
   return { changed, open, job: await goOn(changeSets, job.id, decision.actor) }
+}
+
+/** What a job waits for before it can go on: decisions on its changes, and on conflicts that keep these from being applied. */
+export async function openQuestions(changeSets: ChangeSetTools, job: Job): Promise<number> {
+  const conflicts = job.request.changeSet === undefined ? await openConflicts(changeSets, job) : 0
+  return (await openDecisions(changeSets, changeSetOf(job))) + conflicts
+}
+
+/**
+ * Lets jobs go on that waited for decisions on conflicts, once none is open any more. To be called after such decisions; a
+ * call too many does nothing.
+ * @param among the jobs that may have waited for them; left out: all
+ * @returns the jobs that go on
+ */
+export async function goOnWithDecisions(
+  changeSets: ChangeSetTools,
+  actor: Actor,
+  among: (job: Job) => boolean = () => true,
+): Promise<readonly Job[]> {
+  const { store } = changeSets
+  const waiting = await listJobs(store, { status: ['awaiting_resolution'], limit: PAGE })
+  const going: Job[] = []
+  for (const job of waiting.filter((each) => isReviewed(each) && among(each))) {
+    const summary = (await findChangeSet(changeSets, changeSetOf(job)))?.summary ?? null
+    const waitsForConflicts = summary !== null && openConflictsOf(summary) > 0
+    if (waitsForConflicts && (await openQuestions(changeSets, job)) === 0) {
+      going.push(await goOn(changeSets, job.id, actor))
+    }
+  }
+  return going
 }
 
 /** Lets a job go on that waits for nothing any more, or whose changes are to be computed again. */

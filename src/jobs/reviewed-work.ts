@@ -1,17 +1,20 @@
 import type { Adapter } from '#adapters/adapter.ts'
 import { endChangeSet } from '#control/approve-changes.ts'
 import { countMarks, openDecisions } from '#control/change-marks.ts'
+import { countOpenConflicts } from '#control/conflicts.ts'
 import { openChangeSet } from '#control/change-sets.ts'
 import { findChangeSet, type ChangeSetTools } from '#control/change-set-tools.ts'
 import type { Job } from '#control/jobs.ts'
-import { isEmpty, type ChangeSetSummary } from '#model/change-set.ts'
+import { isEmpty, openConflictsOf, type ChangeSetSummary } from '#model/change-set.ts'
 import { toConduct, type Conduct } from '#model/config-document.ts'
 import { addCounts, countsOfWritten, NO_COUNTS, type Counts } from '#model/counts.ts'
 import { AppError, type ErrorCode } from '#model/errors.ts'
 import type { Receipt } from '#model/receipt.ts'
 import type { SyncConfig } from '#model/sync-config.ts'
+import { sameTable, type TableRef } from '#model/table.ts'
 import type { ChangeSet } from '#sync/change-set.ts'
 import { runSync, type RunTools } from '#sync/run-sync.ts'
+import { conflictScopeOf } from './conflicts.ts'
 import { fromStore } from './from-store.ts'
 
 /** Why a job rests with its changes. */
@@ -64,6 +67,9 @@ export function isReviewed({ kind, request }: Pick<Job, 'kind' | 'request'>): bo
  * A job that computes its changes, rests until somebody has approved them (or decided what is open), and applies them in
  * one transaction. Called again after any interruption it finds what is there: changes that were computed, decisions that
  * were taken, rows that were committed. Changes that were lost are computed again, and an approval of them is withdrawn.
+ *
+ * Changes that were computed while conflicts were open are there to be looked at alone: once these are decided, they are
+ * computed again, with the decisions. So is what is left when rows were others at the commit than they had been decided on.
  */
 export async function reviewedWork(job: Job, tools: ReviewedTools): Promise<Reviewed> {
   const conduct = toConduct(job.request.policies)
@@ -73,15 +79,30 @@ export async function reviewedWork(job: Job, tools: ReviewedTools): Promise<Revi
   const fresh = (): Promise<ChangeSetSummary> => tools.withEnds(false, (ends) => tools.compute(ends, set))
   const before = await fromStore(findChangeSet(changeSets, setOf))
   if (before?.state === 'applied' && before.summary !== null) return await wasApplied(job, tools, before.summary)
+  const isOwn = setOf === job.id
   let summary = await fromStore(set.summary())
-  if (summary === null && setOf !== job.id) throw lostPlan(setOf)
+  if (summary === null && !isOwn) throw lostPlan(setOf)
+  let written: Pick<Reviewed, 'counts' | 'receipt'> = { counts: null, receipt: null }
   for (let computed = summary === null ? 1 : 0; ; computed++) {
     summary ??= await fresh()
+    if (isOwn && openConflictsOf(summary) > 0) {
+      const open = await fromStore(openConflicts(changeSets, job))
+      if (open > 0) return { rests: 'resolution', ...written, summary }
+      if (computed >= COMPUTED) throw notToBeCarriedOut(job)
+      summary = null
+      continue
+    }
     const rests = await restOf(job, conduct, { changeSets, setOf, summary })
-    if (rests !== null) return { rests, counts: null, receipt: null, summary }
+    if (rests !== null) return { rests, ...written, summary }
     try {
       const receipt = await applyOnce(job, tools, { set, summary, isStaged: isStaged(job, conduct) })
       const counts = await withSurvey(receipt.counts, { changeSets, setOf, summary })
+      if (isOwn && leftConflicts(receipt, summary) > 0) {
+        written = { counts, receipt }
+        tools.run.journal.record({ type: 'note', text: 'Rows have changed since: what is left is computed again.' })
+        summary = null
+        continue
+      }
       const open = await fromStore(openDecisions(changeSets, setOf))
       // Rows that were edited since they were written stay as they are: an undoing has come to its end without them.
       if (open > 0 && job.kind !== 'revert') return { rests: 'resolution', counts, receipt, summary }
@@ -89,14 +110,44 @@ export async function reviewedWork(job: Job, tools: ReviewedTools): Promise<Revi
       return { rests: null, counts, receipt, summary }
     } catch (error) {
       if (!(error instanceof AppError) || !ANEW.includes(error.code)) throw error
-      if (setOf !== job.id) throw error
+      if (!isOwn) throw error
       const isLast = computed >= COMPUTED || (await hasDecisions(changeSets, setOf))
-      if (error.code === 'changes_moved' && isLast) return { rests: 'resolution', counts: null, receipt: null, summary }
+      const asked = isLast && error.code === 'changes_moved' && (await fromStore(openDecisions(changeSets, setOf))) > 0
+      if (asked && summary !== null) return { rests: 'resolution', ...written, summary }
       if (computed >= COMPUTED) throw error
       tools.run.journal.record({ type: 'note', text: `The changes are computed again: ${error.message}` })
       summary = null
     }
   }
+}
+
+/** Conflicts that keep a job from being applied. */
+export function openConflicts({ store }: Pick<ChangeSetTools, 'store'>, job: Job): Promise<number> {
+  return countOpenConflicts(store, { id: job.id, scope: conflictScopeOf(job) })
+}
+
+/** Rows of tables in which both sides may change that were left, because they were others than had been decided on. */
+function leftConflicts({ tables }: Receipt, summary: ChangeSetSummary): number {
+  const judged = judgedTables(summary)
+  return tables.reduce(
+    (sum, { target, counts }) => (judged.some((ref) => sameTable(ref, target)) ? sum + counts.conflicted : sum),
+    0,
+  )
+}
+
+/** Tables that are looked at whole once more when their changes are applied. */
+function judgedTables({ tables }: ChangeSetSummary): readonly TableRef[] {
+  return tables.flatMap(({ target, conflicts }) => (conflicts === undefined ? [] : [target]))
+}
+
+function notToBeCarriedOut({ id }: Job): AppError {
+  return new AppError(
+    'changes_moved',
+    `Conflicts of the job ${id} are decided, and cannot be carried out all at once.`,
+    {
+      hint: 'They are too many for one transaction, or were sealed with a key that is not known any more. Use commit_mode streaming, or decide them anew.',
+    },
+  )
 }
 
 /** Its process died when all was done, and nobody had heard of that: what is known is what the target says. */
@@ -148,17 +199,21 @@ function applyOnce(
 
 /** What was examined when the changes were computed, and is not among them, belongs to the account too. */
 async function withSurvey(counts: Counts, { changeSets, setOf, summary }: Standing): Promise<Counts> {
-  const marks = await fromStore(countMarks(changeSets, setOf))
+  const judged = judgedTables(summary)
+  const isJudged = (target: TableRef): boolean => judged.some((ref) => sameTable(ref, target))
+  const marks = (await fromStore(countMarks(changeSets, setOf))).filter(({ target }) => !isJudged(target))
   const marked = (wanted: 'left' | 'moved'): number =>
     marks.filter(({ mark }) => mark === wanted).reduce((sum, { changes }) => sum + changes, 0)
   const left = marked('left')
   // Those that moved while they were applied are in the counts already.
   const edited = Math.max(0, marked('moved') - counts.conflicted)
-  return summary.tables.reduce(
-    (sum, { unchanged, kept, rejected }) =>
-      addCounts(sum, { ...NO_COUNTS, read: unchanged + kept + rejected, unchanged, skipped: kept, rejected }),
-    addCounts(counts, { ...NO_COUNTS, read: left + edited, skipped: left, conflicted: edited }),
-  )
+  return summary.tables
+    .filter(({ target }) => !isJudged(target))
+    .reduce(
+      (sum, { unchanged, kept, rejected }) =>
+        addCounts(sum, { ...NO_COUNTS, read: unchanged + kept + rejected, unchanged, skipped: kept, rejected }),
+      addCounts(counts, { ...NO_COUNTS, read: left + edited, skipped: left, conflicted: edited }),
+    )
 }
 
 function lostPlan(jobId: string): AppError {

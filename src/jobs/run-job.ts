@@ -7,6 +7,7 @@ import type { SecretBox } from '#lib/secret-box.ts'
 import { backoffMs } from '#lib/backoff.ts'
 import { addMs, delay, type Clock } from '#lib/clock.ts'
 import type { Counts } from '#model/counts.ts'
+import { SYSTEM } from '#model/access.ts'
 import { AppError } from '#model/errors.ts'
 import { toJobError, type JobEvent, type JobProgress } from '#model/job.ts'
 import type { Staging } from '#sync/staging.ts'
@@ -14,6 +15,7 @@ import { JobJournal } from './job-journal.ts'
 import { doWork, readCommitted, type JobOutcome } from './job-work.ts'
 import { Lease } from './lease.ts'
 import type { OpenDatasource } from './opener.ts'
+import { goOnWithDecisions } from './review-job.ts'
 
 /** A failed job is tried again so often in a row without getting on; then it fails. */
 const ATTEMPTS = 3
@@ -81,6 +83,9 @@ export async function runJob(run: JobRun, tools: JobTools): Promise<void> {
     await journal.flush()
     await recordEnd(store, job, { hold, ended, known, asked: stop.asked, gotOn: journal.gotOn })
   })
+  const rests = !(ended instanceof Error) && ended.rests === 'resolution'
+  // What was decided before it rested found nobody to wake. Where the store does not answer, the service looks later.
+  if (rests) await goOnWithDecisions(tools.changeSets, SYSTEM, ({ id }) => id === job.id).catch(() => [])
 }
 
 /** The process before this one may have died without a word: what it committed is known from now on. */

@@ -93,6 +93,7 @@ async function open(kind: StoreKind, target: Partial<DatasourceDraft> = {}) {
     store,
     box,
     networks: LOOPBACK,
+    goOn: () => Promise.resolve(null),
     write: writeQuestion,
     startJob: (wish, actor, also) =>
       startJob(

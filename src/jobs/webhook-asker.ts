@@ -47,6 +47,8 @@ export interface WebhookAskerOptions {
   readonly write: (conflict: OpenedConflict, about: QuestionFacts) => string
   /** As whom, and with what belongs into the transaction that makes the job. */
   readonly startJob: (wish: JobWish, actor: Actor, also: NonNullable<StartTools['also']>) => Promise<Job>
+  /** Lets the job go on that waited for the last decision of a sync config. Null: none did. */
+  readonly goOn: (configId: string, actor: Actor) => Promise<Job | null>
   readonly resolve?: Resolve
   readonly onEvent?: (event: WebhookEvent) => void
   readonly pollMs?: number
@@ -225,6 +227,11 @@ export class WebhookAsker {
     const config = await getConfig(store, configId).catch(nullIfMissing)
     const sources = config === null ? [] : await answeredTables(store, configId, until)
     if (config === null || sources.length === 0) return endAnswered(store.db, { configId, until, note: null })
+    const going = await this.#options.goOn(configId, actorOf(config.document.name))
+    if (going !== null) {
+      await endAnswered(store.db, { configId, until, note: null })
+      return this.#tell({ type: 'webhook carried out', configId, jobId: going.id })
+    }
     const carried = await carryOutDecisions({ ...BY_ITSELF, what: { config: configId }, sources }, (wish) =>
       this.#options.startJob(wish, actorOf(config.document.name), (tx) =>
         endAnswered(tx, { configId, until, note: null }),

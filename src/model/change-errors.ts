@@ -10,8 +10,7 @@ export const CHANGE_ERRORS = {
     exit: EXIT.refused,
   },
   changes_moved: {
-    cause:
-      'Rows of the target were changed by others between the computing of the changes and their commit; nothing was written.',
+    cause: 'Rows were changed by others between the computing of the changes and their commit; nothing was written.',
     hint: 'It is computed again by itself; where that does not help, choose a quieter time or commit_mode streaming.',
     retry: 'never',
     exit: EXIT.failed,

@@ -13,7 +13,10 @@ import type { Row } from './value.ts'
 
 /** A change with its cells, in the order of the columns of its table in the change set. */
 export interface ImagedChange extends PlannedChange {
-  /** The fingerprint of the row that is to be, by the source; null for a delete. */
+  /**
+   * The fingerprint of the row that is to be, by the source; null for a delete. Of a row that no side has (merged, or built
+   * by somebody) the canonical one.
+   */
   readonly source: Fingerprint | null
   /** Null where there is no row before or after it, and where the row is too large to be kept. */
   readonly before: Row | null
@@ -64,6 +67,11 @@ export interface ChangeSetTable {
   readonly kept: number
   /** Rows of the source that cannot be carried. */
   readonly rejected: number
+  /**
+   * Rows that both sides changed and that nobody has decided on; left out where the source has the last word anyway. Where
+   * it is given, the table is held against its baseline once more when the changes are applied.
+   */
+  readonly conflicts?: number
 }
 
 export interface ChangeSetFacts {
@@ -82,6 +90,11 @@ export function isEmpty({ tables, stop }: ChangeSetFacts): boolean {
   const brings = ({ inserts, updates, deletes, created, added = [] }: ChangeSetTable): boolean =>
     inserts + updates + deletes > 0 || created || added.length > 0
   return stop === null && !tables.some(brings)
+}
+
+/** Rows that somebody has to decide on before the change set means something. */
+export function openConflictsOf({ tables }: Pick<ChangeSetFacts, 'tables'>): number {
+  return tables.reduce((sum, { conflicts = 0 }) => sum + conflicts, 0)
 }
 
 export const STAGING_KINDS = ['embedded', 'redis'] as const

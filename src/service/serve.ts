@@ -12,9 +12,10 @@ import { purgeSessions } from '#control/sessions.ts'
 import { createSignInLink } from '#control/sign-in-links.ts'
 import { createSetupToken } from '#control/setup-tokens.ts'
 import { sweepChangeSets } from '#control/sweep-change-sets.ts'
-import { expireWaiting, noticeLost } from '#jobs/review-job.ts'
+import { expireWaiting, goOnWithDecisions, noticeLost } from '#jobs/review-job.ts'
 import { toError } from '#lib/assert.ts'
 import { addMs, delay, systemClock } from '#lib/clock.ts'
+import { SYSTEM } from '#model/access.ts'
 import { isLoopback } from '#lib/network-address.ts'
 import { AppError } from '#model/errors.ts'
 import { Announcer } from './announcer.ts'
@@ -135,6 +136,8 @@ async function watchChangeSets(base: Base, logger: Logger, signal: AbortSignal):
   while (!signal.aborted) {
     try {
       await using staging = changeSetTools(base)
+      // A process may have ended between a decision and the waking of the job that waited for it.
+      await goOnWithDecisions(staging, SYSTEM)
       const lost = await noticeLost(staging)
       if (lost > 0) logger.warn({ lost }, 'changes that were lost are computed again')
     } catch (error) {

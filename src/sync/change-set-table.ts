@@ -36,14 +36,7 @@ export class TableFromChangeSet extends TableSync {
     super(plan, attempt)
     this.#attempt = attempt
     this.#hand = hand
-    this.#place = hand.summary.tables.findIndex(({ mappingId }) => mappingId === plan.mappingId)
-    const planned = hand.summary.tables[this.#place]
-    if (planned === undefined || planned.mappingHash !== plan.mappingHash) {
-      throw new AppError(
-        'change_set_outdated',
-        `${tableName(plan.target.ref)} is mapped or defined otherwise than when its changes were computed.`,
-      )
-    }
+    this.#place = placeOf(plan, hand)
   }
 
   override get source(): TableSync['source'] {
@@ -268,6 +261,16 @@ export class TableFromChangeSet extends TableSync {
     }
     return differing
   }
+}
+
+/** Where a table stands in a change set. @throws AppError `change_set_outdated` where it is another one by now */
+export function placeOf({ mappingId, mappingHash, target }: TablePlan, { summary }: ChangeSetInHand): number {
+  const place = summary.tables.findIndex((table) => table.mappingId === mappingId)
+  if (place >= 0 && summary.tables[place]?.mappingHash === mappingHash) return place
+  throw new AppError(
+    'change_set_outdated',
+    `${tableName(target.ref)} is mapped or defined otherwise than when its changes were computed.`,
+  )
 }
 
 const BATCH = { rows: BATCH_ROWS, bytes: Infinity }

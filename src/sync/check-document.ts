@@ -49,9 +49,6 @@ function conflictProblems(document: ConfigPolicies): DocumentProblem[] {
     if (of === 'newer_wins' && (by ?? newerBy) === undefined && !tables.some(({ newer_by: each }) => each)) {
       problems.push({ path, message: 'newer_wins needs newer_by: the column that says which row is newer.' })
     }
-    if (of !== undefined && of !== 'source_wins' && mode !== 'streaming') {
-      problems.push({ path, message: `With commit_mode ${mode} only source_wins is carried out: use streaming.` })
-    }
   }
   if (direction === 'two_way' && mode !== 'streaming') {
     problems.push({ path: ['direction'], message: `With commit_mode ${mode} a sync goes one way: use streaming.` })

@@ -18,6 +18,9 @@ export interface Conflicts {
   park(table: ConflictTable, conflicts: readonly FoundConflict[]): Promise<readonly ResolvedConflict[]>
   /** What became of decisions, after it was committed. */
   settle(target: TableRef, outcomes: readonly ResolvedOutcome[]): Promise<void>
-  /** The table was looked at whole by this run: open conflicts that it was not told of have gone. */
-  close(target: TableRef): Promise<void>
+  /**
+   * The table was looked at whole since `resolved` was read: open conflicts that this was not told of have gone. Decisions
+   * that were neither carried out nor found to have moved go with them, unless they are `kept` for a later run.
+   */
+  close(target: TableRef, decisions: 'go' | 'kept'): Promise<void>
 }

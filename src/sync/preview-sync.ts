@@ -16,6 +16,7 @@ import { selectTables } from './select-tables.ts'
 import type { StagedOperation, Staging } from './staging.ts'
 import type { Attempt } from './attempt.ts'
 import type { TableSync } from './sync-table.ts'
+import { ThreeWayTable } from './three-way-table.ts'
 
 /** A change with its cells, in the order of `TablePreview.columns`; unchanged cells are given too. */
 export interface SampleChange {
@@ -118,6 +119,7 @@ async function previewOnce(
     if (set === null) return
     for (const [place, table] of found.entries()) {
       if (quarantining) await table.tell()
+      if (quarantining && table instanceof ThreeWayTable) await table.report()
       kept.push(await keepChanges(table, { set, place, staging, target: isMissing(table) ? null : now, signal }))
     }
   }

@@ -16,12 +16,14 @@ import { closeAll, stoppedTable } from './close-tables.ts'
 import { holdAsPlanned, judgeDrift } from './drift.ts'
 import type { History } from './history.ts'
 import type { Journal } from './journal.ts'
+import { JudgedChangeSetTable } from './judged-change-set-table.ts'
 import { withPatience } from './patience.ts'
 import type { TablePlan } from './plan.ts'
 import { selectForRevert } from './plan-revert.ts'
 import type { Quarantine, Replay } from './quarantine.ts'
 import { TableReplay } from './replay-table.ts'
 import { selectTables, type Selection } from './select-tables.ts'
+import { isJudgedAgain } from './stages/keep-changes.ts'
 import { PIECE_BYTES } from './stages/load.ts'
 import type { Staging } from './staging.ts'
 import { TableSync } from './sync-table.ts'
@@ -297,7 +299,11 @@ function refuseOtherPlan(planned: readonly TablePlan[], { plans, missing }: Sele
 const SIDES = ['source', 'target'] as const
 
 function tableOf(plan: TablePlan, attempt: Attempt): TableSync {
-  if (attempt.changeSet !== null) return new TableFromChangeSet(plan, attempt, attempt.changeSet)
+  const { changeSet } = attempt
+  if (changeSet !== null) {
+    const again = isJudgedAgain(plan) && !changeSet.reverting
+    return again ? new JudgedChangeSetTable(plan, attempt, changeSet) : new TableFromChangeSet(plan, attempt, changeSet)
+  }
   if (attempt.replay !== null) return new TableReplay(plan, attempt, attempt.replay)
   return plan.threeWay ? new ThreeWayTable(plan, attempt) : new TableSync(plan, attempt)
 }
@@ -309,7 +315,11 @@ async function selectFor(request: SyncRequest): Promise<Selection> {
   const selection = await selectTables(request, request.config)
   if (changeSet === undefined) return selection
   const { tables } = changeSet.summary
-  const changed = tables.filter(({ inserts, updates, deletes, created }) => created || inserts + updates + deletes > 0)
+  // What the sides agree on without a write is remembered all the same.
+  const changed = tables.filter(
+    ({ inserts, updates, deletes, created, conflicts }) =>
+      created || inserts + updates + deletes > 0 || conflicts !== undefined,
+  )
   const wanted = changed.length === 0 ? tables : changed
   const lost = wanted.find(({ target }) => !selection.plans.some((plan) => sameTable(plan.target.ref, target)))
   if (lost !== undefined) {

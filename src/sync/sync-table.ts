@@ -113,7 +113,8 @@ export class TableSync {
     this.#through = transaction
   }
 
-  get #target(): BatchTarget {
+  /** Where it writes: all that is to be undone together goes through this. */
+  protected get batchTarget(): BatchTarget {
     return this.#through ?? this.#attempt.target
   }
 
@@ -344,7 +345,7 @@ export class TableSync {
   async #apply(phase: Phase, ops: readonly StagedOperation[], total: number): Promise<void> {
     if (total === 0) return
     this.#enter(phase, total, false)
-    await must(this.#target.writer, 'a writer').startPhase(this.claim, 'applying')
+    await must(this.batchTarget.writer, 'a writer').startPhase(this.claim, 'applying')
     await applyStaged(this.#applyContext(phase), ops)
     await this.tell()
     this.#leave(phase)
@@ -392,7 +393,7 @@ export class TableSync {
       },
       claim: this.claim,
       source: this.source,
-      target: this.#target,
+      target: this.batchTarget,
       telling: history === null ? null : tellHistory(history, { plan: this.#plan, claim: this.claim }),
       baselinesOf: this.baselinesOf,
       agreementsOf: this.agreementsOf,

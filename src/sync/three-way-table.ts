@@ -136,10 +136,13 @@ export class ThreeWayTable extends TableSync {
 
   /** What the sides agree on though nobody writes it. A row that could not be written as it was to be is not among it. */
   async #remember(): Promise<void> {
-    const writer = must(this.#attempt.target.writer, 'a writer')
+    const writer = must(this.batchTarget.writer, 'a writer')
     const refused = new Set(this.refused.map((key) => JSON.stringify(key)))
     for (const batch of this.#attempt.staging.read(agreedList(this.plan), ['keep'], KEYS)) {
-      const keys = batch.map(({ key }) => key).filter((key) => !refused.has(JSON.stringify(key)))
+      const held = this.heldBack(batch.map(({ key }) => key))
+      const keys = batch
+        .map(({ key }) => key)
+        .filter((key) => !refused.has(JSON.stringify(key)) && !held.has(JSON.stringify(key)))
       const known = this.agreementsOf(keys)
       const rows = keys.map((key): RememberedRow => {
         const { source, target, fields } = must(known.get(JSON.stringify(key)), 'an agreement of each key')
@@ -149,24 +152,36 @@ export class ThreeWayTable extends TableSync {
     }
   }
 
+  /** Of these, the rows that were judged and are not written by this run all the same. As the JSON of their keys. */
+  protected readonly heldBack: (keys: readonly Key[]) => ReadonlySet<string> = () => new Set()
+
+  /** Tells of decisions that do not hold any more, and of conflicts that have gone; all others are carried out later. */
+  async report(): Promise<void> {
+    const { conflicts } = this.#attempt
+    await conflicts?.settle(this.plan.target.ref, this.#moved)
+    await conflicts?.close(this.plan.target.ref, 'kept')
+  }
+
   override async close(): Promise<void> {
     await super.close()
-    const { conflicts, target, signal } = this.#attempt
+    const { conflicts, target, signal, changeSet } = this.#attempt
     if (conflicts === null) return
     await using moment = await target.snapshot(1, signal)
     const outcomes = await this.#outcomes(moment)
     await conflicts.settle(this.plan.target.ref, [...outcomes, ...this.#moved])
-    await conflicts.close(this.plan.target.ref)
+    await conflicts.close(this.plan.target.ref, changeSet === null ? 'go' : 'kept')
   }
 
   /** What became of the decisions that were carried out, with the target's rows as they are in `moment`. */
   async #outcomes(moment: Snapshot): Promise<ResolvedOutcome[]> {
-    const keys = this.#carried.map(({ key }) => key)
+    const held = this.heldBack(this.#carried.map(({ key }) => key))
+    const carried = this.#carried.filter(({ key }) => !held.has(JSON.stringify(key)))
+    const keys = carried.map(({ key }) => key)
     if (keys.length === 0) return []
     const now = await moment.fingerprints(this.plan.write.scan, keys)
     const there = new Map(now.map(({ key, fingerprint }) => [JSON.stringify(key), fingerprint]))
     const refused = new Set(this.refused.map((key) => JSON.stringify(key)))
-    return this.#carried.map(({ id, key, resolution, sourceFingerprint }) => {
+    return carried.map(({ id, key, resolution, sourceFingerprint }) => {
       const targetFingerprint = there.get(JSON.stringify(key)) ?? null
       const returned = this.plan.back !== null && (resolution === 'target' || resolution === 'row')
       return {

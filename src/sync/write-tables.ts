@@ -43,11 +43,10 @@ export async function writeAll(
  * data come after it, because they need what the transaction holds.
  * @throws ChangesMoved where a row has moved since it was decided on and nothing is to be applied then
  */
-export async function writeAtOnce(
-  tables: readonly TableSync[],
-  { slots, journal, stop, changeSet }: Attempt,
-  writer: Writer,
-): Promise<void> {
+export async function writeAtOnce(tables: readonly TableSync[], attempt: Attempt, writer: Writer): Promise<void> {
+  const { slots, journal, stop } = attempt
+  // Nothing is begun that could not be ended.
+  refuseMoved(tables, attempt)
   // There is one session: what several tables did at once would only take turns.
   const tableSlots = new Slots(1)
   const { parents } = familyOf(tables)
@@ -60,10 +59,7 @@ export async function writeAtOnce(
     await settleAll(tables)
     const stopped = tables.find((table) => table.stopped !== null)?.stopped
     if (stopped !== undefined && stopped !== null) throw stopped
-    const moved = tables.reduce((sum, { outcome }) => sum + outcome.conflicts.length, 0)
-    if (moved > 0 && changeSet?.onMoved === 'apply nothing') {
-      throw new AppError('changes_moved', `${moved} rows of the target changed while the changes were computed.`)
-    }
+    refuseMoved(tables, attempt)
   }
   try {
     await writer.atomically(write)
@@ -77,6 +73,16 @@ export async function writeAtOnce(
     if (mine.length > 0) await carryOut(mine, table, { journal, writer })
   }
   await carryOutShared(tables, shared, { slots, stop, writer })
+}
+
+/** @throws AppError `changes_moved` where rows have moved since they were decided on, and nothing is to be applied then */
+function refuseMoved(tables: readonly TableSync[], { changeSet }: Pick<Attempt, 'changeSet'>): void {
+  const moved = tables.reduce(
+    (sum, { outcome, detection }) => sum + outcome.conflicts.length + (detection?.left.conflicted ?? 0),
+    0,
+  )
+  if (moved === 0 || changeSet?.onMoved !== 'apply nothing') return
+  throw new AppError('changes_moved', `${moved} rows have changed on one of the sides since the changes were computed.`)
 }
 
 /** Rows go from children before they go from the parents that they point to. */

@@ -215,7 +215,7 @@ describe.each(STORE_KINDS)('on %s', (kind) => {
     })
     // A conflict is decided where it belongs, and there alone.
     expect(await it.refused(`/sync/${config}/resolve/${testId('conflict')}`, body)).toEqual([404, 'not_found'])
-    await engine.close(TABLE.target)
+    await engine.close(TABLE.target, 'go')
     expect(await it.refused(`/sync/conflicts/${it.job}/${id}/resolve`, { take: 'row' })).toEqual([
       400,
       'invalid_request',

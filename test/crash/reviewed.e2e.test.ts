@@ -5,11 +5,16 @@
  */
 import { describe, expect, test } from 'vitest'
 
-import { expectSameTable, type Database } from '#test/harness/database.ts'
+import { createDatabase, expectSameTable, type Database } from '#test/harness/database.ts'
+import { sharedServers } from '#test/harness/postgres.ts'
 import { MIRROR_POLICIES, processState, TestService } from '#test/harness/service.ts'
 
+import { listConflicts } from '#control/conflict-list.ts'
+import { resolveConflicts } from '#control/decide-conflicts.ts'
 import type { Job } from '#control/jobs.ts'
 import { releaseJob } from '#control/leases.ts'
+import { goOnWithDecisions } from '#jobs/review-job.ts'
+import { SYSTEM } from '#model/access.ts'
 
 import { isOfService, namedFailpoints } from './named-failpoints.ts'
 import { changeShop, combine, openShops, readLedger, SHOP_TABLES } from './shop.ts'
@@ -51,6 +56,32 @@ describe('a kill at each failpoint', () => {
       for (const table of SHOP_TABLES) await expectSameTable(source, target, table)
     }
     await expectNothingStaged(service)
+  })
+
+  test('D15: between the COMMIT and the telling: decisions on conflicts count as carried out', async () => {
+    await using service = await TestService.create('sqlite')
+    await using source = await createDatabase(sharedServers().source)
+    await using target = await createDatabase(sharedServers().target)
+    await source.sql('CREATE TABLE item (id int PRIMARY KEY, v text); INSERT INTO item VALUES (1, $$a$$), (2, $$a$$)')
+    await target.sql('CREATE TABLE item (id int PRIMARY KEY, v text)')
+    const config = await service.addConfig(
+      { source: source.url, target: target.url },
+      { ...POLICIES, commit_mode: 'staged', conflict_strategy: 'manual' },
+    )
+    await service.start(config)
+    await finish(service)
+    await source.sql('UPDATE item SET v = $$s$$')
+    await target.sql('UPDATE item SET v = $$t$$ WHERE id = 1')
+    await service.start(config)
+    expect((await service.work()).job.status).toBe('awaiting_resolution')
+    const all = { filter: { scope: config }, actor: SYSTEM, subject: config, expect: null, digest: null }
+    await resolveConflicts(service, { ...all, resolution: 'source' })
+    await goOnWithDecisions(service.changeSets, SYSTEM)
+    await meet(service, 'transaction.committed')
+    expect((await finish(service)).counts).toMatchObject({ updated: 2, conflicted: 0 })
+    expect(await target.sql('SELECT v FROM item')).toEqual([['s'], ['s']])
+    const carriedOut = await listConflicts(service.store, { scope: config }, { after: null, limit: 10 })
+    expect(carriedOut.map(({ status }) => status)).toEqual(['applied'])
   })
 
   test('of a job that is undone, and of its undoing', async () => {

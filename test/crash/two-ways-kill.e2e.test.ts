@@ -97,7 +97,7 @@ test('whatever step it is killed at, every edit is on both sides, and none is in
     }
   }
   expect(await listConflicts(service.store, {}, { after: null, limit: 10 })).toEqual([])
-  const [[notes = '']] = (await source.sql(`SELECT format('SELECT count(*) FROM syncline.%I', relname) FROM pg_class
+  const [[notes]] = (await source.sql(`SELECT format('SELECT count(*) FROM syncline.%I', relname) FROM pg_class
     WHERE relnamespace = 'syncline'::regnamespace AND relname LIKE 'baseline%' AND relkind = 'r'`)) as [[string]]
   expect(await source.sql(notes), 'nothing is noted any more').toEqual([['0']])
 })

@@ -114,10 +114,32 @@ async function setFields(
   )
 }
 
-/** Sets what the baseline has for rows that nobody writes. @throws AppError `stale_epoch` */
+/**
+ * Sets what the baseline has for rows that nobody writes, in a transaction of its own. @throws AppError `stale_epoch`
+ */
 export async function rememberRows(
   connection: Connection,
-  { claim, plan, table }: { claim: Claim; plan: WritePlan; table: PgTable },
+  mapping: RememberedMapping,
+  rows: readonly RememberedRow[],
+): Promise<void> {
+  await connection.transaction(
+    'write',
+    () => rememberInTransaction(connection, mapping, rows),
+    markWriterSql(mapping.claim.mappingId),
+  )
+}
+
+/** The mapping that rows are remembered for. */
+interface RememberedMapping {
+  readonly claim: Claim
+  readonly plan: WritePlan
+  readonly table: PgTable
+}
+
+/** The same inside of an open transaction that has marked its writer. @throws AppError `stale_epoch` */
+export async function rememberInTransaction(
+  connection: Connection,
+  { claim, plan, table }: RememberedMapping,
   rows: readonly RememberedRow[],
 ): Promise<void> {
   const { scan } = plan
@@ -126,55 +148,47 @@ export async function rememberRows(
   const keys = Array.from({ length: scan.keyLength }, (_, i) => `k${i}`)
   const gone = rows.filter(({ source, target }) => source === null && target === null)
   const kept = rows.filter(({ source, target }) => source !== null || target !== null)
-  await connection.transaction(
-    'write',
-    async () => {
-      await holdEpoch(connection, claim)
-      if (gone.length > 0) {
-        await connection.query(
-          `DELETE FROM ${baseline} b USING ${sql.keysFrom(1)} WHERE ${sql.matches('b.k', 'k.k')}`,
-          keyParameters(
-            gone.map(({ key }) => key),
-            scan.keyLength,
-          ),
-        )
-      }
-      if (kept.length > 0) {
-        const [s, t] = [scan.keyLength + 1, scan.keyLength + 2]
-        await connection.query(
-          `INSERT INTO ${baseline} (${keys.join(', ')}, source_fingerprint, target_fingerprint)
-           SELECT ${keys.map((key) => `k.${key}`).join(', ')}, ($${s}::int8[])[k.n], ($${t}::int8[])[k.n]
-           FROM ${sql.keysFrom(1)}
-           ON CONFLICT (${keys.join(', ')}) DO UPDATE SET source_fingerprint = excluded.source_fingerprint,
-             target_fingerprint = excluded.target_fingerprint`,
-          [
-            ...keyParameters(
-              kept.map(({ key }) => key),
-              scan.keyLength,
-            ),
-            kept.map(({ source }) => source),
-            kept.map(({ target }) => target),
-          ],
-        )
-        if (plan.baselineFields) {
-          await setFields(connection, { baseline, sql }, kept)
-          // Of rows that are in step the server has the values.
-          const equal = kept.filter(
-            ({ source, target, fields }) => fields === null && source !== null && source === target,
-          )
-          await connection.query(
-            `UPDATE ${baseline} b SET fields = x.fs
-             FROM (SELECT ${sql.keyExpressions.map((_, i) => `k.k${i}`).join(', ')}, ${sql.fieldFingerprints} AS fs, ${sql.fingerprint} AS f
-                   FROM ${sql.keysFrom(1)} JOIN ${sql.from} t ON ${sql.keyEquals('k.k')} OFFSET 0) x
-             WHERE ${sql.matches('b.k', 'x.k')} AND b.target_fingerprint = x.f AND b.source_fingerprint = x.f`,
-            keyParameters(
-              equal.map(({ key }) => key),
-              scan.keyLength,
-            ),
-          )
-        }
-      }
-    },
-    markWriterSql(claim.mappingId),
-  )
+  await holdEpoch(connection, claim)
+  if (gone.length > 0) {
+    await connection.query(
+      `DELETE FROM ${baseline} b USING ${sql.keysFrom(1)} WHERE ${sql.matches('b.k', 'k.k')}`,
+      keyParameters(
+        gone.map(({ key }) => key),
+        scan.keyLength,
+      ),
+    )
+  }
+  if (kept.length > 0) {
+    const [s, t] = [scan.keyLength + 1, scan.keyLength + 2]
+    await connection.query(
+      `INSERT INTO ${baseline} (${keys.join(', ')}, source_fingerprint, target_fingerprint)
+       SELECT ${keys.map((key) => `k.${key}`).join(', ')}, ($${s}::int8[])[k.n], ($${t}::int8[])[k.n]
+       FROM ${sql.keysFrom(1)}
+       ON CONFLICT (${keys.join(', ')}) DO UPDATE SET source_fingerprint = excluded.source_fingerprint,
+         target_fingerprint = excluded.target_fingerprint`,
+      [
+        ...keyParameters(
+          kept.map(({ key }) => key),
+          scan.keyLength,
+        ),
+        kept.map(({ source }) => source),
+        kept.map(({ target }) => target),
+      ],
+    )
+    if (plan.baselineFields) {
+      await setFields(connection, { baseline, sql }, kept)
+      // Of rows that are in step the server has the values.
+      const equal = kept.filter(({ source, target, fields }) => fields === null && source !== null && source === target)
+      await connection.query(
+        `UPDATE ${baseline} b SET fields = x.fs
+         FROM (SELECT ${sql.keyExpressions.map((_, i) => `k.k${i}`).join(', ')}, ${sql.fieldFingerprints} AS fs, ${sql.fingerprint} AS f
+               FROM ${sql.keysFrom(1)} JOIN ${sql.from} t ON ${sql.keyEquals('k.k')} OFFSET 0) x
+         WHERE ${sql.matches('b.k', 'x.k')} AND b.target_fingerprint = x.f AND b.source_fingerprint = x.f`,
+        keyParameters(
+          equal.map(({ key }) => key),
+          scan.keyLength,
+        ),
+      )
+    }
+  }
 }

@@ -9,8 +9,10 @@ import type {
   Transaction,
   WritePlan,
 } from '#adapters/adapter.ts'
+import type { RememberedRow } from '#adapters/baseline.ts'
 import { must } from '#lib/assert.ts'
 import { Slots } from '#lib/slots.ts'
+import { rememberInTransaction } from './baseline.ts'
 import { forgetStage } from './batch.ts'
 import type { Connection } from './connection.ts'
 import { asRowsRefused } from './errors.ts'
@@ -30,6 +32,7 @@ export class PostgresTransaction implements Transaction, BatchWriter {
   readonly #known: KnownTables
   readonly #turns = new Slots(1)
   readonly #written: WrittenPart[] = []
+  #remembered = false
   #writes = 0
   /** What the stage is for that the transaction keeps. */
   #stage: string | null = null
@@ -46,6 +49,11 @@ export class PostgresTransaction implements Transaction, BatchWriter {
   /** What is committed if the transaction is. */
   get written(): readonly WrittenPart[] {
     return this.#written
+  }
+
+  /** Whether the baseline is another one if it is committed. */
+  get remembered(): boolean {
+    return this.#remembered
   }
 
   snapshot(): Promise<Snapshot> {
@@ -65,6 +73,15 @@ export class PostgresTransaction implements Transaction, BatchWriter {
       await this.#connection.query(markWriterSql(claim.mappingId))
       await enterPhase(this.#connection, claim, phase)
     })
+  }
+
+  async remember(claim: Claim, plan: WritePlan, rows: readonly RememberedRow[]): Promise<void> {
+    if (rows.length === 0) return
+    await this.#turns.use(async () => {
+      await this.#connection.query(markWriterSql(claim.mappingId))
+      await rememberInTransaction(this.#connection, { claim, plan, table: this.#known.get(plan.scan.table) }, rows)
+    })
+    this.#remembered = true
   }
 
   async #write(batches: readonly BatchPart[], kind: BatchKind): Promise<BatchResult[]> {

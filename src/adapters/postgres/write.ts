@@ -175,6 +175,7 @@ export class PostgresWriter implements Writer, AsyncDisposable {
   async atomically<T>(body: (transaction: Transaction) => Promise<T>): Promise<T> {
     const doing = 'writing everything in one transaction'
     let written: readonly WrittenPart[] = []
+    let remembered = false
     let result: { readonly of: T } | null = null
     const once = async (connection: Connection): Promise<T> => {
       await dropKeptStage(connection)
@@ -182,6 +183,7 @@ export class PostgresWriter implements Writer, AsyncDisposable {
         const transaction = new PostgresTransaction(connection, this.#known)
         result = { of: await body(transaction) }
         written = transaction.written
+        remembered = transaction.remembered
         failpoint('transaction.commit')
         return result.of
       }
@@ -202,8 +204,9 @@ export class PostgresWriter implements Writer, AsyncDisposable {
       const [first] = written
       const known = result as { readonly of: T } | null
       if (known === null) throw toAppError(error.cause, doing)
-      // What wrote nothing has nothing to lose.
-      if (first === undefined || (await this.#wasCommitted(first))) return known.of
+      // What wrote nothing has nothing to lose; what was remembered alone bears no number, and is remembered again.
+      const kept = first === undefined ? !remembered : await this.#wasCommitted(first)
+      if (kept) return known.of
       throw new AppError('connection_lost', `The connection broke while ${doing}; nothing was committed.`, {
         cause: error,
       })

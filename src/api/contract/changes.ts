@@ -60,6 +60,9 @@ const ChangedTable = z
     unchanged: z.int(),
     kept: z.int().meta({ description: 'Rows of the target alone that stay.' }),
     rejected: z.int().meta({ description: 'Rows of the source that cannot be carried.' }),
+    conflicts: z.int().meta({
+      description: 'Rows that both sides changed and that nobody had decided on when the changes were computed.',
+    }),
     marks: z.object(
       Object.fromEntries(MARKS.map((name) => [name, z.int()])) as Record<(typeof MARKS)[number], z.ZodInt>,
     ),

@@ -10,10 +10,17 @@ import { presentStarted } from '#api/present.ts'
 import { requireConsent, start } from '#api/start.ts'
 import { visibleDatasource, visibleJob } from '#api/visible.ts'
 import { checkChangeSet } from '#control/change-sets.ts'
-import { openDecisions } from '#control/change-marks.ts'
 import { findChangeSet, type StoredChangeSet } from '#control/change-set-tools.ts'
 import { getJob, type Job } from '#control/jobs.ts'
-import { approveJob, changeSetOf, goOn, refuseBraked, takeApproved, type Approval } from '#jobs/review-job.ts'
+import {
+  approveJob,
+  changeSetOf,
+  goOn,
+  openQuestions,
+  refuseBraked,
+  takeApproved,
+  type Approval,
+} from '#jobs/review-job.ts'
 import { refuseRevert } from '#jobs/revert-job.ts'
 import { isEmpty } from '#model/change-set.ts'
 import { AppError } from '#model/errors.ts'
@@ -102,13 +109,13 @@ async function approveWaiting(context: Context, { request }: Exchange, job: Job,
   const principal = principalOf(request)
   const { actor } = principal
   if (job.status === 'awaiting_resolution') {
-    const open = await openDecisions(changeSets, changeSetOf(job))
+    const open = await openQuestions(changeSets, job)
     if (open === 0) return goOn(changeSets, job.id, actor)
     throw new AppError(
       'nothing_to_approve',
       `The job ${job.id} waits for ${open} decisions, and not for an approval.`,
       {
-        hint: `Decide on the changes whose rows moved: POST /api/v1/jobs/${job.id}/changes/decide; then it goes on by itself.`,
+        hint: `Decide on the changes whose rows moved: POST /api/v1/jobs/${job.id}/changes/decide; and on conflicts: POST /api/v1/sync/conflicts/${job.id}/resolve-all. Then it goes on by itself.`,
       },
     )
   }

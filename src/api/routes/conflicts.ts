@@ -331,7 +331,7 @@ async function placeOfConfig(context: Context, actor: Actor, idOrOwnName: string
   const { store } = context
   const { id, document } = await visibleConfig(store, actor, idOrOwnName)
   const target = await visibleDatasource(store, actor, document.target_datasource_id)
-  return { filter: { scope: id }, subject: id, what: { config: id }, target, conflictScope: null }
+  return { filter: { scope: id }, subject: id, what: { config: id }, target, conflictScope: null, scope: id }
 }
 
 async function placeOfJob(context: Context, actor: Actor, id: string): Promise<Place> {
@@ -341,7 +341,7 @@ async function placeOfJob(context: Context, actor: Actor, id: string): Promise<P
   const target = await visibleDatasource(store, actor, targetId)
   const scope = conflictScopeOf(job)
   const conflictScope = job.configId === scope ? null : scope
-  return { filter: { scope, jobId: id }, subject: id, what, target, conflictScope }
+  return { filter: { scope, jobId: id }, subject: id, what, target, conflictScope, scope }
 }
 
 /** A conflict is there for whoever may see its job, or its sync config. @throws AppError `not_found` */

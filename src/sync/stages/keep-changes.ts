@@ -2,12 +2,14 @@ import type { RowSource, Scan, Snapshot } from '#adapters/adapter.ts'
 import { must } from '#lib/assert.ts'
 import type { ChangeSetTable, ImagedChange } from '#model/change-set.ts'
 import type { Key } from '#model/change.ts'
+import { fingerprint, type Fingerprint } from '#model/fingerprint.ts'
 import { LARGE_ROW_BYTES, type Row } from '#model/value.ts'
 import type { ChangeSet } from '#sync/change-set.ts'
 import type { TablePlan } from '#sync/plan.ts'
 import type { StagedChange, Staging } from '#sync/staging.ts'
 import type { TableSync } from '#sync/sync-table.ts'
 import { rowsByKey } from './set-aside.ts'
+import { rowImages } from './three-way-lists.ts'
 
 /** Rows whose cells are in memory at once. */
 const BATCH = { rows: 500, bytes: 4 * 1024 * 1024 }
@@ -27,7 +29,7 @@ export async function keepChanges(
   for (const ops of [['delete'], ['update'], ['insert']] as const) {
     for (const batch of staging.read(plan.mappingId, ops, BATCH)) {
       signal.throwIfAborted()
-      const changes = await withImages(batch, { plan, source, target })
+      const changes = await withImages(batch, { plan, source, target, staging })
       for (const { before, after } of changes) {
         if (before === null || after === null) continue
         for (const i of columns.keys()) if (!isSame(before[i], after[i])) changed[i] = (changed[i] ?? 0) + 1
@@ -63,7 +65,13 @@ export async function keepChanges(
     unchanged: found.unchanged,
     kept: found.kept,
     rejected: found.rejections.length,
+    ...(isJudgedAgain(plan) ? { conflicts: found.left.conflicted } : {}),
   }
+}
+
+/** Whether the changes of a table are held against its baseline once more when they are applied. */
+export function isJudgedAgain({ threeWay, back }: TablePlan): boolean {
+  return threeWay && back === null
 }
 
 interface Sides {
@@ -71,21 +79,33 @@ interface Sides {
   readonly source: RowSource
   /** Null where the table is to be made. */
   readonly target: Snapshot | null
+  readonly staging: Staging
+}
+
+/**
+ * The fingerprints of the rows that are to be written, by the JSON of their keys. Rows that no side has are known by their
+ * canonical one.
+ */
+export async function comingFingerprints(
+  { plan, source, staging }: Pick<Sides, 'plan' | 'source' | 'staging'>,
+  keys: readonly Key[],
+): Promise<ReadonlyMap<string, Fingerprint>> {
+  const own = plan.threeWay ? staging.images(rowImages(plan)).find(keys) : []
+  const found = await source.fingerprints(plan.sourceScan, keys)
+  return new Map([
+    ...found.map((row) => [JSON.stringify(row.key), row.fingerprint] as const),
+    ...own.flatMap(({ key, row }) => (row === null ? [] : [[JSON.stringify(key), fingerprint(row)] as const])),
+  ])
 }
 
 async function withImages(
   batch: readonly StagedChange[],
-  { plan, source, target }: Sides,
+  { plan, source, target, staging }: Sides,
 ): Promise<readonly ImagedChange[]> {
   const keysOf = (some: readonly StagedChange[]): Key[] => some.map(({ key }) => key)
   const small = batch.filter(({ bytes }) => bytes < LARGE_ROW_BYTES)
   const coming = keysOf(batch.filter(({ op }) => op !== 'delete'))
-  const hashes = new Map(
-    (await source.fingerprints(plan.sourceScan, coming)).map(({ key, fingerprint }) => [
-      JSON.stringify(key),
-      fingerprint,
-    ]),
-  )
+  const hashes = await comingFingerprints({ plan, source, staging }, coming)
   const after = await rowsByKey(source, plan.sourceScan, keysOf(small.filter(({ op }) => op !== 'delete')))
   const before = await beforeImages(keysOf(small.filter(({ op }) => op !== 'insert')), plan.write.scan, target)
   return batch.flatMap((change): ImagedChange[] => {

@@ -3,7 +3,8 @@ import type { AgreedRow, Baseline, BaselineDigest } from '#adapters/baseline.ts'
 import type { Rejection } from '#model/change.ts'
 import type { Agreed, ConflictKind, FoundConflict, ResolvedConflict, ResolvedOutcome } from '#model/conflict.ts'
 import type { Fingerprint } from '#model/fingerprint.ts'
-import type { Row } from '#model/value.ts'
+import { LARGE_ROW_BYTES, type Row } from '#model/value.ts'
+import { isSameCell } from '#sync/conflicts/compare.ts'
 import { decide } from '#sync/conflicts/decide.ts'
 import type { Conflicts } from '#sync/conflicts.ts'
 import type { TablePlan } from '#sync/plan.ts'
@@ -20,6 +21,7 @@ import {
   type Detection,
 } from './detect.ts'
 import { candidateBatches, rowsOfTables, type Candidates } from './detectors/candidates.ts'
+import { rowsByKey } from './set-aside.ts'
 import { Ledger } from './three-way-ledger.ts'
 
 /** What detection needs beside, where each side is held against what both last agreed on. */
@@ -123,6 +125,7 @@ class ThreeWay {
         baseline?.find(keys) ?? [],
       ])
       const of = { source: byKey(here), target: byKey(there), agreed: byKey(agreed) }
+      const built = await this.#standing(batch, of)
       for (const decision of batch) {
         const id = JSON.stringify(decision.key)
         const row = {
@@ -131,15 +134,47 @@ class ThreeWay {
           agreed: of.agreed.get(id),
           key: decision.key,
         }
-        this.#carryOne(decision, row, id)
+        this.#carryOne(decision, row, built.has(id))
       }
       await this.#flush(FLUSH_ROWS)
     }
   }
 
-  #carryOne(decision: ResolvedConflict, row: Judged, id: string): void {
+  /**
+   * Decisions for a built row that the target has already: whoever wrote it was cut off between the COMMIT and the telling.
+   * As the JSON of their keys.
+   */
+  async #standing(
+    batch: readonly ResolvedConflict[],
+    of: Record<'source' | 'target', ReadonlyMap<string, KeyFingerprint>>,
+  ): Promise<ReadonlySet<string>> {
+    const asked = batch.filter(({ resolution, key, sourceFingerprint, targetFingerprint }) => {
+      const id = JSON.stringify(key)
+      const [source, target] = [of.source.get(id), of.target.get(id)]
+      const [here, there] = [source?.fingerprint ?? null, target?.fingerprint ?? null]
+      const unmoved = this.#plan.back === null ? here === sourceFingerprint : here === there
+      return resolution === 'row' && unmoved && there !== targetFingerprint && (target?.bytes ?? 0) < LARGE_ROW_BYTES
+    })
+    const keys = asked.map(({ key }) => key)
+    const rows = await rowsByKey(this.#context.target, this.#plan.write.scan, keys)
+    return new Set(
+      asked
+        .filter(({ key, row }) => isSameRow(row, rows.get(JSON.stringify(key)) ?? null))
+        .map(({ key }) => JSON.stringify(key)),
+    )
+  }
+
+  #carryOne(decision: ResolvedConflict, row: Judged, stands: boolean): void {
+    const id = JSON.stringify(decision.key)
     const now = { source: row.source?.fingerprint ?? null, target: row.target?.fingerprint ?? null }
-    if (now.source !== decision.sourceFingerprint || now.target !== decision.targetFingerprint) {
+    const taken = decision.resolution === 'source' || decision.resolution === 'target' ? decision.resolution : null
+    // The side that was taken is what it was, and the other one has its row by now.
+    const followed = taken !== null && now.source === now.target && now[taken] === decision[`${taken}Fingerprint`]
+    if (
+      !stands &&
+      !followed &&
+      (now.source !== decision.sourceFingerprint || now.target !== decision.targetFingerprint)
+    ) {
       this.#moved.push({
         id: decision.id,
         outcome: 'moved',
@@ -151,13 +186,15 @@ class ThreeWay {
     this.#decided.set(id, row)
     if (row.source !== undefined) this.#decidedRows.source += 1
     if (row.target !== undefined) this.#decidedRows.target += 1
-    this.#apply(decision, row)
+    this.#apply(decision, row, stands)
   }
 
-  #apply(decision: ResolvedConflict, row: Judged): void {
+  /** `stands`: the target has the row that was built already. */
+  #apply(decision: ResolvedConflict, row: Judged, stands = false): void {
     this.#carried.push(decision)
     const isSame = row.source?.fingerprint === row.target?.fingerprint
-    if (isSame && decision.resolution !== 'row') return this.#ledger.adopt(row)
+    if (isSame && (stands || decision.resolution !== 'row')) return this.#ledger.adopt(row)
+    if (stands) return this.#ledger.settle(row)
     switch (decision.resolution) {
       case 'source':
         return this.#ledger.toTarget(row, 'decided')
@@ -378,6 +415,11 @@ class ThreeWay {
 
 // eslint-disable-next-line require-yield -- nothing is there to be given
 async function* nothing(): AsyncGenerator<AgreedRow> {}
+
+function isSameRow(a: Row | null, b: Row | null): boolean {
+  if (a === null || b === null) return a === b
+  return a.every((cell, i) => isSameCell(cell, b[i] ?? null))
+}
 
 function byKey<Row extends { readonly key: KeyFingerprint['key'] }>(rows: readonly Row[]): Map<string, Row> {
   return new Map(rows.map((row) => [JSON.stringify(row.key), row]))
