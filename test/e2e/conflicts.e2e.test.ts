@@ -54,7 +54,7 @@ test('D15: conflicts list, show and resolve: one, with a row of its own, and all
     [5, 'operator', 'resolve', '--job', job, '--take', 'target', '--all', '--no-input'],
     [2, 'operator', 'resolve', id, '--take', 'source', '--any-fields'],
     [0, 'viewer', 'rules', 'config'],
-    [1, 'operator', 'rules', 'remove', 'config', testId('conflict rule')],
+    [2, 'operator', 'rules', 'remove', 'config', testId('conflict rule')],
   ] as const) {
     vi.stubEnv('SYNCLINE_API_KEY', keys[key])
     const exit = await runCli(['conflicts', ...words], { muted: true, signal: AbortSignal.timeout(60_000) })
