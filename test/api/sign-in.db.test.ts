@@ -2,10 +2,13 @@ import { describe, expect, test } from 'vitest'
 
 import { createSignInLink } from '#control/sign-in-links.ts'
 import { createSetupToken } from '#control/setup-tokens.ts'
-import { findBrokenAudit } from '#control/audit.ts'
+import { audited, findBrokenAudit } from '#control/audit.ts'
+import { keepRules, listRules } from '#control/conflict-rules.ts'
 import { getJob } from '#control/jobs.ts'
 import { addMs } from '#lib/clock.ts'
+import { SYSTEM } from '#model/access.ts'
 import { NO_COUNTS } from '#model/counts.ts'
+import { tableId } from '#model/table.ts'
 
 import { createApi, type ApiUnderTest } from '#test/harness/api.ts'
 import { sealed, update } from '#test/harness/change-sets.ts'
@@ -200,6 +203,12 @@ describe.each(STORE_KINDS)('signing in, on %s', (kind) => {
       '/api/v1/jobs/{id}/changes/decide': { verdict: 'leave', seqs: [1] },
     }
     await using _changes = await sealed(api.changeSets, { jobId: world.job }, [[update('1', 'a', 'b')]])
+    await audited(api.store, SYSTEM, async (tx, audit) => {
+      const sorts = [{ target_table: tableId({ schema: 'public', name: 'a' }), kind: 'update_update', fields: null }]
+      const at = await api.store.now(tx)
+      await keepRules(tx, audit, { configId: world.config, sorts, resolution: 'source', actor: SYSTEM, at })
+    })
+    const [rule] = await listRules(api.store, world.config)
     /** The job has written something of which the rows were kept. */
     const setWritten = async (): Promise<void> => {
       const { request } = await getJob(api.store, world.job)
@@ -219,7 +228,7 @@ describe.each(STORE_KINDS)('signing in, on %s', (kind) => {
       const query = api.store.db.selectFrom('session').select('id').orderBy('id', 'desc')
       return (await query.executeTakeFirst())?.id ?? ''
     }
-    for (const { method, path, body } of changing.toSorted((a, b) => order(a.method) - order(b.method))) {
+    for (const { method, path, body } of changing.toSorted((a, b) => order(a) - order(b))) {
       const cookie = path.includes('/session') ? await signIn(api, admin) : null
       // Jobs of before are out of the way, and the job is where the act can happen to it.
       await api.store.db.updateTable('job').set({ status: 'cancelled' }).execute()
@@ -229,7 +238,7 @@ describe.each(STORE_KINDS)('signing in, on %s', (kind) => {
       if (/revert/.test(path)) await setWritten()
       const removed = method === 'DELETE' && path.includes('/datasources/') ? 'another' : null
       const confirm = path.includes('/sync-configs/') ? 'config' : (removed ?? '')
-      const ids = { jobId: world.job, configId: world.config, conflictId: world.conflict }
+      const ids = { jobId: world.job, configId: world.config, conflictId: world.conflict, ruleId: rule?.id ?? '' }
       const url = fillPath(path, { id: removed ?? (await idFor(path)), ...ids })
       const before = await count()
       const byCookie = path.endsWith('/session') && cookie !== null
@@ -287,8 +296,9 @@ describe.each(STORE_KINDS)('signing in, on %s', (kind) => {
   })
 })
 
-function order(method: string): number {
-  return method === 'DELETE' ? 1 : 0
+/** What is removed goes last, and before what it belongs to. */
+function order({ method, path }: { readonly method: string; readonly path: string }): number {
+  return method === 'DELETE' ? 1 + 1 / path.split('/').length : 0
 }
 
 test('S6: cookies are strict, and under TLS bound to the host', async () => {
