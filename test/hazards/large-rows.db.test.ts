@@ -163,9 +163,9 @@ test('readers that are lost before a large value is sent are replaced, and the b
   )
 
   expect(ended).toBeGreaterThan(0)
-  // The COPY that got no more was ended, and not the target's session.
+  // The COPY that got no more was ended, and not the target's session: the batch is written anew in it.
   expect(sessions.length).toBeGreaterThan(1)
-  expect(sessions.at(-1)).toEqual(expect.arrayContaining(sessions[0] ?? []))
+  expect(sessions[1]).toEqual(expect.arrayContaining(sessions[0] ?? []))
   expect(counts).toMatchObject({ inserted: 3, updated: 1 })
   const digest = 'SELECT id, length(v), md5(v) FROM t ORDER BY id'
   expect(await pair.target.sql(digest)).toEqual(await pair.source.sql(digest))
