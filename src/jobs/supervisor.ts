@@ -2,9 +2,9 @@ import { fork, type ChildProcess } from 'node:child_process'
 import type { Hold, Job } from '#control/jobs.ts'
 import { claimNextJob, readHolds, releaseExpired, releaseJob, renewLease } from '#control/leases.ts'
 import type { Store } from '#control/store.ts'
-import { toError } from '#lib/assert.ts'
 import type { AppError } from '#model/errors.ts'
 import type { JobProgress } from '#model/job.ts'
+import { Turns } from './turns.ts'
 import { shareOf } from './connections.ts'
 import { MEMORY_MS, memoryExceeded, residentBytes } from './memory.ts'
 import type { FromJobProcess, ToJobProcess } from './messages.ts'
@@ -74,11 +74,14 @@ interface Child {
 export class Supervisor {
   readonly #options: SupervisorOptions
   readonly #children = new Set<Child>()
-  #wake = (): void => undefined
-  #failing = false
+  readonly #turns: Turns
 
   constructor(options: SupervisorOptions) {
     this.#options = options
+    this.#turns = new Turns({
+      pollMs: options.pollMs ?? POLL_MS,
+      onStoreFailed: (reason) => this.#tell({ type: 'store failed', reason }),
+    })
   }
 
   /** Ids of the jobs that run here. */
@@ -88,19 +91,13 @@ export class Supervisor {
 
   /** Looks for work at once, and not at the next poll: a job has been put into the store by this process. */
   wake(): void {
-    this.#wake()
+    this.#turns.wake()
   }
 
   /** Runs until the signal is aborted and all processes have ended. Never rejects. */
   async run(signal: AbortSignal): Promise<void> {
-    const wake = (): void => this.#wake()
-    signal.addEventListener('abort', wake)
     const watch = setInterval(() => this.#watchMemory(), MEMORY_MS)
-    while (!signal.aborted) {
-      await this.#guarded(() => this.#turn(signal))
-      if (!signal.aborted) await this.#pause()
-    }
-    signal.removeEventListener('abort', wake)
+    await this.#turns.run(() => this.#turn(signal), signal)
     await this.#shutDown()
     clearInterval(watch)
   }
@@ -202,9 +199,9 @@ export class Supervisor {
     const death = [`It ended by ${how}.`, child.words.trim()].join(' ').trim()
     // Where the store does not answer, the lease runs out.
     const because = child.excess === null ? {} : { excess: child.excess }
-    await this.#guarded(() => releaseJob(this.#options.store, child.hold, { death, ...because }))
+    await this.#turns.guarded(() => releaseJob(this.#options.store, child.hold, { death, ...because }))
     this.#children.delete(child)
-    this.#wake()
+    this.#turns.wake()
   }
 
   async #shutDown(): Promise<void> {
@@ -215,27 +212,6 @@ export class Supervisor {
     }, SHUTDOWN_MS)
     await Promise.all(children.map(({ ended }) => ended))
     clearTimeout(late)
-  }
-
-  async #guarded(body: () => Promise<unknown>): Promise<void> {
-    try {
-      await body()
-      this.#failing = false
-    } catch (error) {
-      if (!this.#failing) this.#tell({ type: 'store failed', reason: toError(error).message })
-      this.#failing = true
-    }
-  }
-
-  #pause(): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(() => this.#wake(), this.#options.pollMs ?? POLL_MS)
-      this.#wake = () => {
-        clearTimeout(timer)
-        this.#wake = () => undefined
-        resolve()
-      }
-    })
   }
 
   #tell(event: SupervisorEvent): void {

@@ -19,7 +19,6 @@ import {
   type ClaimedDelivery,
 } from '#control/webhook-deliveries.ts'
 import { readWebhookSecrets } from '#control/webhook-secrets.ts'
-import { toError } from '#lib/assert.ts'
 import { backoffMs, type Backoff } from '#lib/backoff.ts'
 import { addMs } from '#lib/clock.ts'
 import type { Networks, Resolve } from '#lib/network-address.ts'
@@ -29,6 +28,7 @@ import { toWebhook } from '#model/config-document.ts'
 import { AppError } from '#model/errors.ts'
 import { askWebhook, type WebhookAnswer } from './ask-webhook.ts'
 import { carryOutDecisions } from './carry-out.ts'
+import { Turns } from './turns.ts'
 import type { JobWish, StartTools } from './start-job.ts'
 
 /** What happens to webhooks, for a log: nothing of rows, and nothing of what was answered. */
@@ -92,22 +92,19 @@ export class WebhookAsker {
   readonly #attempts = new Set<Promise<void>>()
   /** Configs for which no run could be started, and until when (`performance.now`) none is tried. */
   readonly #busyUntil = new Map<string, number>()
-  #wake = (): void => undefined
-  #failing = false
+  readonly #turns: Turns
 
   constructor(options: WebhookAskerOptions) {
     this.#options = options
+    this.#turns = new Turns({
+      pollMs: options.pollMs ?? POLL_MS,
+      onStoreFailed: (reason) => this.#tell({ type: 'store failed', reason }),
+    })
   }
 
   /** Runs until the signal is aborted; attempts that are under way are let go of then. Never rejects. */
   async run(signal: AbortSignal): Promise<void> {
-    const wake = (): void => this.#wake()
-    signal.addEventListener('abort', wake)
-    while (!signal.aborted) {
-      await this.#guarded(() => this.#turn(signal))
-      if (!signal.aborted) await this.#pause()
-    }
-    signal.removeEventListener('abort', wake)
+    await this.#turns.run(() => this.#turn(signal), signal)
     await Promise.all(this.#attempts)
   }
 
@@ -139,11 +136,13 @@ export class WebhookAsker {
     }
     count(1)
     // Where the store is away, the lease of the attempt runs out.
-    const attempt = this.#guarded(() => this.#ask(claimed, signal)).finally(() => {
-      count(-1)
-      this.#attempts.delete(attempt)
-      this.#wake()
-    })
+    const attempt = this.#turns
+      .guarded(() => this.#ask(claimed, signal))
+      .finally(() => {
+        count(-1)
+        this.#attempts.delete(attempt)
+        this.#turns.wake()
+      })
     this.#attempts.add(attempt)
   }
 
@@ -241,27 +240,6 @@ export class WebhookAsker {
     // The one that is under way may have read the decisions before these came.
     else if (carried.activeJobId !== null) this.#busyUntil.set(configId, performance.now() + BUSY_MS)
     else await endAnswered(store.db, { configId, until, note: carried.note })
-  }
-
-  async #guarded(body: () => Promise<unknown>): Promise<void> {
-    try {
-      await body()
-      this.#failing = false
-    } catch (error) {
-      if (!this.#failing) this.#tell({ type: 'store failed', reason: toError(error).message })
-      this.#failing = true
-    }
-  }
-
-  #pause(): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(() => this.#wake(), this.#options.pollMs ?? POLL_MS)
-      this.#wake = () => {
-        clearTimeout(timer)
-        this.#wake = () => undefined
-        resolve()
-      }
-    })
   }
 
   #tell(event: WebhookEvent): void {

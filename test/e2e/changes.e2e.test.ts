@@ -98,7 +98,7 @@ test('plan, jobs changes, jobs decide, approve and revert: what was shown is app
 
   expect((await service.cli(['jobs', 'watch', applying])).code).toBe(3)
   const shown = await service.cli(['jobs', 'show', applying])
-  expect(shown.stdout).toContain('It waits for somebody who decides on the changes whose rows moved')
+  expect(shown.stdout).toContain('It waits for somebody who decides on conflicts, and on changes whose rows moved')
   const open = await service.cli(['jobs', 'changes', applying, '--mark', 'moved'])
   expect(open.code, open.stderr).toBe(3)
   expect(open.stdout).toContain("title: 'theirs' → 'product 4'")

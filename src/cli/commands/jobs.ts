@@ -140,12 +140,12 @@ function nextStep(job: Fields): { readonly waits_for: string; readonly commands:
       }
     case 'awaiting_resolution':
       return {
-        waits_for: 'somebody who decides on the changes whose rows moved, and on conflicts',
+        waits_for: 'somebody who decides on conflicts, and on changes whose rows moved',
         commands: [
+          command('conflicts', 'list', '--job', id),
           command('jobs', 'changes', id, '--mark', 'moved'),
           command('jobs', 'decide', id, '--leave', '--all'),
           command('jobs', 'decide', id, '--apply', '--all'),
-          command('conflicts', 'list', '--job', id),
         ],
       }
     default:
