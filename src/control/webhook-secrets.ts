@@ -100,8 +100,8 @@ async function goodRows(store: Store, configId: string): Promise<WebhookSecretRo
       .selectAll()
       .where('config_id', '=', configId)
       .where((where) => where.or([where('expires_at', 'is', null), where('expires_at', '>', now)]))
-      // Ids are in order of time.
-      .orderBy('id', 'desc')
+      // The current one is the one that does not end; ids of the same millisecond are in no order.
+      .orderBy((order) => order.case().when('expires_at', 'is', null).then(0).else(1).end())
       .execute()
   )
 }

@@ -14,24 +14,28 @@ export interface TurnsOptions {
 export class Turns {
   readonly #options: TurnsOptions
   #wake = (): void => undefined
+  /** Woken during a turn: what it looked at may have been too early, and another follows at once. */
+  #woken = false
   #failing = false
 
   constructor(options: TurnsOptions) {
     this.#options = options
   }
 
-  /** Ends the pause, if there is one. */
+  /** Ends the pause that is, or else the next. */
   wake(): void {
+    this.#woken = true
     this.#wake()
   }
 
   /** Takes turns until the signal is aborted. Never rejects. */
   async run(turn: () => Promise<unknown>, signal: AbortSignal): Promise<void> {
-    const wake = (): void => this.#wake()
+    const wake = (): void => this.wake()
     signal.addEventListener('abort', wake)
     while (!signal.aborted) {
+      this.#woken = false
       await this.guarded(turn)
-      if (!signal.aborted) await this.#pause()
+      if (!this.#woken) await this.#pause()
     }
     signal.removeEventListener('abort', wake)
   }
