@@ -11,6 +11,7 @@ import { StreamCount } from '#api/live/stream-count.ts'
 import { registerDescription } from '#api/description.ts'
 import { answerUnrouted } from '#api/methods.ts'
 import { answerError } from '#api/problem.ts'
+import { adminPages } from '#api/admin-pages.ts'
 import { accessRoutes } from '#api/routes/access.ts'
 import { approvalRoutes } from '#api/routes/approvals.ts'
 import { auditRoutes } from '#api/routes/audit.ts'
@@ -26,7 +27,6 @@ import { rejectionRoutes } from '#api/routes/rejections.ts'
 import { runRoutes } from '#api/routes/runs.ts'
 import { settingsRoutes } from '#api/routes/settings.ts'
 import { favicon } from '#api/favicon.ts'
-import { signInPage } from '#api/sign-in-page.ts'
 import { mappingPreviewRoutes } from '#api/routes/mapping-preview.ts'
 import { adviceRoutes } from '#api/routes/advice.ts'
 import { suggestionRoutes } from '#api/routes/suggestions.ts'
@@ -104,7 +104,7 @@ export function createApp(tools: ApiTools): FastifyInstance {
     .after(() => answerUnrouted(app))
   registerDescription(app, context)
   favicon(app)
-  signInPage(app)
+  adminPages(app)
   void app.register(async (root) => healthRoutes(root.withTypeProvider(), context))
   for (const prefix of PREFIXES) void app.register(async (api) => registerRoutes(api, context, prefix), { prefix })
   return app

@@ -9,7 +9,7 @@ import type { ApiLimits } from '#api/tools.ts'
 import type { Access, Context } from '#api/context.ts'
 import { ICON_LINK } from '#api/favicon.ts'
 import { guardAccess } from '#api/security/access.ts'
-import { docsPolicy } from '#api/security/headers.ts'
+import { pagePolicy } from '#api/security/headers.ts'
 
 /** The version of the API, which is in its paths; the program's own is nobody's business who is not signed in. */
 const API_VERSION = '1'
@@ -46,7 +46,7 @@ export function registerDescription(app: FastifyInstance, context: Context): voi
     docs.get('/docs', own, async (_, reply) => {
       const nonce = randomBytes(16).toString('base64')
       return reply
-        .header('content-security-policy', docsPolicy(nonce))
+        .header('content-security-policy', pagePolicy(nonce))
         .type('text/html; charset=utf-8')
         .send(page(nonce))
     })

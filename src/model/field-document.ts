@@ -8,7 +8,14 @@ import type { FieldMapping, FieldSource, RuleStep, TransformStep } from './field
 
 const column = z.string().min(1).max(200).meta({ description: 'A column as the catalogue stores its name.' })
 
-const args = z.record(z.string().max(100), z.json())
+/** One schema with a name, so that descriptions of the API can refer to it. */
+const JsonValue: z.ZodType<z.core.util.JSONType> = z
+  .lazy(() =>
+    z.union([z.string(), z.number(), z.boolean(), z.null(), z.array(JsonValue), z.record(z.string(), JsonValue)]),
+  )
+  .meta({ id: 'JsonValue', description: 'Anything that JSON can say.' })
+
+const args = z.record(z.string().max(100), JsonValue)
 
 /** `trim`, or `{ truncate: { length: 40 } }`. */
 const Step = z
@@ -25,7 +32,7 @@ const ON_FAIL = z
 
 /** `{ range: { min: 0 }, on_fail: warn }`, or `required`. */
 const Rule = z
-  .union([z.string().min(1).max(100), z.record(z.string().min(1).max(100), z.json())])
+  .union([z.string().min(1).max(100), z.record(z.string().min(1).max(100), JsonValue)])
   .superRefine((rule, context) => {
     if (typeof rule === 'string') return
     const names = Object.keys(rule).filter((name) => name !== 'on_fail')

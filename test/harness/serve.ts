@@ -58,15 +58,29 @@ export class ServeUnderTest implements AsyncDisposable {
 
   /** Starts it, and makes the first key where there is none. */
   async start(): Promise<this> {
-    this.#program = startProgram(['serve'], { env: this.#env })
-    const [, url = ''] = await this.#program.untilOutput(/Syncline serves at (http:\/\/\S+),/)
-    this.#url = url
+    await this.#serve()
     if (this.key === '') {
-      const [token = ''] = await this.#program.untilOutput(/setup_[\w-]+/)
-      const made = await this.call('POST', '/api/v1/setup', { token })
+      const made = await this.call('POST', '/api/v1/setup', { token: await this.#readSetupToken() })
       this.key = String(made.body['key'])
     }
     return this
+  }
+
+  /** Starts it for the first time. Returns the token by which the first key can be made. */
+  async startWithoutKey(): Promise<string> {
+    await this.#serve()
+    return this.#readSetupToken()
+  }
+
+  async #serve(): Promise<void> {
+    this.#program = startProgram(['serve'], { env: this.#env })
+    const [, url = ''] = await this.#program.untilOutput(/Syncline serves at (http:\/\/\S+),/)
+    this.#url = url
+  }
+
+  async #readSetupToken(): Promise<string> {
+    const [token = ''] = await this.program.untilOutput(/setup_[\w-]+/)
+    return token
   }
 
   async call(

@@ -17,8 +17,8 @@ export function securityHeaders({ tls }: { tls: boolean }): Readonly<Record<stri
   return tls ? { ...SECURITY_HEADERS, ...STRICT_TRANSPORT } : SECURITY_HEADERS
 }
 
-/** The policy of the page that shows the API's description: our own scripts, styles with a nonce, no other site. */
-export function docsPolicy(nonce: string): string {
+/** The policy of pages: our own scripts, styles of ours or with a nonce, no other site. */
+export function pagePolicy(nonce: string): string {
   return [
     "default-src 'none'",
     "script-src 'self'",
@@ -31,7 +31,3 @@ export function docsPolicy(nonce: string): string {
     "frame-ancestors 'none'",
   ].join('; ')
 }
-
-/** The policy of the page that a sign-in link opens: one script of ours, which speaks to us. */
-export const SIGN_IN_POLICY =
-  "default-src 'none'; script-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

@@ -1,0 +1,29 @@
+import { Kbd, Modal, Table } from '@mantine/core'
+import { PLACES } from '#app/navigation.ts'
+
+const ELSEWHERE = [
+  ['Ctrl K', 'Search or go to'],
+  ['?', 'This list'],
+  ['j  k', 'Next and previous row of a list'],
+  ['Enter', 'Open the row'],
+] as const
+
+export function Shortcuts({ onClose }: { readonly onClose: () => void }) {
+  const keys = [...ELSEWHERE, ...PLACES.map(({ key, word }) => [`g ${key}`, word] as const)]
+  return (
+    <Modal opened onClose={onClose} title="Keys">
+      <Table>
+        <Table.Tbody>
+          {keys.map(([key, about]) => (
+            <Table.Tr key={key}>
+              <Table.Td w={96}>
+                <Kbd>{key}</Kbd>
+              </Table.Td>
+              <Table.Td>{about}</Table.Td>
+            </Table.Tr>
+          ))}
+        </Table.Tbody>
+      </Table>
+    </Modal>
+  )
+}

@@ -1,0 +1,18 @@
+/** What stands in the query of a page: texts under names that the page knows, and nothing else. */
+export type TextSearch<N extends string> = { readonly [K in N]?: string }
+
+/** A validator for the router: keeps the texts of these names. */
+export function texts<const N extends string>(...names: readonly N[]): (raw: Record<string, unknown>) => TextSearch<N> {
+  return (raw) => {
+    const kept = names.flatMap((name) => {
+      const text = textOf(raw[name])
+      return text === '' ? [] : [[name, text]]
+    })
+    return Object.fromEntries(kept) as TextSearch<N>
+  }
+}
+
+/** The router reads what looks like a number as one. */
+function textOf(value: unknown): string {
+  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' ? String(value) : ''
+}

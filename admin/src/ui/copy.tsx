@@ -1,0 +1,74 @@
+import { Button, Menu } from '@mantine/core'
+import { useClipboard } from '@mantine/hooks'
+import { IconCheck, IconCopy } from '@tabler/icons-react'
+import { say } from '#ui/say.ts'
+
+interface CopyButtonProps {
+  readonly text: string
+  readonly children?: string
+}
+
+export function CopyButton({ text, children = 'Copy' }: CopyButtonProps) {
+  const clipboard = useClipboard({ timeout: 1_500 })
+  return (
+    <Button
+      variant="subtle"
+      color="gray"
+      leftSection={clipboard.copied ? <IconCheck size={14} aria-hidden /> : <IconCopy size={14} aria-hidden />}
+      onClick={() => clipboard.copy(text)}
+    >
+      {clipboard.copied ? 'Copied' : children}
+    </Button>
+  )
+}
+
+/** The same action by other means: what each of them would say. */
+export interface OtherMeans {
+  readonly curl?: string
+  readonly cli?: string
+  readonly yaml?: string
+}
+
+const NAMES = { curl: 'curl', cli: 'command line', yaml: 'YAML' } as const
+
+/** "Copy as": for every action that changes something. */
+export function CopyAs(means: OtherMeans) {
+  const clipboard = useClipboard()
+  const offered = (['cli', 'curl', 'yaml'] as const).filter((name) => means[name] !== undefined)
+  return (
+    <Menu position="bottom-end">
+      <Menu.Target>
+        <Button variant="subtle" color="gray" leftSection={<IconCopy size={14} aria-hidden />}>
+          Copy as
+        </Button>
+      </Menu.Target>
+      <Menu.Dropdown>
+        {offered.map((name) => (
+          <Menu.Item
+            key={name}
+            onClick={() => {
+              clipboard.copy(means[name])
+              say(`Copied as ${NAMES[name]}.`)
+            }}
+          >
+            {NAMES[name]}
+          </Menu.Item>
+        ))}
+      </Menu.Dropdown>
+    </Menu>
+  )
+}
+
+/** A request as curl sends it; the key comes from the environment of whoever runs it. */
+export function curlOf(method: string, path: string, body?: unknown): string {
+  const lines = [`curl -X ${method} ${location.origin}${path}`, `-H "X-API-Key: $SYNCLINE_API_KEY"`]
+  if (body !== undefined) {
+    lines.push(`-H 'content-type: application/json'`, `-d ${quote(JSON.stringify(body))}`)
+  }
+  return lines.join(' \\\n  ')
+}
+
+/** A word of a shell. */
+export function quote(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`
+}

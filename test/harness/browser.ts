@@ -1,0 +1,112 @@
+/**
+ * A real browser on the admin pages of a running service: `await using browser = await Browser.start(url)`. Whatever a page
+ * says on its console fails the test, and so does what the accessibility rules of axe find.
+ */
+import { createRequire } from 'node:module'
+import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+import { chromium, type Browser as Chromium, type BrowserContext, type Page } from 'playwright-core'
+import { expect } from 'vitest'
+
+const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome']
+
+/** Where pictures of pages are kept to be looked at; without it none are taken. */
+const PICTURES = process.env['SYNCLINE_TEST_PICTURES']
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+
+const SCHEMES = ['light', 'dark'] as const
+
+export class Browser implements AsyncDisposable {
+  readonly #chromium: Chromium
+  readonly #context: BrowserContext
+  readonly #url: string
+  /** What pages complained of that a test does not expect. */
+  readonly complaints: string[] = []
+
+  private constructor(chromium: Chromium, context: BrowserContext, url: string) {
+    this.#chromium = chromium
+    this.#context = context
+    this.#url = url
+  }
+
+  static async start(url: string, viewport = { width: 1280, height: 800 }): Promise<Browser> {
+    const executablePath = [process.env['CHROMIUM_PATH'] ?? '', ...PLACES].find((path) => existsSync(path))
+    if (executablePath === undefined) {
+      throw new Error('The tests of the admin pages need Chromium: apt-get install chromium, or set CHROMIUM_PATH.')
+    }
+    const opened = await chromium.launch({
+      executablePath,
+      args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--disable-background-networking', '--disable-sync'],
+    })
+    const context = await opened.newContext({ viewport, locale: 'en-GB' })
+    return new Browser(opened, context, url)
+  }
+
+  /** A page of its own, at a path. */
+  async open(path: string): Promise<Page> {
+    const page = await this.#context.newPage()
+    page.on('pageerror', (error) => this.complaints.push(error.message))
+    page.on('console', (message) => {
+      if (message.type() === 'error' || message.type() === 'warning') this.complaints.push(message.text())
+    })
+    await page.goto(`${this.#url}${path}`)
+    return page
+  }
+
+  /** Signs in by the page, with a key; the result is at the dashboard. */
+  async signIn(key: string): Promise<Page> {
+    const page = await this.open('/sign-in')
+    await page.getByLabel('API key').fill(key)
+    await page.getByRole('button', { name: 'Sign in', exact: true }).click()
+    await page.getByRole('heading', { name: 'Dashboard' }).waitFor()
+    return page
+  }
+
+  /** Looks at a page as it stands, in both colour schemes: its accessibility, and a picture where they are kept. */
+  async look(page: Page, name: string): Promise<void> {
+    for (const scheme of SCHEMES) {
+      await page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' })
+      await page.locator(`html[data-mantine-color-scheme=${scheme}]`).waitFor()
+      if (PICTURES !== undefined) {
+        mkdirSync(PICTURES, { recursive: true })
+        await page.screenshot({ path: join(PICTURES, `${name}-${scheme}.png`), fullPage: true })
+      }
+      expect(await violations(page), `${name}, ${scheme}`).toEqual([])
+    }
+  }
+
+  /** Nothing was complained of but what is said here. */
+  expectQuiet(...expected: readonly RegExp[]): void {
+    expect(this.complaints.filter((text) => !expected.some((pattern) => pattern.test(text)))).toEqual([])
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#chromium.close()
+  }
+}
+
+interface Axe {
+  readonly run: (options: object) => Promise<{
+    readonly violations: readonly {
+      readonly id: string
+      readonly help: string
+      readonly nodes: readonly { readonly html: string; readonly failureSummary?: string }[]
+    }[]
+  }>
+}
+
+/** What breaks a rule of WCAG AA, by the rule and the element. */
+async function violations(page: Page): Promise<readonly string[]> {
+  // By the debugger, which the policy of the page does not bind.
+  await page.evaluate(AXE)
+  const found = await page.evaluate(async () => {
+    const { axe } = globalThis as unknown as { axe: Axe }
+    const { violations: all } = await axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] })
+    return all
+  })
+  return found.flatMap(({ id, help, nodes }) =>
+    nodes.map(({ html, failureSummary }) => `${id}: ${help}\n${html}\n${failureSummary ?? ''}`),
+  )
+}
