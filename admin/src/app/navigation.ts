@@ -1,4 +1,4 @@
-import { IconGauge, type Icon } from '@tabler/icons-react'
+import { IconDatabase, IconGauge, IconHistory, IconSettings, type Icon } from '@tabler/icons-react'
 import type { LinkProps } from '@tanstack/react-router'
 
 interface Place {
@@ -10,4 +10,9 @@ interface Place {
 }
 
 /** The pages that everybody goes to, in the order of the navigation. */
-export const PLACES: readonly Place[] = [{ to: '/', word: 'Dashboard', icon: IconGauge, key: 'd' }]
+export const PLACES: readonly Place[] = [
+  { to: '/', word: 'Dashboard', icon: IconGauge, key: 'd' },
+  { to: '/datasources', word: 'Datasources', icon: IconDatabase, key: 's' },
+  { to: '/audit', word: 'Audit', icon: IconHistory, key: 'a' },
+  { to: '/settings', word: 'Settings', icon: IconSettings, key: 'e' },
+]

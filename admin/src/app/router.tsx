@@ -1,10 +1,16 @@
 import { createRouter } from '@tanstack/react-router'
 import { root, shell, signIn } from '#app/base-routes.tsx'
 import { NotFound, PageFailed } from '#app/fallbacks.tsx'
+import { auditRoutes } from '#features/audit/routes.ts'
 import { dashboardRoutes } from '#features/dashboard/routes.ts'
+import { datasourceRoutes } from '#features/datasources/routes.ts'
+import { settingsRoutes } from '#features/settings/routes.ts'
 
 export const router = createRouter({
-  routeTree: root.addChildren([signIn, shell.addChildren([...dashboardRoutes])]),
+  routeTree: root.addChildren([
+    signIn,
+    shell.addChildren([...dashboardRoutes, ...datasourceRoutes, ...auditRoutes, ...settingsRoutes]),
+  ]),
   defaultPreload: 'intent',
   defaultErrorComponent: PageFailed,
   defaultNotFoundComponent: NotFound,
