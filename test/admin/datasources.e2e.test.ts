@@ -24,13 +24,13 @@ async function createShop(db: Database): Promise<void> {
 
 /** Pastes a text into a field, as somebody does who copied it elsewhere. */
 async function paste(page: Page, label: string, text: string): Promise<void> {
-  const field = page.getByLabel(label, { exact: true })
-  await field.focus()
-  await field.evaluate((input, value) => {
-    const data = new DataTransfer()
-    data.setData('text', value)
-    input.dispatchEvent(new ClipboardEvent('paste', { clipboardData: data, bubbles: true, cancelable: true }))
-  }, text)
+  await page.getByLabel(label, { exact: true }).selectText()
+  await page.evaluate(`{
+    const clipboardData = new DataTransfer()
+    clipboardData.setData('text', ${JSON.stringify(text)})
+    const event = new ClipboardEvent('paste', { clipboardData, bubbles: true, cancelable: true })
+    document.activeElement.dispatchEvent(event)
+  }`)
 }
 
 test('UX 1 to 8: a pasted URL fills the form, the test says step by step, and the datasource is there', async () => {
@@ -66,7 +66,7 @@ test('UX 1 to 8: a pasted URL fills the form, the test says step by step, and th
   await page.getByRole('button', { name: 'Test connection' }).click()
   await page.getByText(/^Connected/).waitFor()
   await page.getByText('for a round trip').waitFor()
-  await page.getByLabel('Environment').click()
+  await page.getByRole('combobox', { name: 'Environment' }).click()
   await page.getByRole('option', { name: 'Staging' }).click()
   await page.getByLabel('Syncs may write to it').click()
   await browser.look(page, 'datasource-tested')
@@ -108,14 +108,18 @@ test('UX 3: each failure has a cause and a next step', async () => {
 
     await page.getByLabel('User').fill(role)
     await page.getByRole('button', { name: 'Test connection' }).click()
-    await page.getByText(`GRANT SELECT ON hidden TO ${role}`, { exact: false }).first().waitFor()
+    await page
+      .getByText(/GRANT SELECT ON .*hidden/)
+      .first()
+      .waitFor()
     await page.getByRole('button', { name: 'Copy the SQL' }).first().waitFor()
     await browser.look(page, 'datasource-missing-rights')
   } finally {
     await db.sql(`DROP OWNED BY ${role}; DROP ROLE ${role}`)
   }
   await paste(page, 'Connection URL', 'mysql://app@example.com/shop')
-  await page.getByText('starts with mysql://').waitFor()
+  await page.getByText('There is no adapter for mysql').waitFor()
+  await browser.look(page, 'datasource-wrong-url')
   await paste(page, 'Connection URL', 'postgres://app@ep-cool-sun-1-pooler.eu-central-1.aws.neon.tech/neondb')
   await page.getByText('the same host without -pooler').waitFor()
   await paste(page, 'Connection URL', 'https://abcdefghijklmnop.supabase.co')

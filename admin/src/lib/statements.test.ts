@@ -7,6 +7,8 @@ test('UX 6: the statements that give a right are told apart from the words aroun
     sql: 'GRANT SELECT ON a TO app;\nGRANT SELECT ON "b;c" TO "my app";',
   })
   expect(readAdvice('Use the owner of the tables, or: ALTER ROLE app BYPASSRLS;').sql).toBe('ALTER ROLE app BYPASSRLS;')
+  const around = 'Only for change capture: ALTER SYSTEM SET wal_level = logical; and restart the server.'
+  expect(readAdvice(around)).toEqual({ words: around, sql: 'ALTER SYSTEM SET wal_level = logical;' })
   expect(readAdvice('Choose verify-full, and paste the CA.')).toEqual({
     words: 'Choose verify-full, and paste the CA.',
     sql: '',

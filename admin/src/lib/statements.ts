@@ -6,9 +6,10 @@ export interface Advice {
 
 const STATEMENT = /(?:GRANT|ALTER (?:ROLE|SYSTEM|DATABASE))\s(?:"(?:[^"]|"")*"|[^;"])*;/g
 
-/** Takes the statements out of a piece of advice; what stands before them stays as words. */
+/** Takes the statements out of a piece of advice that ends with them; words around them are kept whole. */
 export function readAdvice(text: string): Advice {
   const sql = text.match(STATEMENT) ?? []
-  const words = text.replaceAll(STATEMENT, ' ').replaceAll(/\s+/g, ' ').trim()
-  return { words: sql.length > 0 ? words.replace(/:$/, '.') : words, sql: sql.join('\n') }
+  const before = text.slice(0, sql.length === 0 ? text.length : text.indexOf(sql[0] ?? '')).trim()
+  const isEnd = text.trim().endsWith(`${before} ${sql.join(' ')}`.trim())
+  return { words: isEnd ? before.replace(/:$/, sql.length > 0 ? '.' : ':') : text, sql: sql.join('\n') }
 }

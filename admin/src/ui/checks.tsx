@@ -1,4 +1,5 @@
-import { Code, Group, Skeleton, Stack, Text } from '@mantine/core'
+import { Anchor, Code, Group, Skeleton, Stack, Text } from '@mantine/core'
+import { useDisclosure } from '@mantine/hooks'
 import { IconArrowRight, IconCircleDashed } from '@tabler/icons-react'
 import type { Schemas } from '#api/client.ts'
 import { formatDuration, plural } from '#lib/format.ts'
@@ -26,12 +27,33 @@ export function Checks({ test, readOnly = false }: ChecksProps) {
           <Time at={test.at} />
         </Text>
       </Group>
-      <ol className={classes['checks']} aria-label="Steps of the test">
-        {test.checks.map((check) => (
-          <Step key={check.step} check={check} readOnly={readOnly} />
-        ))}
-      </ol>
+      <Steps checks={test.checks.filter((check) => weigh(check, readOnly) !== 'optional')} readOnly={readOnly} />
+      <Optional checks={test.checks.filter((check) => weigh(check, readOnly) === 'optional')} />
     </Stack>
+  )
+}
+
+function Steps({ checks, readOnly }: { readonly checks: readonly Check[]; readonly readOnly: boolean }) {
+  return (
+    <ol className={classes['checks']} aria-label="Steps of the test">
+      {checks.map((check) => (
+        <Step key={check.step} check={check} readOnly={readOnly} />
+      ))}
+    </ol>
+  )
+}
+
+/** Rights that only targets and change capture need: folded, where nothing of that is asked for. */
+function Optional({ checks }: { readonly checks: readonly Check[] }) {
+  const [open, { toggle }] = useDisclosure(false)
+  if (checks.length === 0) return null
+  return (
+    <>
+      <Anchor component="button" type="button" size="sm" ta="left" onClick={toggle} aria-expanded={open}>
+        {open ? 'Hide' : 'Show'} {plural(checks.length, 'right')} that only targets or change capture need
+      </Anchor>
+      {open && <Steps checks={checks} readOnly />}
+    </>
   )
 }
 
@@ -80,7 +102,7 @@ function Step({ check, readOnly }: { readonly check: Check; readonly readOnly: b
       )}
       {advice !== null && advice.sql !== '' && (
         <div className={classes['sql']}>
-          <Code block tabIndex={0}>
+          <Code block className={classes['statements']}>
             {advice.sql}
           </Code>
           <CopyButton text={advice.sql}>Copy the SQL</CopyButton>

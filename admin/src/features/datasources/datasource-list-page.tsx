@@ -52,7 +52,7 @@ function stateOf(all: readonly Datasource[]): string {
   const writable = all.filter((one) => one.writable).length
   const failing = all.filter(({ last_test: test }) => test?.ok === false).length
   const tail = failing === 0 ? '' : `; the last test of ${failing} failed`
-  return `${plural(all.length, 'database')}, ${writable} of them writable${tail}.`
+  return `${plural(all.length, 'database')}: ${writable} writable, ${all.length - writable} read only${tail}.`
 }
 
 function List({ all }: { readonly all: readonly Datasource[] }) {

@@ -57,7 +57,9 @@ function WhatItIs({ one }: { readonly one: Datasource }) {
       <Fact name="Connection">
         <Group gap={4} wrap="nowrap" align="flex-start">
           <Code style={{ overflowWrap: 'anywhere' }}>{url}</Code>
-          <CopyButton text={url} />
+          <span style={{ flex: 'none' }}>
+            <CopyButton text={url} />
+          </span>
         </Group>
       </Fact>
       <Fact name="Provider">{providerOf(one)}</Fact>

@@ -97,6 +97,8 @@ export function DatasourceSettings({ one }: { readonly one: Datasource }) {
             connection={isReachable(draft) ? connectionOf(draft, address?.kind) : null}
             cannot={draft.secret === 'keep' ? KEPT : null}
             readOnly={!draft.writable}
+            title="What stands here"
+            verb="Try these settings"
           />
         </Box>
       </div>

@@ -1,4 +1,4 @@
-import { Button, Group, PasswordInput, SegmentedControl, Stack, Text, TextInput } from '@mantine/core'
+import { Button, Group, Input, PasswordInput, SegmentedControl, Stack, Text, TextInput } from '@mantine/core'
 import { useId, useState } from 'react'
 import type { DatasourceDraft } from '#features/datasources/connection-draft.ts'
 import type { PartProps } from '#features/datasources/connection-form.tsx'
@@ -13,9 +13,7 @@ export function SecretFields({ draft, set, problemOf }: PartProps) {
   if (draft.secret === 'keep') {
     return (
       <Stack gap={4}>
-        <Text size="sm" fw={500}>
-          {word}
-        </Text>
+        <Input.Label labelElement="div">{word}</Input.Label>
         <Group gap="xs">
           <span className="mono">••••••••</span>
           <Text size="xs" className="quiet">
@@ -36,9 +34,7 @@ export function SecretFields({ draft, set, problemOf }: PartProps) {
   return (
     <Stack gap={6}>
       <Group justify="space-between" gap="xs">
-        <Text size="sm" fw={500} component="label" htmlFor={id}>
-          {draft.secret === 'reference' ? 'Reference' : word}
-        </Text>
+        <Input.Label htmlFor={id}>{draft.secret === 'reference' ? 'Reference' : word}</Input.Label>
         <SegmentedControl
           size="xs"
           aria-label={`Where the ${word.toLowerCase()} is`}

@@ -11,10 +11,18 @@ interface TryProps {
   /** A password that is kept cannot be tried from a form: the datasource has its own test. */
   readonly cannot?: string | null
   readonly readOnly: boolean
+  readonly title?: string
+  readonly verb?: string
 }
 
 /** Tries what stands in the form, without keeping anything. */
-export function TryConnection({ connection, cannot = null, readOnly }: TryProps) {
+export function TryConnection({
+  connection,
+  cannot = null,
+  readOnly,
+  title = 'Connection test',
+  verb = 'Test connection',
+}: TryProps) {
   const test = useMutation({
     meta: { shown: true },
     mutationFn: (request: Schemas['DatabaseTestRequest']) =>
@@ -24,16 +32,18 @@ export function TryConnection({ connection, cannot = null, readOnly }: TryProps)
   return (
     <Stack gap="sm">
       <Group justify="space-between">
-        <Title order={2}>Connection test</Title>
-        <Button
-          variant="default"
-          leftSection={<IconPlugConnected size={14} aria-hidden />}
-          disabled={connection === null || cannot !== null}
-          loading={test.isPending}
-          onClick={() => connection !== null && test.mutate(connection)}
-        >
-          Test connection
-        </Button>
+        <Title order={2}>{title}</Title>
+        {cannot === null && (
+          <Button
+            variant="default"
+            leftSection={<IconPlugConnected size={14} aria-hidden />}
+            disabled={connection === null}
+            loading={test.isPending}
+            onClick={() => connection !== null && test.mutate(connection)}
+          >
+            {verb}
+          </Button>
+        )}
       </Group>
       {isOld && (
         <Text size="sm" className="quiet">

@@ -57,7 +57,7 @@ export function UrlField({ draft, onChange, autoFocus = false }: UrlFieldProps) 
         autoFocus={autoFocus}
         value={shown}
         error={error === null ? undefined : `${error.message} ${error instanceof ApiProblem ? error.hint : ''}`}
-        rightSectionWidth={80}
+        rightSectionWidth={96}
         rightSection={typed === null && shown !== '' ? <CopyButton text={shown} /> : null}
         onChange={(event) => setTyped(event.currentTarget.value)}
         onPaste={(event) => {
