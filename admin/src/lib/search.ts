@@ -7,7 +7,7 @@ export function texts<const N extends string>(...names: readonly N[]): (raw: Rec
 }
 
 /** Those of the texts that say something: for the query of a page or of the API, where what is not asked for is left out. */
-export function given<N extends string>(all: { readonly [K in N]: string | null | undefined }): TextSearch<N> {
+export function given<N extends string>(all: { readonly [K in N]?: string | null | undefined }): TextSearch<N> {
   const said = Object.entries(all).filter(([, text]) => typeof text === 'string' && text !== '')
   return Object.fromEntries(said) as TextSearch<N>
 }

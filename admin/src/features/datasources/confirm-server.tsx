@@ -9,7 +9,7 @@ import type { Datasource } from '#features/datasources/queries.ts'
 import { CopyAs, curlOf } from '#ui/copy.tsx'
 import { Mark } from '#ui/mark.tsx'
 import { say } from '#ui/say.ts'
-import { TypedName } from '#ui/typed-name.tsx'
+import { Confirm } from '#ui/confirm.tsx'
 
 /** Where the address leads to another server than before: nothing is read or written until somebody says that it was meant. */
 export function ConfirmServer({ one, onConfirmed }: { readonly one: Datasource; readonly onConfirmed: () => void }) {
@@ -48,9 +48,9 @@ export function ConfirmServer({ one, onConfirmed }: { readonly one: Datasource; 
         </Group>
       )}
       {open && (
-        <TypedName
+        <Confirm
           title={`Another server for ${one.name}`}
-          name={one.name}
+          typedName={one.name}
           verb="Take this server"
           pending={confirm.isPending}
           error={confirm.error}
@@ -65,7 +65,7 @@ export function ConfirmServer({ one, onConfirmed }: { readonly one: Datasource; 
         >
           Syncs that know {one.name} will read and write the server that answers now. Where it is not a copy of the one
           before, a sync may see every row as changed or gone.
-        </TypedName>
+        </Confirm>
       )}
     </Stack>
   )

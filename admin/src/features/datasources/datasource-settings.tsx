@@ -19,7 +19,7 @@ import { plural } from '#lib/format.ts'
 import { CopyAs, curlOf } from '#ui/copy.tsx'
 import { Problem } from '#ui/problem.tsx'
 import { say } from '#ui/say.ts'
-import { TypedName } from '#ui/typed-name.tsx'
+import { Confirm } from '#ui/confirm.tsx'
 import { Unsaved } from '#ui/unsaved.tsx'
 import classes from './form.module.css'
 
@@ -147,9 +147,9 @@ function Remove({ one }: { readonly one: Datasource }) {
         </Group>
       )}
       {open && (
-        <TypedName
+        <Confirm
           title={`Remove ${one.name}`}
-          name={one.name}
+          typedName={one.name}
           verb="Remove datasource"
           pending={remove.isPending}
           error={remove.error}
@@ -164,7 +164,7 @@ function Remove({ one }: { readonly one: Datasource }) {
         >
           Syncline forgets {one.name}, its address and its password. The database itself and the rows in it are left
           alone.
-        </TypedName>
+        </Confirm>
       )}
     </Stack>
   )

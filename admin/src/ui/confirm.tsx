@@ -2,10 +2,10 @@ import { Button, Group, Modal, Stack, Text, TextInput } from '@mantine/core'
 import { useState, type ReactNode } from 'react'
 import { Problem } from '#ui/problem.tsx'
 
-interface TypedNameProps {
+interface ConfirmProps {
   readonly title: string
-  /** The name that is to be typed out. */
-  readonly name: string
+  /** The name that is to be typed out first, where that is asked for. */
+  readonly typedName?: string
   /** What will be, and what will not. */
   readonly children: ReactNode
   /** The verb on the button. */
@@ -18,32 +18,45 @@ interface TypedNameProps {
   readonly onClose: () => void
 }
 
-/** Asks for the name of what something is done to that cannot be taken back. */
-export function TypedName({ title, name, verb, children, pending, error, beside, onConfirm, onClose }: TypedNameProps) {
+/** Asks before something that cannot be taken back, and where it matters most for the name of what it is done to. */
+export function Confirm({
+  title,
+  typedName,
+  verb,
+  children,
+  pending,
+  error,
+  beside,
+  onConfirm,
+  onClose,
+}: ConfirmProps) {
   const [typed, setTyped] = useState('')
+  const isSure = typedName === undefined || typed === typedName
   return (
     <Modal opened onClose={onClose} title={title}>
       <form
         onSubmit={(event) => {
           event.preventDefault()
-          if (typed === name) onConfirm()
+          if (isSure) onConfirm()
         }}
       >
         <Stack gap="sm">
           <Text size="sm" component="div">
             {children}
           </Text>
-          <TextInput
-            data-autofocus
-            autoComplete="off"
-            label={
-              <>
-                Type <b>{name}</b> to confirm
-              </>
-            }
-            value={typed}
-            onChange={(event) => setTyped(event.currentTarget.value)}
-          />
+          {typedName !== undefined && (
+            <TextInput
+              data-autofocus
+              autoComplete="off"
+              label={
+                <>
+                  Type <b>{typedName}</b> to confirm
+                </>
+              }
+              value={typed}
+              onChange={(event) => setTyped(event.currentTarget.value)}
+            />
+          )}
           {error !== null && <Problem error={error} />}
           <Group justify="space-between" gap="xs">
             {beside ?? <span />}
@@ -51,7 +64,7 @@ export function TypedName({ title, name, verb, children, pending, error, beside,
               <Button variant="default" onClick={onClose}>
                 Cancel
               </Button>
-              <Button type="submit" color="red" loading={pending} disabled={typed !== name}>
+              <Button type="submit" color="red" loading={pending} disabled={!isSure}>
                 {verb}
               </Button>
             </Group>
