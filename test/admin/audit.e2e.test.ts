@@ -37,7 +37,7 @@ test('UX 16, 27: the log is searched and filtered by its address, counted, and c
   await page.getByRole('button', { name: 'Today' }).click()
   await page.reload()
   await expect.poll(() => rows.count()).toBe(1)
-  await rows.first().click()
+  await rows.first().getByText('added a datasource').click()
   const event = page.getByRole('dialog', { name: /^Event \d+/ })
   await event.getByText('datasource.create').waitFor()
   await browser.look(page, 'audit-event')

@@ -56,7 +56,7 @@ export function SchemaBrowser({ one }: { readonly one: Datasource }) {
           <DataTable
             name="datasource-tables"
             label="Tables"
-            columns={COLUMNS}
+            columns={columnsOf(table)}
             rows={tables}
             keyOf={(each) => formatTableName(each.table)}
             onOpen={(each) => change({ table: formatTableName(each.table) })}
@@ -87,33 +87,40 @@ export function SchemaBrowser({ one }: { readonly one: Datasource }) {
   )
 }
 
-const COLUMNS: readonly DataColumn<TableDescription>[] = [
-  {
-    id: 'name',
-    header: 'Table',
-    value: ({ table }) => formatTableName(table),
-    cell: ({ table, kind }) => (
-      <span className="mono cut" title={formatTableName(table)}>
-        {formatTableName(table)}
-        {kind !== 'table' && <span className="quiet"> {kind.replaceAll('_', ' ')}</span>}
-      </span>
-    ),
-  },
-  {
-    id: 'rows',
-    header: 'Rows, about',
-    align: 'right',
-    value: (each) => each.estimated_rows,
-    cell: (each) =>
-      each.estimated_rows === null ? (
-        <span className="quiet" title="The server has no statistics of it yet: ANALYZE makes them.">
-          unknown
+function columnsOf(chosen: string): readonly DataColumn<TableDescription>[] {
+  return [
+    {
+      id: 'name',
+      header: 'Table',
+      value: ({ table }) => formatTableName(table),
+      cell: ({ table, kind }) => (
+        <span
+          className="mono cut"
+          title={formatTableName(table)}
+          style={formatTableName(table) === chosen ? { fontWeight: 700 } : {}}
+          aria-current={formatTableName(table) === chosen ? 'true' : undefined}
+        >
+          {formatTableName(table)}
+          {kind !== 'table' && <span className="quiet"> {kind.replaceAll('_', ' ')}</span>}
         </span>
-      ) : (
-        formatCount(each.estimated_rows)
       ),
-  },
-]
+    },
+    {
+      id: 'rows',
+      header: 'Rows, about',
+      align: 'right',
+      value: (each) => each.estimated_rows,
+      cell: (each) =>
+        each.estimated_rows === null ? (
+          <span className="quiet" title="The server has no statistics of it yet: ANALYZE makes them.">
+            unknown
+          </span>
+        ) : (
+          formatCount(each.estimated_rows)
+        ),
+    },
+  ]
+}
 
 /** What a server has is remembered for some minutes; this reads it at once. */
 function ReadAnew({ id }: { readonly id: string }) {

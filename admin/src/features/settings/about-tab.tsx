@@ -32,6 +32,7 @@ export function AboutTab() {
                 <Fact name="Knows">
                   {plural(datasources, 'datasource')}, {plural(configs, 'sync config')}
                 </Fact>
+                <Fact name="Jobs">{jobsOf(jobs)}</Fact>
                 <Fact name="API">
                   <Anchor href="/docs" size="sm">
                     Documentation
@@ -41,18 +42,6 @@ export function AboutTab() {
                     OpenAPI description
                   </Anchor>
                 </Fact>
-              </Facts>
-            </Stack>
-            <Stack gap="xs">
-              <Title order={2}>Jobs</Title>
-              <Facts>
-                {JOB_STATUS_WORDS.filter(([name]) => (jobs as Record<string, number>)[name] !== undefined).map(
-                  ([name, word]) => (
-                    <Fact key={name} name={word}>
-                      <span className="numbers">{formatCount((jobs as Record<string, number>)[name] ?? 0)}</span>
-                    </Fact>
-                  ),
-                )}
               </Facts>
             </Stack>
           </>
@@ -77,4 +66,13 @@ export function AboutTab() {
       </Stack>
     </Stack>
   )
+}
+
+/** How many jobs there are in each status that any is in. */
+function jobsOf(jobs: Readonly<Record<string, number>>): string {
+  const counts = JOB_STATUS_WORDS.flatMap(([name, word]) => {
+    const count = jobs[name] ?? 0
+    return count === 0 ? [] : [`${formatCount(count)} ${word.toLowerCase()}`]
+  })
+  return counts.length === 0 ? 'None yet' : counts.join(', ')
 }

@@ -89,7 +89,7 @@ function columnsOf(revoke: (key: ApiKey) => void): readonly DataColumn<ApiKey>[]
     { id: 'created', header: 'Made', value: (one) => one.created_at, cell: (one) => <Time at={one.created_at} /> },
     {
       id: 'revoke',
-      header: 'Revoke',
+      header: 'Action',
       cell: (one) =>
         one.revoked_at === null && (
           <Button variant="subtle" color="red" aria-label={`Revoke ${one.name}`} onClick={() => revoke(one)}>

@@ -6,7 +6,6 @@ import { queryClient } from '#app/query-client.ts'
 import { sessionQuery, useIsUnscoped, useMay } from '#app/session.ts'
 import { keysQuery, sessionsQuery, type Session } from '#features/settings/queries.ts'
 import { DataTable, type DataColumn } from '#ui/data-table.tsx'
-import { Mark } from '#ui/mark.tsx'
 import { Answer, Lines } from '#ui/page.tsx'
 import { say } from '#ui/say.ts'
 import { Time } from '#ui/time.tsx'
@@ -27,7 +26,7 @@ const COLUMNS: readonly DataColumn<Session>[] = [
   { id: 'created', header: 'Signed in', value: (one) => one.created_at, cell: (one) => <Time at={one.created_at} /> },
   { id: 'seen', header: 'Last seen', value: (one) => one.seen_at, cell: (one) => <Time at={one.seen_at} /> },
   { id: 'expires', header: 'Ends', value: (one) => one.expires_at, cell: (one) => <Time at={one.expires_at} /> },
-  { id: 'end', header: 'End', cell: (one) => <End of={one} /> },
+  { id: 'end', header: 'Action', cell: (one) => <End of={one} /> },
 ]
 
 function KeyName({ of: { key_id: id, current } }: { readonly of: Session }) {
@@ -38,7 +37,8 @@ function KeyName({ of: { key_id: id, current } }: { readonly of: Session }) {
   const name = own?.key.id === id ? own.key.name : (keys.find((one) => one.id === id)?.name ?? id)
   return (
     <>
-      <b>{name}</b> {current && <Mark tone="running">This browser</Mark>}
+      <b>{name}</b>
+      {current && <span className="quiet"> this browser</span>}
     </>
   )
 }
