@@ -14,7 +14,7 @@ const WORDS: Readonly<Record<string, string>> = {
   'datasource.advise': 'asked for advice on a datasource',
   'datasource.create': 'added a datasource',
   'datasource.delete': 'removed a datasource',
-  'datasource.repin': 'took another server for the right one',
+  'datasource.repin': 'took another database for the right one',
   'datasource.test': 'tested a connection',
   'datasource.update': 'changed a datasource',
   'history.cut': 'removed old history',

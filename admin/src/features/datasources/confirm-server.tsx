@@ -11,7 +11,7 @@ import { Mark } from '#ui/mark.tsx'
 import { say } from '#ui/say.ts'
 import { Confirm } from '#ui/confirm.tsx'
 
-/** Where the address leads to another server than before: nothing is read or written until somebody says that it was meant. */
+/** Where the address leads to another database than before: nothing is read or written until somebody says that it was meant. */
 export function ConfirmServer({ one, onConfirmed }: { readonly one: Datasource; readonly onConfirmed: () => void }) {
   const may = useMay('admin')
   const [open, { open: ask, close }] = useDisclosure(false)
@@ -29,29 +29,29 @@ export function ConfirmServer({ one, onConfirmed }: { readonly one: Datasource; 
       ),
     onSuccess: async () => {
       close()
-      say(`The server of ${one.name} is taken for the right one.`)
+      say(`${one.name} is the database that answers now.`)
       await client.invalidateQueries({ queryKey: ['datasources'] })
       onConfirmed()
     },
   })
   return (
     <Stack gap="xs">
-      <Mark tone="person">Another server answers at this address</Mark>
+      <Mark tone="person">Another database answers at this address</Mark>
       <Text size="sm">
         No sync reads or writes {one.name} until somebody has looked at what is there, and says that the move was meant.
       </Text>
       {may && (
         <Group gap="xs">
           <Button variant="default" onClick={ask}>
-            Take this server for the right one
+            Take this database for the right one
           </Button>
         </Group>
       )}
       {open && (
         <Confirm
-          title={`Another server for ${one.name}`}
+          title={`Another database for ${one.name}`}
           typedName={one.name}
-          verb="Take this server"
+          verb="Take this database"
           pending={confirm.isPending}
           error={confirm.error}
           beside={
@@ -63,8 +63,8 @@ export function ConfirmServer({ one, onConfirmed }: { readonly one: Datasource; 
           onConfirm={() => confirm.mutate()}
           onClose={close}
         >
-          Syncs that know {one.name} will read and write the server that answers now. Where it is not a copy of the one
-          before, a sync may see every row as changed or gone.
+          Syncs that know {one.name} will read and write the database that answers now. Where it is not a copy of the
+          one before, a sync may see every row as changed or gone.
         </Confirm>
       )}
     </Stack>

@@ -6,6 +6,7 @@ import {
   requestOf,
   suggestName,
   urlOf,
+  withParsed,
 } from '#features/datasources/connection-draft.ts'
 
 const DRAFT = { ...EMPTY_DRAFT, host: 'db.example.com', database: 'shop', user: 'app' }
@@ -36,6 +37,23 @@ describe('UX 8: the form as a URL', () => {
     expect(urlOf({ ...DRAFT, host: '::1' })).toBe('postgres://app@[::1]:5432/shop')
     expect(urlOf(EMPTY_DRAFT)).toBe('')
   })
+})
+
+test('a password never goes to another place than the one that it was entered for', () => {
+  const parsed = {
+    ...DRAFT,
+    kind: 'postgres',
+    port: 5432,
+    ssl: null,
+    has_password: false,
+    connect_timeout_ms: 1,
+    notes: [],
+  }
+  const before = { ...DRAFT, password: 'secret' }
+  expect(withParsed(before, 'postgres://app@db.example.com/shop', parsed).password).toBe('secret')
+  expect(
+    withParsed(before, 'postgres://app@other.example.com/shop', { ...parsed, host: 'other.example.com' }).password,
+  ).toBe('')
 })
 
 describe('what is sent', () => {

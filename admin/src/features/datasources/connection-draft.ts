@@ -86,6 +86,8 @@ export function withParsed(draft: DatasourceDraft, url: string, parsed: Schemas[
     ssl: (parsed.ssl ?? '') as DatasourceDraft['ssl'],
     timeoutSeconds: String(parsed.connect_timeout_ms / 1_000),
     ...(password === null ? {} : { secret: 'enter' as const, password }),
+    // A password never goes to another place than the one that it was entered for.
+    ...(password === null && parsed.host !== draft.host ? { password: '' } : {}),
   }
 }
 

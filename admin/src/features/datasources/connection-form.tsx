@@ -20,7 +20,7 @@ export function ConnectionForm({ draft, onChange, problemOf }: FormProps) {
         size="xs"
         aria-label="How it is reached"
         value={draft.way}
-        onChange={(way) => set({ way: way as DatasourceDraft['way'] })}
+        onChange={(way) => set({ way: way as DatasourceDraft['way'], password: '' })}
         data={[
           { value: 'database', label: 'Database port' },
           { value: 'project', label: 'Supabase project, by REST' },

@@ -36,7 +36,7 @@ export function UrlField({ draft, onChange, autoFocus = false }: UrlFieldProps) 
       setTyped(null)
       read.reset()
     } else if (isProjectUrl(url)) {
-      onChange((old) => ({ ...old, way: 'project', projectUrl: url }))
+      onChange((old) => ({ ...old, way: 'project', projectUrl: url, password: '' }))
       setTyped(null)
       read.reset()
     } else {

@@ -2,6 +2,7 @@ import { Button, Group, Switch } from '@mantine/core'
 import { useDisclosure } from '@mantine/hooks'
 import { IconBan, IconClockX, IconPlus } from '@tabler/icons-react'
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
+import { useNavigate } from '@tanstack/react-router'
 import { useState } from 'react'
 import { api } from '#api/client.ts'
 import { useFreshKey } from '#app/fresh-key.tsx'
@@ -143,6 +144,7 @@ function Ends({ of: { revoked_at: revoked, expires_at: expires } }: { readonly o
 function Revoke({ of: { id, name }, onClose }: { readonly of: ApiKey; readonly onClose: () => void }) {
   const client = useQueryClient()
   const withFreshKey = useFreshKey()
+  const navigate = useNavigate()
   const { data: session } = useQuery(sessionQuery)
   const isOwn = session?.key.id === id
   const revoke = useMutation({
@@ -151,6 +153,11 @@ function Revoke({ of: { id, name }, onClose }: { readonly of: ApiKey; readonly o
     onSuccess: async () => {
       onClose()
       say(`The key ${name} was revoked.`)
+      if (isOwn) {
+        await navigate({ to: '/sign-in' })
+        client.clear()
+        return
+      }
       await Promise.all([keysQuery, sessionQuery].map(({ queryKey }) => client.invalidateQueries({ queryKey })))
     },
   })
