@@ -6,6 +6,7 @@ import type {
   ConflictStatus,
   ConflictTable,
   FoundConflict,
+  Holder,
   Resolution,
   ResolvedConflict,
   ResolvedOutcome,
@@ -24,6 +25,7 @@ import {
   openMarks,
   sealImage,
   sealMarks,
+  standingHolder,
   UNDECIDED,
   type ConflictMarks,
 } from './conflict-codec.ts'
@@ -209,7 +211,7 @@ function newRow(telling: Telling, one: Found, seq: number): ConflictRow {
 /** What every telling brings. */
 function told({ box, job, table, shape, at }: Telling, one: FoundConflict, id: string) {
   const sides = { source: one.sourceFingerprint, target: one.targetFingerprint }
-  const marks: ConflictMarks = { ...sides, images: sides, agreed: one.agreed }
+  const marks: ConflictMarks = { ...sides, images: sides, agreed: one.agreed, ...holderOf(one) }
   return {
     last_job_id: job.id,
     table_id: shape,
@@ -220,10 +222,24 @@ function told({ box, job, table, shape, at }: Telling, one: FoundConflict, id: s
     reason: one.reason,
     key: codeKey(one.key),
     large: one.large ? 1 : 0,
-    image_sealed: sealImage(box, id, one),
+    image_sealed: sealImage(box, id, { ...one, holder: one.holder?.row ?? null }),
     marks_sealed: sealMarks(box, id, marks),
     last_at: at,
   }
+}
+
+/** What is known of who is in the way, without its row. */
+function holderOf({ holder }: FoundConflict): { readonly holder?: Holder } {
+  if (holder === null) return {}
+  const { row: _, ...known } = holder
+  return { holder: known }
+}
+
+/** The same row is in the way, and has not changed. */
+function isSameHolder(a: Holder | undefined, b: Holder | null): boolean {
+  if (a === undefined || b === null) return a === undefined && b === null
+  const isIt = a.side === b.side && a.index === b.index && JSON.stringify(a.key) === JSON.stringify(b.key)
+  return isIt && a.fingerprint === b.fingerprint
 }
 
 /** Null where it is the same, and nothing but the job is new. */
@@ -232,6 +248,7 @@ function again(telling: Telling, before: ConflictRow, one: FoundConflict): Parti
   const same =
     known?.source === one.sourceFingerprint &&
     known.target === one.targetFingerprint &&
+    isSameHolder(known.holder, one.holder) &&
     before.table_id === telling.shape
   const version = before.version + 1
   const status = before.status as ConflictStatus
@@ -303,14 +320,15 @@ export async function* resolvedConflicts(
 function toDecision(box: SecretBox, row: ConflictRow): ReadDecision | null {
   const marks = openMarks(box, row)
   if (marks === null) return null
+  const resolution = row.resolution as Resolution
   const decided = {
     id: row.id,
     key: keyOf(row),
     sourceFingerprint: marks.source,
     targetFingerprint: marks.target,
+    holder: standingHolder(marks, resolution),
     version: row.version,
   }
-  const resolution = row.resolution as Resolution
   if (resolution === 'row') {
     const built = openBuilt(box, row)
     return built && { ...decided, resolution, row: built.row }
@@ -319,7 +337,7 @@ function toDecision(box: SecretBox, row: ConflictRow): ReadDecision | null {
   // The side has been written over since: its row is the one that was kept of it.
   const image = openImage(box, row)
   if (image === null || !isKept(marks, image, resolution)) return null
-  return { ...decided, resolution: 'row', row: image[resolution] }
+  return { ...decided, holder: null, resolution: 'row', row: image[resolution] }
 }
 
 /**

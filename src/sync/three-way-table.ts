@@ -7,6 +7,8 @@ import type { Verification } from '#model/receipt.ts'
 import type { Attempt } from './attempt.ts'
 import type { TablePlan } from './plan.ts'
 import type { AgreementsOf } from './stages/apply.ts'
+import { clashesAmong } from './stages/clashes.ts'
+import { conflictTable } from './stages/contest.ts'
 import type { DetectContext, Detection } from './stages/detect.ts'
 import { overlaidSource } from './stages/images-source.ts'
 import { detectThreeWay } from './stages/three-way.ts'
@@ -129,7 +131,19 @@ export class ThreeWayTable extends TableSync {
     }
   }
 
+  /** Who is to have a unique value is for somebody to decide. */
+  protected async setClashesApart(): Promise<void> {
+    if (this.outcome.later.length === 0) return
+    const { conflicts, signal } = this.#attempt
+    const { plan, source: rows, wholeSource: from } = this
+    await using into = await this.batchTarget.snapshot(1, signal)
+    await clashesAmong(this.outcome, { plan, shown: plan, rows, from, into, home: into }, async (found) => {
+      await conflicts?.park(conflictTable(plan), found)
+    })
+  }
+
   override async settle(): Promise<void> {
+    await this.setClashesApart()
     await super.settle()
     await this.#remember()
   }

@@ -135,13 +135,12 @@ export async function wayBack(
     target: source,
     quarantine: null,
     history: null,
-    conflicts: null,
   }
   const back: BackTable[] = []
   const intents: Intent[] = []
   for (const { plan, detection: found } of tables) {
     if (plan.back === null || found === null) continue
-    const table = new BackTable(plan.back, turned)
+    const table = new BackTable(plan.back, turned, plan)
     await table.detect(moment)
     const detection = must(table.detection, 'a detection')
     if (detection.inserts + detection.updates + detection.deletes === 0) continue

@@ -1,7 +1,14 @@
 import type { KeyFingerprint } from '#adapters/adapter.ts'
 import type { AgreedRow, Baseline, BaselineDigest } from '#adapters/baseline.ts'
-import type { Rejection } from '#model/change.ts'
-import type { Agreed, ConflictKind, FoundConflict, ResolvedConflict, ResolvedOutcome } from '#model/conflict.ts'
+import type { Key, Rejection } from '#model/change.ts'
+import {
+  takesValue,
+  type Agreed,
+  type ConflictKind,
+  type FoundConflict,
+  type ResolvedConflict,
+  type ResolvedOutcome,
+} from '#model/conflict.ts'
 import type { Fingerprint } from '#model/fingerprint.ts'
 import { LARGE_ROW_BYTES, type Row } from '#model/value.ts'
 import { isSameCell } from '#sync/conflicts/compare.ts'
@@ -51,6 +58,14 @@ export interface Judged {
   readonly target: KeyFingerprint | undefined
   readonly agreed: AgreedRow | undefined
   readonly key: KeyFingerprint['key']
+}
+
+/** The row that was in the way of what was decided, as it is now. */
+interface Held {
+  readonly judged: Judged
+  readonly moved: boolean
+  /** The row once it has given way; null where it cannot. */
+  readonly yielded: Row | null
 }
 
 export interface Contested extends Judged {
@@ -126,6 +141,7 @@ class ThreeWay {
       ])
       const of = { source: byKey(here), target: byKey(there), agreed: byKey(agreed) }
       const built = await this.#standing(batch, of)
+      const held = await this.#held(batch)
       for (const decision of batch) {
         const id = JSON.stringify(decision.key)
         const row = {
@@ -134,7 +150,7 @@ class ThreeWay {
           agreed: of.agreed.get(id),
           key: decision.key,
         }
-        this.#carryOne(decision, row, built.has(id))
+        this.#carryOne(decision, row, { stands: built.has(id), held: held.get(decision.id) ?? null })
       }
       await this.#flush(FLUSH_ROWS)
     }
@@ -164,29 +180,72 @@ class ThreeWay {
     )
   }
 
-  #carryOne(decision: ResolvedConflict, row: Judged, stands: boolean): void {
+  /** The rows in the way of what was decided, by the ids of the decisions. */
+  async #held(batch: readonly ResolvedConflict[]): Promise<ReadonlyMap<string, Held>> {
+    const { source, target, baseline } = this.#context
+    const { sourceScan, write } = this.#plan
+    const clashes = batch.flatMap(({ id, holder }) => (holder === null ? [] : [{ id, holder }]))
+    if (clashes.length === 0) return new Map()
+    const keys = clashes.map(({ holder }) => holder.key)
+    const [here, there, agreed] = [
+      byKey(await source.fingerprints(sourceScan, keys)),
+      byKey(await target.fingerprints(write.scan, keys)),
+      byKey((await baseline?.find(keys)) ?? []),
+    ]
+    const small = (rows: typeof here): Key[] =>
+      [...rows.values()].filter(({ bytes }) => bytes < LARGE_ROW_BYTES).map(({ key }) => key)
+    const rows = {
+      source: await rowsByKey(source, sourceScan, small(here)),
+      target: await rowsByKey(target, write.scan, small(there)),
+    }
+    return new Map(
+      clashes.map(({ id, holder }) => {
+        const { side, key, fingerprint, yields } = holder
+        const of = JSON.stringify(key)
+        const judged = { source: here.get(of), target: there.get(of), agreed: agreed.get(of), key }
+        const moved = judged[side]?.fingerprint !== fingerprint
+        const row = yields === null || moved ? undefined : rows[side].get(of)
+        const place = write.scan.columns.findIndex(({ name }) => name === yields)
+        return [id, { judged, moved, yielded: row?.map((cell, i) => (i === place ? null : cell)) ?? null }]
+      }),
+    )
+  }
+
+  #carryOne(
+    decision: ResolvedConflict,
+    row: Judged,
+    { stands, held }: { readonly stands: boolean; readonly held: Held | null },
+  ): void {
     const id = JSON.stringify(decision.key)
     const now = { source: row.source?.fingerprint ?? null, target: row.target?.fingerprint ?? null }
     const taken = decision.resolution === 'source' || decision.resolution === 'target' ? decision.resolution : null
     // The side that was taken is what it was, and the other one has its row by now.
     const followed = taken !== null && now.source === now.target && now[taken] === decision[`${taken}Fingerprint`]
-    if (
-      !stands &&
-      !followed &&
-      (now.source !== decision.sourceFingerprint || now.target !== decision.targetFingerprint)
-    ) {
-      this.#moved.push({
-        id: decision.id,
-        outcome: 'moved',
-        sourceFingerprint: now.source,
-        targetFingerprint: now.target,
-      })
+    const isMoved = now.source !== decision.sourceFingerprint || now.target !== decision.targetFingerprint
+    const way = held === null ? 'free' : wayOf(decision, held)
+    if (this.#decided.has(id) || way === 'barred' || (!stands && !followed && isMoved)) {
+      const sides = { sourceFingerprint: now.source, targetFingerprint: now.target }
+      this.#moved.push({ id: decision.id, outcome: 'moved', ...sides })
       return
     }
+    this.#decide(id, row)
+    this.#apply(decision, row, stands)
+    if (way === 'given' && held !== null) this.#makeWay(decision, held)
+  }
+
+  /** The row in the way gives its value up, unless somebody has decided on that row too. */
+  #makeWay({ holder }: ResolvedConflict, { judged, yielded }: Held): void {
+    const id = JSON.stringify(judged.key)
+    if (this.#decided.has(id) || holder === null || yielded === null) return
+    this.#decide(id, judged)
+    this.#ledger.giveWay(judged, holder.side, yielded)
+  }
+
+  /** The comparison has nothing more to do with it. */
+  #decide(id: string, row: Judged): void {
     this.#decided.set(id, row)
     if (row.source !== undefined) this.#decidedRows.source += 1
     if (row.target !== undefined) this.#decidedRows.target += 1
-    this.#apply(decision, row, stands)
   }
 
   /** `stands`: the target has the row that was built already. */
@@ -411,6 +470,16 @@ class ThreeWay {
       moved: this.#moved,
     }
   }
+}
+
+/**
+ * What a decision finds of the row in the way. Whoever takes the side that is to be written gets the value: the other row
+ * gives it up, or has done so. All else was decided for the clash as it was.
+ */
+function wayOf({ resolution, holder }: ResolvedConflict, { moved, yielded }: Held): 'free' | 'given' | 'barred' {
+  if (holder === null || !takesValue(holder, resolution)) return moved ? 'barred' : 'free'
+  if (moved) return 'free'
+  return yielded === null ? 'barred' : 'given'
 }
 
 // eslint-disable-next-line require-yield -- nothing is there to be given
