@@ -283,11 +283,11 @@ export interface Snapshot extends RowSource, AsyncDisposable {
   /** Which of these keys' rows were last written by the job of a claim. */
   writtenBy(claim: Claim, scan: Scan, keys: readonly Key[]): Promise<readonly Key[]>
   /**
-   * Who holds what a unique index lets one row alone have: for each of these rows, given by all columns of the scan, another
-   * row that has the values that it is to have. Rows in whose way none is are left out, and so are all of them where the
-   * index is about other columns too, or about another table.
+   * Who holds what a unique index (null: any of the table) lets one row alone have: for each of these rows, given by all
+   * columns of the scan, another row that has the values that it is to have. Rows in whose way none is are left out, and so
+   * is an index that is about other columns too, or about another table.
    */
-  holders(scan: Scan, index: TableRef, rows: readonly Row[]): Promise<readonly Holder[]>
+  holders(scan: Scan, index: TableRef | null, rows: readonly Row[]): Promise<readonly Holder[]>
   /** Which of these keys the baseline holds: rows that this sync wrote or found in step. As JSON of the key. */
   owned(mappingId: string, scan: Scan, keys: readonly Key[]): Promise<ReadonlySet<string>>
   /** The keys of rows whose cursor has come to a value, or has none, in no order; the scan's columns are the key. */
@@ -304,6 +304,7 @@ export interface Snapshot extends RowSource, AsyncDisposable {
 export interface Holder {
   /** The place of the other one among those that were asked about. */
   readonly place: number
+  readonly index: TableRef
   /** The columns that the values of the index are made of. */
   readonly columns: readonly string[]
   readonly row: KeyFingerprint

@@ -2,11 +2,12 @@ import type { Snapshot } from '#adapters/adapter.ts'
 import type { Baseline, RememberedRow } from '#adapters/baseline.ts'
 import { must } from '#lib/assert.ts'
 import type { Key } from '#model/change.ts'
-import type { ResolvedConflict, ResolvedOutcome } from '#model/conflict.ts'
+import type { FoundConflict, ResolvedConflict, ResolvedOutcome } from '#model/conflict.ts'
 import type { Verification } from '#model/receipt.ts'
 import type { Attempt } from './attempt.ts'
 import type { TablePlan } from './plan.ts'
 import type { AgreementsOf } from './stages/apply.ts'
+import { setClashesApartAhead } from './stages/clashes-ahead.ts'
 import { clashesAmong } from './stages/clashes.ts'
 import { conflictTable } from './stages/contest.ts'
 import type { DetectContext, Detection } from './stages/detect.ts'
@@ -140,6 +141,25 @@ export class ThreeWayTable extends TableSync {
     await clashesAmong(this.outcome, { plan, shown: plan, rows, from, into, home: into }, async (found) => {
       await conflicts?.park(conflictTable(plan), found)
     })
+  }
+
+  /** The same before anything is written, against the very moment in which the changes were found. */
+  async setClashesApartAhead(into: Snapshot): Promise<void> {
+    const { conflicts, staging, signal } = this.#attempt
+    const { plan, source: rows, wholeSource: from } = this
+    const decisions = new Map(this.#carried.map((decision) => [JSON.stringify(decision.key), decision.id]))
+    const tell = async (found: readonly FoundConflict[]): Promise<void> => {
+      await conflicts?.park(conflictTable(plan), found)
+      // What was decided would not get past the other row either.
+      const again = found.flatMap(({ key, sourceFingerprint, targetFingerprint }): ResolvedOutcome[] => {
+        const id = decisions.get(JSON.stringify(key))
+        return id === undefined ? [] : [{ id, outcome: 'moved', sourceFingerprint, targetFingerprint }]
+      })
+      this.#moved = [...this.#moved, ...again]
+    }
+    const sides = { plan, shown: plan, rows, from, into, home: into }
+    const found = must(this.detection, 'a detection')
+    this.detection = await setClashesApartAhead(found, sides, { staging, signal, tell })
   }
 
   override async settle(): Promise<void> {

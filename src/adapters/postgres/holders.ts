@@ -3,6 +3,7 @@ import { must } from '#lib/assert.ts'
 import { sameTable, type TableRef } from '#model/table.ts'
 import type { Row } from '#model/value.ts'
 import type { Connection } from './connection.ts'
+import type { PgTable } from './introspect.ts'
 import { only, quote } from './sql.ts'
 import type { TableSql } from './table-sql.ts'
 
@@ -11,6 +12,7 @@ const ROWS_PER_QUERY = 500
 
 /** A unique index: its expressions as the server writes them, over the bare names of the columns. */
 interface UniqueIndex {
+  readonly name: TableRef
   readonly table: TableRef
   /** Each with the operator by which the index tells its values apart. */
   readonly expressions: readonly { readonly sql: string; readonly equals: string }[]
@@ -23,15 +25,28 @@ interface UniqueIndex {
   readonly valued: readonly string[]
 }
 
-/** See `Snapshot.holders`. The index is asked as it is, with its expressions and its condition. */
+/** See `Snapshot.holders`. An index is asked as it is, with its expressions and its condition. */
 export async function readHolders(
   connection: Connection,
   sql: TableSql,
-  { index: name, rows }: { index: Parameters<Snapshot['holders']>[1]; rows: readonly Row[] },
+  { index: wanted, rows }: { index: Parameters<Snapshot['holders']>[1]; rows: readonly Row[] },
 ): Promise<Holder[]> {
-  const index = await findIndex(connection, name)
+  const names = wanted === null ? await uniqueIndexes(connection, sql.table) : [wanted]
+  const holders: Holder[] = []
+  for (const name of names) {
+    const index = await findIndex(connection, name)
+    if (index !== null) holders.push(...(await holdersBy(connection, sql, { index, rows })))
+  }
+  return holders
+}
+
+async function holdersBy(
+  connection: Connection,
+  sql: TableSql,
+  { index, rows }: { index: UniqueIndex; rows: readonly Row[] },
+): Promise<Holder[]> {
   const { ref, partitions, kind } = sql.table.schema
-  if (index === null || ![ref, ...partitions].some((own) => sameTable(own, index.table))) return []
+  if (![ref, ...partitions].some((own) => sameTable(own, index.table))) return []
   const { scan } = sql
   const keys = scan.columns.slice(0, scan.keyLength).map((column) => column.name)
   const given = [...new Set([...keys, ...index.columns])]
@@ -48,10 +63,21 @@ export async function readHolders(
     )
     for (const [place, fingerprint, bytes, ...key] of found) {
       const row = { bucket: 0, key, fingerprint: must(fingerprint, 'fingerprint'), bytes: Number(bytes) }
-      holders.push({ place: start + Number(place) - 1, columns: index.valued, row })
+      holders.push({ place: start + Number(place) - 1, index: index.name, columns: index.valued, row })
     }
   }
   return holders
+}
+
+/** All unique indexes of a table that are in force. The one of the key keeps no row out: rows are told apart by it. */
+async function uniqueIndexes(connection: Connection, { oid }: PgTable): Promise<readonly TableRef[]> {
+  const found = await connection.query(
+    `SELECT n.nspname, x.relname FROM pg_catalog.pg_index i
+     JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid JOIN pg_catalog.pg_namespace n ON n.oid = x.relnamespace
+     WHERE i.indrelid = $1 AND i.indisunique AND i.indisvalid ORDER BY x.relname COLLATE "C"`,
+    [oid],
+  )
+  return found.map(([schema, name]) => ({ schema: schema ?? '', name: name ?? '' }))
 }
 
 /** The rows that are to be are `w`, the table is the only other thing that has bare names of columns. */
@@ -117,6 +143,7 @@ async function findIndex(connection: Connection, { schema, name }: TableRef): Pr
   const names = columns.map(([column]) => column ?? '')
   const valued = parts.flatMap(([, , expression]) => names.filter((column) => mentions(expression ?? '', column)))
   return {
+    name: { schema, name },
     table: { schema: first[0] ?? '', name: first[1] ?? '' },
     expressions: parts.map(([, , expression, equals]) => ({ sql: expression ?? '', equals: equals ?? '' })),
     predicate: first[4] ?? null,

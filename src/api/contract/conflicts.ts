@@ -64,7 +64,8 @@ const FIELDS = {
   large: z.boolean().meta({ description: 'A row was too large to be kept.' }),
   status,
   resolution: z.enum(RESOLUTIONS).nullable().meta({
-    description: 'source, target: the row of that side. skip: both stay as they are. row: one that was built.',
+    description:
+      'source, target: the row of that side. skip: both stay as they are. row: one that was built. Of a unique_clash, the side whose row is kept out: that row, and the row in the way gives its value up.',
   }),
   resolved: z.object({ by: z.string(), name: z.string(), at: time }).nullable(),
   reopened: z
