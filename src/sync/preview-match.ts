@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 
-import type { Adapter, KeyFingerprint, RowSource, Scan, Snapshot } from '#adapters/adapter.ts'
+import type { Adapter, Bucketing, KeyFingerprint, RowSource, Scan, Snapshot } from '#adapters/adapter.ts'
 import { must } from '#lib/assert.ts'
 import type { Key } from '#model/change.ts'
 import type {
@@ -19,6 +19,7 @@ import { isSameCell } from './conflicts/compare.ts'
 import type { TablePlan } from './plan.ts'
 import { strayReferences, surveyTables, type SurveyedTable } from './select-tables.ts'
 import { chooseBuckets } from './stages/buckets.ts'
+import { digestSide } from './stages/detect.ts'
 import { sourceOf } from './stages/mapped-source.ts'
 import { rowsByKey } from './stages/set-aside.ts'
 import type { Staging } from './staging.ts'
@@ -132,49 +133,64 @@ class Matching {
     list: Request['list'],
   ): Promise<{ counts: MatchCounts; items: readonly MatchEntry[]; next: MatchPlace | null }> {
     await using _ = this.#resources
-    const { sourceScan, write, mapped } = this.#plan
+    const { sourceScan, write } = this.#plan
     const bucketing = { by: 'key hash', count: list?.after?.buckets ?? (await this.#buckets()) } as const
-    // Rows that are computed on their way are known by their keys once all of them were computed.
-    if (mapped !== null) for await (const _slice of this.#source.digests(sourceScan, bucketing)) continue
+    const open = await this.#open(bucketing)
+    const which = open.length === bucketing.count ? 'all' : open
     const sides = {
-      source: new Folding(this.#source.keys(sourceScan, bucketing, 'all')),
-      target: new Folding(this.#into.keys(write.scan, bucketing, 'all')),
+      source: new Folding(this.#source.keys(sourceScan, bucketing, which)),
+      target: new Folding(this.#into.keys(write.scan, bucketing, which)),
     }
-    const listed: (Listed & { readonly place: MatchPlace })[] = []
+    const page = new Page(list)
     try {
-      for (let bucket = 0; bucket < bucketing.count; bucket++) {
+      for (const [i, bucket] of open.entries()) {
         this.#signal.throwIfAborted()
-        const last = bucket === bucketing.count - 1 ? Infinity : bucket
+        const last = i === open.length - 1 ? Infinity : bucket
         const [here, there] = await Promise.all([sides.source.read(last), sides.target.read(last)])
-        const found = this.#judge(here, there).filter(({ of }) => of === list?.of)
-        const ordered = found.map((one) => ({ ...one, id: hashOf(one.key) })).sort(byId)
-        for (const { id, ...one } of ordered) {
-          const place = { buckets: bucketing.count, bucket, key: id }
-          if (list !== null && listed.length <= list.limit && isAfter(place, list.after)) listed.push({ ...one, place })
-        }
+        page.take({ buckets: bucketing.count, bucket }, this.#judge(here, there))
       }
     } finally {
       await Promise.all([sides.source.close(), sides.target.close()])
     }
     for (const side of ['source', 'target'] as const) {
-      this.#counts.rows[side] = sides[side].rows
+      this.#counts.rows[side] += sides[side].rows
       this.#counts.without[side] = sides[side].without
     }
     this.#counts.rejected = sides.source.rejected
-    const shown = listed.slice(0, list?.limit ?? 0)
-    const next = listed.length > shown.length ? (shown.at(-1)?.place ?? null) : null
+    const { shown, next } = page
     return { counts: { by: this.#by(), ...this.#counts }, items: await this.#entries(shown), next }
   }
 
   async #buckets(): Promise<number> {
     const { source, target } = this.#plan
     const rows = Math.max(source.rowEstimate ?? 0, target.rowEstimate ?? 0, 1)
-    const { count } = await chooseBuckets(
-      { ...this.#plan, integerKey: false },
-      { source: this.#source, target: this.#into },
-      rows,
-    )
-    return count
+    const sides = { source: this.#source, target: this.#into }
+    return (await chooseBuckets({ ...this.#plan, integerKey: false }, sides, rows)).count
+  }
+
+  /**
+   * The buckets to be looked at row by row. Where keys are unique on both sides, equal digests are pairs of equal rows; else
+   * two rows of one key might hide behind them.
+   */
+  async #open(bucketing: Bucketing): Promise<readonly number[]> {
+    const { sourceScan, write, mapped, sourceKeyIsUnique } = this.#plan
+    const every = Array.from({ length: bucketing.count }, (_, bucket) => bucket)
+    // Rows that are computed on their way are known by their keys once all of them were computed.
+    if (mapped !== null) for await (const _slice of this.#source.digests(sourceScan, bucketing)) continue
+    if (mapped !== null || !sourceKeyIsUnique || !write.keyIsUnique) return every
+    const context = { signal: this.#signal, onRows: () => undefined }
+    const [here, there] = await Promise.all([
+      digestSide(this.#source, sourceScan, bucketing, context),
+      digestSide(this.#into, write.scan, bucketing, context),
+    ])
+    return every.filter((bucket) => {
+      const rows = here.rows(bucket)
+      if (!here.agrees(there, bucket)) return true
+      this.#counts.equal += rows
+      this.#counts.rows.source += rows
+      this.#counts.rows.target += rows
+      return false
+    })
   }
 
   #by(): MatchCounts['by'] {
@@ -249,17 +265,39 @@ function differing({ columns }: Scan, source: Row | null, target: Row | null): s
   return columns.flatMap(({ name }, i) => (isSameCell(source[i] ?? null, target[i] ?? null) ? [] : [name]))
 }
 
-function byId(a: { readonly id: string }, b: { readonly id: string }): number {
-  return a.id < b.id ? -1 : a.id > b.id ? 1 : 0
+/** The entries of one page, out of all that are found. */
+class Page {
+  readonly #list: Request['list']
+  readonly #taken: (Listed & { readonly place: MatchPlace })[] = []
+
+  constructor(list: Request['list']) {
+    this.#list = list
+  }
+
+  take(at: Omit<MatchPlace, 'key'>, found: readonly Listed[]): void {
+    const list = this.#list
+    // One more than the page has says that there is another page.
+    if (list === null || this.#taken.length > list.limit || at.bucket < (list.after?.bucket ?? 0)) return
+    const from = at.bucket === list.after?.bucket ? list.after.key : ''
+    const placed = found.flatMap((one) =>
+      one.of === list.of ? [{ ...one, place: { ...at, key: hashOf(one.key) } }] : [],
+    )
+    const after = placed.filter(({ place }) => place.key > from)
+    this.#taken.push(...after.sort((a, b) => (a.place.key < b.place.key ? -1 : 1)).slice(0, list.limit + 1))
+  }
+
+  get shown(): readonly Listed[] {
+    return this.#taken.slice(0, this.#list?.limit ?? 0)
+  }
+
+  get next(): MatchPlace | null {
+    const limit = this.#list?.limit ?? 0
+    return this.#taken.length > limit ? (this.#taken[limit - 1]?.place ?? null) : null
+  }
 }
 
 function hashOf(key: Key): string {
   return createHash('sha256').update(JSON.stringify(key)).digest('hex')
-}
-
-function isAfter(place: MatchPlace, after: MatchPlace | null): boolean {
-  if (after === null || place.bucket > after.bucket) return true
-  return place.bucket === after.bucket && place.key > after.key
 }
 
 /** One side, bucket by bucket: what is in memory is a key of each, however many rows share it. */
