@@ -126,6 +126,18 @@ test('keys that are unique on both sides: what is equal is counted without being
   expect(keysOf(await match(lab, { table: 'item', list: 'source_only' }))).toEqual(['4000', '4001'])
 })
 
+test('D6: rows that are the same on both sides, and twice on each, are no pairs', async () => {
+  const both = `CREATE TABLE item (code text NOT NULL, a text); INSERT INTO item VALUES ('x', 'a'), ('x', 'a'), ('y', 'a')`
+  await using lab = await createLab(
+    'sqlite',
+    { source: both, target: both },
+    { tables: [{ source: 'item', target: 'item', key: ['code'] }] },
+  )
+  const found = await match(lab, { table: 'item', list: 'duplicates' })
+  expect(found.tables).toMatchObject([{ counts: { equal: 1, duplicates: { values: 1, source: 2, target: 2 } } }])
+  expect(keysOf(found)).toEqual(['x'])
+})
+
 test('a list comes in pages, each entry once', async () => {
   await using lab = await strangers(BY_MAIL)
   await lab.source.sql(`UPDATE person SET name = 'changed' WHERE id <= 500 AND mail IS NOT NULL`)

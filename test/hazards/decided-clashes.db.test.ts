@@ -123,6 +123,14 @@ test('D15: what is in the way has changed: what was decided does not apply, in b
   await lab.work()
   expect(await conflictsOf(lab)).toMatchObject([{ key: ['3'], status: 'open', reopened: 1 }])
   expect(await conflictsOf(lab, 'applied')).toMatchObject([{ key: ['6'], resolution: 'skip' }])
+  const cellsOf = async () => {
+    const { holder } = await lab.ask('GET', `/api/conflicts/${await find(lab, '3')}`)
+    return (holder as { readonly row: readonly Fields[] }).row.map(({ value }) => value)
+  }
+  expect(await cellsOf()).toEqual(['4', 'new@x', 'dora'])
+  await lab.target.sql("UPDATE person SET login = 'dorothy' WHERE id = 4")
+  await lab.run()
+  expect(await cellsOf()).toEqual(['4', 'new@x', 'dorothy'])
   await lab.run()
   expect(await conflictsOf(lab)).toMatchObject([{ key: ['3'], reopened: 1 }])
 })
@@ -152,10 +160,15 @@ describe.each(['staged', 'approval'] as const)('commit_mode %s', (mode) => {
     ])
     expect(await people(lab)).toBe(before)
     await decide(lab, '3', { take: 'source' })
-    // That login is in use too: it is asked about once more, and all waits for that.
-    await decide(lab, '6', { take: 'row', values: { login: 'ann' } })
-    await lab.work('awaiting_resolution')
-    expect(await conflictsOf(lab)).toMatchObject([{ key: ['6'], reopened: 1 }])
+    // That login is in use too, or still: it is asked about once more, and all waits for that.
+    for (const [login, reopened] of [
+      ['ann', 1],
+      ['seven', 2],
+    ] as const) {
+      await decide(lab, '6', { take: 'row', values: { login, mail: `${login}6@x` } })
+      await lab.work('awaiting_resolution')
+      expect(await conflictsOf(lab)).toMatchObject([{ key: ['6'], reopened }])
+    }
     expect(await people(lab)).toBe(before)
     await decide(lab, '6', { take: 'target' })
     if (mode === 'approval') {

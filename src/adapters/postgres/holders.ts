@@ -155,6 +155,6 @@ async function findIndex(connection: Connection, { schema, name }: TableRef): Pr
 
 /** Whether an expression that the server wrote speaks of a column. */
 function mentions(expression: string, column: string): boolean {
-  if (expression.includes(quote(column))) return true
-  return expression.split(/'(?:[^']|'')*'|[^\p{L}\p{N}_$]+/u).includes(column)
+  const names = expression.replaceAll(/'(?:[^']|'')*'/g, ' ')
+  return names.includes(quote(column)) || names.split(/[^\p{L}\p{N}_$]+/u).includes(column)
 }
