@@ -160,10 +160,10 @@ describe.each(['staged', 'approval'] as const)('commit_mode %s', (mode) => {
     ])
     expect(await people(lab)).toBe(before)
     await decide(lab, '3', { take: 'source' })
-    // That login is in use too, or still: it is asked about once more, and all waits for that.
+    // That login is in use too, and still is: it is asked about once more, and all waits for that.
     for (const [login, reopened] of [
       ['ann', 1],
-      ['seven', 2],
+      ['ann', 2],
     ] as const) {
       await decide(lab, '6', { take: 'row', values: { login, mail: `${login}6@x` } })
       await lab.work('awaiting_resolution')
