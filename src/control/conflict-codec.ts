@@ -8,6 +8,7 @@ import {
   type ConflictKind,
   type ConflictStatus,
   type ConflictStrategy,
+  type FoundConflict,
   type Holder,
   type Resolution,
 } from '#model/conflict.ts'
@@ -96,6 +97,20 @@ export function isKept(marks: ConflictMarks, image: ConflictImage, side: Side): 
 /** Whether the row of a side is there to be taken: where it was found, or as it was kept. */
 export function canTake(marks: ConflictMarks | null, image: ConflictImage | null, side: Side): boolean {
   return marks !== null && (isInPlace(marks, side) || (image !== null && isKept(marks, image, side)))
+}
+
+/** What is known of who is in the way, without its row. */
+export function holderOf({ holder }: FoundConflict): { readonly holder?: Holder } {
+  if (holder === null) return {}
+  const { row: _, ...known } = holder
+  return { holder: known }
+}
+
+/** The same row is in the way, and has not changed. */
+export function isSameHolder(a: Holder | undefined, b: Holder | null): boolean {
+  if (a === undefined || b === null) return a === undefined && b === null
+  const isIt = a.side === b.side && a.index === b.index && JSON.stringify(a.key) === JSON.stringify(b.key)
+  return isIt && a.fingerprint === b.fingerprint
 }
 
 /**

@@ -6,7 +6,6 @@ import type {
   ConflictStatus,
   ConflictTable,
   FoundConflict,
-  Holder,
   Resolution,
   ResolvedConflict,
   ResolvedOutcome,
@@ -17,8 +16,10 @@ import { audited, type AuditEntry } from './audit.ts'
 import { rowsTable } from './bulk.ts'
 import {
   codeKey,
+  holderOf,
   isInPlace,
   isKept,
+  isSameHolder,
   keyOf,
   openBuilt,
   openImage,
@@ -226,20 +227,6 @@ function told({ box, job, table, shape, at }: Telling, one: FoundConflict, id: s
     marks_sealed: sealMarks(box, id, marks),
     last_at: at,
   }
-}
-
-/** What is known of who is in the way, without its row. */
-function holderOf({ holder }: FoundConflict): { readonly holder?: Holder } {
-  if (holder === null) return {}
-  const { row: _, ...known } = holder
-  return { holder: known }
-}
-
-/** The same row is in the way, and has not changed. */
-function isSameHolder(a: Holder | undefined, b: Holder | null): boolean {
-  if (a === undefined || b === null) return a === undefined && b === null
-  const isIt = a.side === b.side && a.index === b.index && JSON.stringify(a.key) === JSON.stringify(b.key)
-  return isIt && a.fingerprint === b.fingerprint
 }
 
 /** Null where it is the same, and nothing but the job is new. */

@@ -1,14 +1,7 @@
 import type { KeyFingerprint } from '#adapters/adapter.ts'
 import type { AgreedRow, Baseline, BaselineDigest } from '#adapters/baseline.ts'
-import type { Key, Rejection } from '#model/change.ts'
-import {
-  takesValue,
-  type Agreed,
-  type ConflictKind,
-  type FoundConflict,
-  type ResolvedConflict,
-  type ResolvedOutcome,
-} from '#model/conflict.ts'
+import type { Rejection } from '#model/change.ts'
+import type { Agreed, ConflictKind, FoundConflict, ResolvedConflict, ResolvedOutcome } from '#model/conflict.ts'
 import type { Fingerprint } from '#model/fingerprint.ts'
 import { LARGE_ROW_BYTES, type Row } from '#model/value.ts'
 import { isSameCell } from '#sync/conflicts/compare.ts'
@@ -28,6 +21,7 @@ import {
   type Detection,
 } from './detect.ts'
 import { candidateBatches, rowsOfTables, type Candidates } from './detectors/candidates.ts'
+import { heldBy, wayOf, type Held } from './in-the-way.ts'
 import { rowsByKey } from './set-aside.ts'
 import { Ledger } from './three-way-ledger.ts'
 
@@ -58,14 +52,6 @@ export interface Judged {
   readonly target: KeyFingerprint | undefined
   readonly agreed: AgreedRow | undefined
   readonly key: KeyFingerprint['key']
-}
-
-/** The row that was in the way of what was decided, as it is now. */
-interface Held {
-  readonly judged: Judged
-  readonly moved: boolean
-  /** The row once it has given way; null where it cannot. */
-  readonly yielded: Row | null
 }
 
 export interface Contested extends Judged {
@@ -141,7 +127,7 @@ class ThreeWay {
       ])
       const of = { source: byKey(here), target: byKey(there), agreed: byKey(agreed) }
       const built = await this.#standing(batch, of)
-      const held = await this.#held(batch)
+      const held = await heldBy(batch, this.#plan, this.#context)
       for (const decision of batch) {
         const id = JSON.stringify(decision.key)
         const row = {
@@ -177,37 +163,6 @@ class ThreeWay {
       asked
         .filter(({ key, row }) => isSameRow(row, rows.get(JSON.stringify(key)) ?? null))
         .map(({ key }) => JSON.stringify(key)),
-    )
-  }
-
-  /** The rows in the way of what was decided, by the ids of the decisions. */
-  async #held(batch: readonly ResolvedConflict[]): Promise<ReadonlyMap<string, Held>> {
-    const { source, target, baseline } = this.#context
-    const { sourceScan, write } = this.#plan
-    const clashes = batch.flatMap(({ id, holder }) => (holder === null ? [] : [{ id, holder }]))
-    if (clashes.length === 0) return new Map()
-    const keys = clashes.map(({ holder }) => holder.key)
-    const [here, there, agreed] = [
-      byKey(await source.fingerprints(sourceScan, keys)),
-      byKey(await target.fingerprints(write.scan, keys)),
-      byKey((await baseline?.find(keys)) ?? []),
-    ]
-    const small = (rows: typeof here): Key[] =>
-      [...rows.values()].filter(({ bytes }) => bytes < LARGE_ROW_BYTES).map(({ key }) => key)
-    const rows = {
-      source: await rowsByKey(source, sourceScan, small(here)),
-      target: await rowsByKey(target, write.scan, small(there)),
-    }
-    return new Map(
-      clashes.map(({ id, holder }) => {
-        const { side, key, fingerprint, yields } = holder
-        const of = JSON.stringify(key)
-        const judged = { source: here.get(of), target: there.get(of), agreed: agreed.get(of), key }
-        const moved = judged[side]?.fingerprint !== fingerprint
-        const row = yields === null || moved ? undefined : rows[side].get(of)
-        const place = write.scan.columns.findIndex(({ name }) => name === yields)
-        return [id, { judged, moved, yielded: row?.map((cell, i) => (i === place ? null : cell)) ?? null }]
-      }),
     )
   }
 
@@ -470,16 +425,6 @@ class ThreeWay {
       moved: this.#moved,
     }
   }
-}
-
-/**
- * What a decision finds of the row in the way. Whoever takes the side that is to be written gets the value: the other row
- * gives it up, or has done so. All else was decided for the clash as it was.
- */
-function wayOf({ resolution, holder }: ResolvedConflict, { moved, yielded }: Held): 'free' | 'given' | 'barred' {
-  if (holder === null || !takesValue(holder, resolution)) return moved ? 'barred' : 'free'
-  if (moved) return 'free'
-  return yielded === null ? 'barred' : 'given'
 }
 
 // eslint-disable-next-line require-yield -- nothing is there to be given
