@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream'
 import type { Key, Operation, Rejection, RowFault } from '#model/change.ts'
 import type { Form } from '#model/column-type.ts'
 import type { Condition } from '#model/condition.ts'
-import type { Agreed } from '#model/conflict.ts'
+import type { BaselineDetail, KeptAgreement } from '#model/conflict.ts'
 import type { Cursor } from '#model/detection.ts'
 import type { AppError } from '#model/errors.ts'
 import type { ColumnHash, Digest, Fingerprint, FingerprintAlgorithm } from '#model/fingerprint.ts'
@@ -314,7 +314,7 @@ export interface BatchRow {
 }
 
 /** What the baseline has for a row. */
-export type BaselineRow = Agreed
+export type BaselineRow = KeptAgreement
 
 /**
  * A row of the target before and after its batch, as the transaction saw it, by the columns of `Telling.images`: also what
@@ -404,8 +404,8 @@ export interface WritePlan {
   readonly silenceTriggers: boolean
   /** Keep the baseline in the same transaction. */
   readonly baseline: boolean
-  /** Keep a fingerprint of each column in it. */
-  readonly baselineFields: boolean
+  /** What it keeps beside the fingerprints of both rows. */
+  readonly baselineDetails: readonly BaselineDetail[]
 }
 
 /**

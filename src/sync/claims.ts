@@ -10,7 +10,7 @@ export function identityOf(
   plan: TablePlan,
   { source, changeSet }: Pick<SyncRequest, 'source' | 'changeSet'>,
 ): MappingIdentity {
-  const { scan, baseline, baselineFields } = plan.write
+  const { scan, baseline, baselineDetails } = plan.write
   return {
     mappingId: plan.mappingId,
     source: sourceName(source, plan.source.ref),
@@ -18,7 +18,7 @@ export function identityOf(
     mappingHash: plan.mappingHash,
     key: scan.columns.slice(0, scan.keyLength).map((column) => column.name),
     baseline,
-    baselineFields,
+    baselineDetails,
     columns: knownColumns(plan.source),
     asItIs: changeSet?.reverting ?? false,
   }

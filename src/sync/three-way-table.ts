@@ -1,6 +1,6 @@
 import type { Snapshot } from '#adapters/adapter.ts'
 import type { Baseline, RememberedRow } from '#adapters/baseline.ts'
-import { must } from '#lib/assert.ts'
+import { assert, must } from '#lib/assert.ts'
 import type { Key } from '#model/change.ts'
 import type { ResolvedConflict, ResolvedOutcome } from '#model/conflict.ts'
 import type { Verification } from '#model/receipt.ts'
@@ -145,8 +145,9 @@ export class ThreeWayTable extends TableSync {
         .filter((key) => !refused.has(JSON.stringify(key)) && !held.has(JSON.stringify(key)))
       const known = this.agreementsOf(keys)
       const rows = keys.map((key): RememberedRow => {
-        const { source, target, fields } = must(known.get(JSON.stringify(key)), 'an agreement of each key')
-        return { key, source, target, fields }
+        const { source, target, base } = must(known.get(JSON.stringify(key)), 'an agreement of each key')
+        assert(base !== 'as written', 'nobody writes a row that is remembered')
+        return { key, source, target, base }
       })
       await writer.remember(this.claim, this.plan.write, rows)
     }

@@ -44,6 +44,9 @@ export async function keepOthersOutOfSource(
   if (ways.length > 0) await source.writer?.keepOthersOut(ways, job)
 }
 
+/** Rows whose values are in memory at once. */
+const IMAGES = 100
+
 const KEYS: BatchBounds = { rows: 2_000, bytes: Infinity }
 
 /**
@@ -69,11 +72,21 @@ export async function takeUpSent({ plans }: Selection, request: SyncRequest, too
       const known = (await (await moment.baseline(plan, plan.write.scan))?.find(rows.map(({ key }) => key))) ?? []
       const of = new Map(known.map((row) => [JSON.stringify(row.key), row]))
       const late = rows.filter((row) => !isKnown(row, of.get(JSON.stringify(row.key))))
-      await writerOf(request).remember(
-        claims.forward,
-        plan.write,
-        late.map(({ key, source: then }) => ({ key, source: then, target: then, fields: null })),
-      )
+      for (let start = 0; start < late.length; start += IMAGES) {
+        const some = late.slice(start, start + IMAGES)
+        const images = await sent.images(some.map(({ key }) => key))
+        const had = new Map(images.map(({ key, row }) => [JSON.stringify(key), { row }]))
+        await writerOf(request).remember(
+          claims.forward,
+          plan.write,
+          some.map(({ key, source: then }) => ({
+            key,
+            source: then,
+            target: then,
+            base: had.get(JSON.stringify(key)) ?? null,
+          })),
+        )
+      }
       await forget(must(source.writer, 'a source that is opened for writing'), { claim: claims.back, plan: back }, rows)
     }
   }
@@ -99,7 +112,7 @@ async function forget(
   { claim, plan }: { claim: Claim; plan: TablePlan },
   rows: readonly { readonly key: Key }[],
 ): Promise<void> {
-  const gone = rows.map(({ key }) => ({ key, source: null, target: null, fields: null }))
+  const gone = rows.map(({ key }) => ({ key, source: null, target: null, base: null }))
   await writer.remember(claim, plan.write, gone)
 }
 

@@ -2,7 +2,6 @@ import type { KeyFingerprint } from '#adapters/adapter.ts'
 import type { AgreedRow, Baseline, BaselineDigest } from '#adapters/baseline.ts'
 import type { Rejection } from '#model/change.ts'
 import type { Agreed, ConflictKind, FoundConflict, ResolvedConflict, ResolvedOutcome } from '#model/conflict.ts'
-import type { Fingerprint } from '#model/fingerprint.ts'
 import { LARGE_ROW_BYTES, type Row } from '#model/value.ts'
 import { isSameCell } from '#sync/conflicts/compare.ts'
 import { decide } from '#sync/conflicts/decide.ts'
@@ -57,17 +56,18 @@ export interface Contested extends Judged {
   readonly kind: ConflictKind
 }
 
+/** A row that was made of both sides' rows. */
+export interface MergedRow {
+  /** Null: the target has it already. */
+  readonly row: Row | null
+  readonly source: Row
+  readonly target: Row
+}
+
 /** What becomes of a contested row. */
 export type Settlement =
   | { readonly of: Contested; readonly take: 'source' | 'target' }
-  | {
-      readonly of: Contested
-      readonly take: 'merged'
-      /** Null: the target has it already. */
-      readonly row: Row | null
-      /** The fingerprint of each column of the source's row: what the next merge begins with. */
-      readonly fields: readonly Fingerprint[]
-    }
+  | ({ readonly of: Contested; readonly take: 'merged' } & MergedRow)
   | { readonly of: Contested; readonly take: 'nothing'; readonly found: FoundConflict }
 
 type Left = Extract<Settlement, { take: 'nothing' }>
