@@ -418,6 +418,8 @@ export interface WritePlan {
  */
 export interface Writer {
   readonly tables: TableMaker
+  /** Brings the state that an earlier version of the program has left here up to date; no snapshot of ours may be open. */
+  upgradeState(): Promise<void>
   /**
    * Keeps every other run of these mappings out until this writer is closed or its process ends. Under a lease it first
    * ends the sessions that older leases of the same job hold still: their process is paused or cut off (hazard B7). Where
@@ -457,8 +459,11 @@ export interface Writer {
    * except the keys that the proof left out. Returns how many it holds then.
    */
   adopt(claim: Claim, plan: WritePlan, what: { moment: Snapshot; except: Iterable<readonly Key[]> }): Promise<number>
-  /** Sets what the baseline has for rows that are not written. May be done again. */
-  remember(claim: Claim, plan: WritePlan, rows: readonly RememberedRow[]): Promise<void>
+  /**
+   * Sets what the baseline has for rows that are not written. May be done again. Returns the keys of those of which it was to
+   * keep the values of the target's row, and that are other rows there by now.
+   */
+  remember(claim: Claim, plan: WritePlan, rows: readonly RememberedRow[]): Promise<readonly Key[]>
   /** Says what the job is about to do to the table, so that a later run knows where this one was. */
   startPhase(claim: Claim, phase: 'loading' | 'applying'): Promise<void>
   /** Closes the job for all its mappings at once and makes everything before it durable. Returns the counters, by claim. */

@@ -59,6 +59,8 @@ export interface MappingIdentity {
   readonly mappingHash: string
   /** The key's columns in the target, for the baseline. */
   readonly key: readonly string[]
+  /** Names of the columns of the target that it carries. */
+  readonly carried: readonly string[]
   /** Keep a baseline for it. */
   readonly baseline: boolean
   /** What it is to keep beside fingerprints: all else that it kept is forgotten. */

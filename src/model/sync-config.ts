@@ -175,8 +175,12 @@ export function summedFields({ strategy, fields }: Pick<ConflictPolicy, 'strateg
   return strategy === 'merge' ? [...fields].flatMap(([name, field]) => (field === 'sum' ? [name] : [])) : []
 }
 
-/** What a baseline keeps for these policies beside fingerprints. */
+/**
+ * What a baseline keeps for these policies beside fingerprints. Where the source has the last word nobody notes what both
+ * sides changed alike, and what is kept would come to be older than what both had last.
+ */
 export function baselineDetails(policies: Policies, mapping: Pick<TableMapping, 'conflict'>): BaselineDetail[] {
+  if (!isThreeWay(policies, mapping)) return []
   const conflict = conflictPolicy(policies, mapping)
   const keepsImages = policies.baseline === 'images' || summedFields(conflict).length > 0
   return [...(conflict.strategy === 'merge' ? (['fields'] as const) : []), ...(keepsImages ? (['image'] as const) : [])]

@@ -17,6 +17,7 @@ export function identityOf(
     target: plan.target.ref,
     mappingHash: plan.mappingHash,
     key: scan.columns.slice(0, scan.keyLength).map((column) => column.name),
+    carried: scan.columns.map(({ name }) => name),
     baseline,
     baselineDetails,
     columns: knownColumns(plan.source),

@@ -58,6 +58,8 @@ export async function takeUpSent({ plans }: Selection, request: SyncRequest, too
   const { source, target } = request
   const ways = plans.flatMap(({ back }, i) => (back === null ? [] : [{ plan: must(plans[i], 'a plan'), back }]))
   if (ways.length === 0 || request.replay !== undefined) return
+  // A moment that stays open while the other way is written would stand in the way.
+  for (const { writer } of [source, target]) await writer?.upgradeState()
   await using sending = await source.snapshot(1, tools.signal)
   for (const { plan, back } of ways) {
     const sent = await sending.baseline(back, back.write.scan)

@@ -44,20 +44,22 @@ export class PostgresBaseline implements Baseline {
   ): Promise<PostgresBaseline | null> {
     const table = baselineTable(mappingId)
     return sessions.use(async (connection) => {
-      const [there] = await connection.query(
+      const [made] = await connection.query(
         `SELECT pg_catalog.to_regclass('syncline.state') IS NOT NULL AND pg_catalog.to_regclass($1) IS NOT NULL`,
         [table],
       )
-      if (there?.[0] !== 't') return null
+      if (made?.[0] !== 't') return null
       const [state] = await connection.query(
-        `SELECT s.baseline_complete, ARRAY(SELECT a.attname::text FROM pg_catalog.pg_attribute a
+        // The state of an earlier version does not say what it keeps.
+        `SELECT s.baseline_complete, coalesce(pg_catalog.to_jsonb(s) ->> 'baseline_details', 'fields'), ARRAY(SELECT a.attname::text FROM pg_catalog.pg_attribute a
            WHERE a.attrelid = $3::pg_catalog.regclass AND a.attname = ANY($4::text[]) AND NOT a.attisdropped)
          FROM syncline.state s WHERE s.mapping_id = $1 AND s.mapping_hash = $2`,
         [mappingId, mappingHash, table, DETAILS],
       )
       if (state === undefined) return null
-      const names = must(state[1], 'names of columns').slice(1, -1).split(',')
-      const details = DETAILS.filter((name) => names.includes(name))
+      const kept = (state[1] ?? '').split(',')
+      const there = must(state[2], 'names of columns').slice(1, -1).split(',')
+      const details = DETAILS.filter((name) => kept.includes(name) && there.includes(name))
       return new PostgresBaseline(sessions, sql, { table, complete: state[0] === 't', details })
     })
   }
@@ -66,7 +68,6 @@ export class PostgresBaseline implements Baseline {
   get #from(): string {
     const { columns, keyLength } = this.#sql.scan
     const key = columns.slice(0, keyLength).map(({ name }, i) => `o.k${i} AS ${quote(name)}`)
-    // A state of an earlier version has less.
     const details = DETAILS.map((name) =>
       this.#details.includes(name) ? `o.${name}` : `NULL::${DETAIL_TYPES[name]} AS ${name}`,
     )

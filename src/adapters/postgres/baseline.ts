@@ -85,10 +85,10 @@ async function setDetails(
   connection: Connection,
   { baseline, plan, sql }: { baseline: string; plan: WritePlan; sql: TableSql },
   rows: readonly RememberedRow[],
-): Promise<void> {
+): Promise<readonly Key[]> {
   const { keyLength } = sql.scan
   const details = detailColumns(plan, sql)
-  if (details.length === 0) return
+  if (details.length === 0) return []
   const sets = details.map(({ name, type }, i) => `${name} = ($${keyLength + 1 + i}::text[])[k.n]::${type}`)
   await connection.query(
     `UPDATE ${baseline} b SET ${sets.join(', ')} FROM ${sql.keysFrom(1)} WHERE ${sql.matches('b.k', 'k.k')}`,
@@ -102,18 +102,21 @@ async function setDetails(
   )
   // Of rows that are in step the server has the values.
   const equal = rows.filter(({ source, target, base }) => base === null && source !== null && source === target)
-  if (equal.length === 0) return
-  await connection.query(
+  if (equal.length === 0) return []
+  const filled = await connection.query(
     `UPDATE ${baseline} b SET ${details.map(({ name }) => `${name} = x.${name}`).join(', ')}
-     FROM (SELECT ${sql.keyExpressions.map((_, i) => `k.k${i}`).join(', ')}, ${sql.fingerprint} AS f,
+     FROM (SELECT ${sql.keyExpressions.map((_, i) => `k.k${i}`).join(', ')}, k.n, ${sql.fingerprint} AS f,
              ${details.map(({ name, ofTable }) => `${ofTable} AS ${name}`).join(', ')}
            FROM ${sql.keysFrom(1)} JOIN ${sql.from} t ON ${sql.keyEquals('k.k')} OFFSET 0) x
-     WHERE ${sql.matches('b.k', 'x.k')} AND b.target_fingerprint = x.f AND b.source_fingerprint = x.f`,
+     WHERE ${sql.matches('b.k', 'x.k')} AND b.target_fingerprint = x.f AND b.source_fingerprint = x.f
+     RETURNING x.n`,
     keyParameters(
       equal.map(({ key }) => key),
       keyLength,
     ),
   )
+  const known = new Set(filled.map(([n]) => Number(n)))
+  return equal.flatMap(({ key }, i) => (known.has(i + 1) ? [] : [key]))
 }
 
 /**
@@ -123,8 +126,8 @@ export async function rememberRows(
   connection: Connection,
   mapping: RememberedMapping,
   rows: readonly RememberedRow[],
-): Promise<void> {
-  await connection.transaction(
+): Promise<readonly Key[]> {
+  return connection.transaction(
     'write',
     () => rememberInTransaction(connection, mapping, rows),
     markWriterSql(mapping.claim.mappingId),
@@ -143,7 +146,7 @@ export async function rememberInTransaction(
   connection: Connection,
   { claim, plan, table }: RememberedMapping,
   rows: readonly RememberedRow[],
-): Promise<void> {
+): Promise<readonly Key[]> {
   const { scan } = plan
   const sql = new TableSql(scan, table)
   const baseline = baselineTable(claim.mappingId)
@@ -160,23 +163,22 @@ export async function rememberInTransaction(
       ),
     )
   }
-  if (kept.length > 0) {
-    const [s, t] = [scan.keyLength + 1, scan.keyLength + 2]
-    await connection.query(
-      `INSERT INTO ${baseline} (${keys.join(', ')}, source_fingerprint, target_fingerprint)
+  if (kept.length === 0) return []
+  const [s, t] = [scan.keyLength + 1, scan.keyLength + 2]
+  await connection.query(
+    `INSERT INTO ${baseline} (${keys.join(', ')}, source_fingerprint, target_fingerprint)
        SELECT ${keys.map((key) => `k.${key}`).join(', ')}, ($${s}::int8[])[k.n], ($${t}::int8[])[k.n]
        FROM ${sql.keysFrom(1)}
        ON CONFLICT (${keys.join(', ')}) DO UPDATE SET source_fingerprint = excluded.source_fingerprint,
          target_fingerprint = excluded.target_fingerprint`,
-      [
-        ...keyParameters(
-          kept.map(({ key }) => key),
-          scan.keyLength,
-        ),
-        kept.map(({ source }) => source),
-        kept.map(({ target }) => target),
-      ],
-    )
-    await setDetails(connection, { baseline, plan, sql }, kept)
-  }
+    [
+      ...keyParameters(
+        kept.map(({ key }) => key),
+        scan.keyLength,
+      ),
+      kept.map(({ source }) => source),
+      kept.map(({ target }) => target),
+    ],
+  )
+  return setDetails(connection, { baseline, plan, sql }, kept)
 }

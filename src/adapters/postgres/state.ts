@@ -28,7 +28,7 @@ const SCHEMA = [
      inserted int8 NOT NULL DEFAULT 0, updated int8 NOT NULL DEFAULT 0, deleted int8 NOT NULL DEFAULT 0,
      batches int8 NOT NULL DEFAULT 0, position text, baseline_complete bool NOT NULL DEFAULT false,
      verified_at timestamptz, source_columns text, detection text,
-     baseline_details text NOT NULL DEFAULT '', updated_at timestamptz NOT NULL DEFAULT pg_catalog.now())`,
+     carried text, baseline_details text NOT NULL DEFAULT '', updated_at timestamptz NOT NULL DEFAULT pg_catalog.now())`,
   `CREATE TABLE IF NOT EXISTS syncline.batch (
      mapping_id text NOT NULL REFERENCES syncline.state ON DELETE CASCADE, job_id text NOT NULL, batch int8 NOT NULL,
      epoch int8 NOT NULL, kind text NOT NULL, label text NOT NULL,
@@ -48,7 +48,8 @@ const UPGRADES: readonly { readonly to: number; readonly sql: readonly string[] 
   {
     to: 4,
     sql: [
-      `ALTER TABLE syncline.state ADD COLUMN IF NOT EXISTS baseline_details text NOT NULL DEFAULT ''`,
+      `ALTER TABLE syncline.state ADD COLUMN IF NOT EXISTS carried text,
+         ADD COLUMN IF NOT EXISTS baseline_details text NOT NULL DEFAULT ''`,
       `UPDATE syncline.state SET baseline_details = 'fields' WHERE EXISTS (
          SELECT FROM pg_catalog.pg_attribute WHERE attname = 'fields' AND NOT attisdropped
            AND attrelid = pg_catalog.to_regclass(pg_catalog.format('syncline.%I', 'baseline_' || mapping_id)))`,
@@ -197,22 +198,27 @@ async function claimOne(
     : `, phase = 'new', inserted = 0, updated = 0, deleted = 0, batches = 0`
   const [there] = await connection.query('SELECT pg_catalog.to_regclass($1) IS NOT NULL', [baselineTable(mappingId)])
   const exists = there?.[0] === 't'
-  const had = exists ? toDetails(row) : []
+  const had = exists ? toDetails(row?.[11]) : []
   // Fingerprints mean something under the mapping alone that they were made with; the next proof fills them anew.
   const means = mapping.baseline && row?.[10] === mapping.mappingHash
-  const lost = mapping.asItIs ? [] : had.filter((name) => !means || !mapping.baselineDetails.includes(name))
-  await forgetDetails(connection, mappingId, lost)
+  if (!mapping.asItIs) {
+    const keeps = (name: BaselineDetail): boolean => means && mapping.baselineDetails.includes(name)
+    const changed = exists ? DETAILS.filter((name) => keeps(name) !== had.includes(name)) : []
+    await forgetDetails(connection, mappingId, changed)
+    await forgetDetailsOfOthers(connection, mapping)
+  }
   // What was remembered with less is filled in by that proof too.
   const keepsBaseline = means && row[8] === 't' && mapping.baselineDetails.every((name) => had.includes(name))
   const [state] = await connection.query(
     `INSERT INTO syncline.state AS s
        (mapping_id, job_id, epoch, phase, source, target_schema, target_table, mapping_hash, source_columns,
-        baseline_details)
-     VALUES ($1, $2, 1, 'new', $3, $4, $5, $6, $8, $10)
+        baseline_details, carried)
+     VALUES ($1, $2, 1, 'new', $3, $4, $5, $6, $8, $10, $11)
      ON CONFLICT (mapping_id) DO UPDATE SET job_id = $2, epoch = s.epoch + 1, updated_at = pg_catalog.now(),
        baseline_complete = CASE WHEN $9::bool THEN s.baseline_complete ELSE $7::bool END,
        mapping_hash = CASE WHEN $9::bool THEN s.mapping_hash ELSE $6 END,
        baseline_details = CASE WHEN $9::bool THEN s.baseline_details ELSE $10 END,
+       carried = CASE WHEN $9::bool THEN s.carried ELSE $11 END,
        detection = CASE WHEN $9::bool OR s.mapping_hash = $6 THEN s.detection END,
        source_columns = CASE WHEN $9::bool THEN s.source_columns ELSE $8 END${reset}
      RETURNING ${STATE_COLUMNS}`,
@@ -227,6 +233,7 @@ async function claimOne(
       mapping.columns && writeKnown(mapping.columns),
       mapping.asItIs,
       mapping.baseline ? mapping.baselineDetails.join(',') : '',
+      JSON.stringify(mapping.carried),
     ],
   )
   const hasBaseline = mapping.asItIs ? exists : mapping.baseline
@@ -234,8 +241,8 @@ async function claimOne(
 }
 
 /**
- * Nobody keeps these columns up from now on, or they are of another mapping: what stands in them would be taken for the
- * last common values later.
+ * Nobody has kept these columns up, or will from now on, or they are of another mapping: what stands in them would be taken
+ * for the last common values.
  */
 async function forgetDetails(
   connection: Connection,
@@ -249,8 +256,30 @@ async function forgetDetails(
   )
 }
 
-function toDetails(row: TextRow | undefined): BaselineDetail[] {
-  const names = (row?.[11] ?? '').split(',')
+/**
+ * Another mapping of the same two tables, of which this run writes columns: what both sides have last from now on, that one
+ * does not hear of.
+ */
+async function forgetDetailsOfOthers(connection: Connection, mapping: MappingIdentity): Promise<void> {
+  const { mappingId, source, target, key } = mapping
+  const others = await connection.query(
+    `SELECT mapping_id, baseline_details, carried FROM syncline.state
+     WHERE source = $1 AND target_schema = $2 AND target_table = $3 AND mapping_id <> $4 AND baseline_details <> ''
+     ORDER BY mapping_id FOR UPDATE`,
+    [source, target.schema, target.name, mappingId],
+  )
+  for (const [other, details, names] of others) {
+    const carried = typeof names === 'string' ? (JSON.parse(names) as string[]) : null
+    const isApart = carried?.every((name) => key?.includes(name) || !mapping.carried.includes(name))
+    if (other === null || other === undefined || isApart === true) continue
+    const [there] = await connection.query('SELECT pg_catalog.to_regclass($1)', [baselineTable(other)])
+    if (there?.[0]) await forgetDetails(connection, other, toDetails(details))
+    await connection.query(`UPDATE syncline.state SET baseline_details = '' WHERE mapping_id = $1`, [other])
+  }
+}
+
+function toDetails(text: string | null | undefined): BaselineDetail[] {
+  const names = (text ?? '').split(',')
   return DETAILS.filter((name) => names.includes(name))
 }
 
@@ -268,7 +297,7 @@ function toClaim(row: TextRow, hasBaseline: boolean): Claim {
     },
     mappingHash: row[10] ?? '',
     hasBaseline,
-    baselineDetails: toDetails(row),
+    baselineDetails: toDetails(row[11]),
     baselineComplete: row[8] === 't',
     verifiedSecondsAgo: row[9] === null || row[9] === undefined ? null : Number(row[9]),
   }
