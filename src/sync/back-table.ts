@@ -61,11 +61,6 @@ export class BackTable extends TableSync {
   protected override readonly agreementsOf: AgreementsOf = (keys) => this.#sent(keys, true)
   protected override readonly baselinesOf: BaselinesOf = (keys) => this.#sent(keys, false)
 
-  /** Keys of rows that are not in the source as they were to be. */
-  get notWritten(): readonly Key[] {
-    return this.refused
-  }
-
   protected override get leavesMoved(): boolean {
     return true
   }

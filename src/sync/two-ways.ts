@@ -129,11 +129,20 @@ async function* batches(rows: AsyncIterable<AgreedRow>): AsyncGenerator<readonly
   if (some.length > 0) yield some
 }
 
-/** The baseline of the target knows what was sent: nobody need take it up any more. */
-async function forgetSent({ tables, attempt, request }: WayBack): Promise<void> {
+/**
+ * The baseline of the target knows what was sent: nobody need take it up any more. Of a row that belongs on both sides and
+ * could not be written to the target it does not: what the target had stands in the note alone, and the next run takes it up.
+ */
+async function forgetSent({ tables, attempt, request }: WayBack, others: readonly TableSync[]): Promise<void> {
   for (const { claim, plan } of tables) {
-    const sent = attempt.staging.read(plan.mappingId, ['insert', 'update', 'delete'], KEYS)
-    for (const rows of sent) await forget(writerOf(request), { claim, plan }, rows)
+    const other = others.find((table) => table.plan.back?.mappingId === plan.mappingId)
+    // Of a table that was stopped nothing is remembered.
+    if (other === undefined || other.stopped !== null) continue
+    const open = new Set(other.refused.map((key) => JSON.stringify(key)))
+    for (const rows of attempt.staging.read(plan.mappingId, ['insert', 'update', 'delete'], KEYS)) {
+      const known = rows.filter(({ key }) => !open.has(JSON.stringify(key)))
+      await forget(writerOf(request), { claim, plan }, known)
+    }
   }
 }
 
@@ -173,15 +182,15 @@ export async function writeBack({ tables, attempt, request }: WayBack, others: r
   if (tables.length > 0) await writeAll(tables, attempt, writerOf(request))
   for (const table of others) {
     if (!(table instanceof ThreeWayTable)) continue
-    table.takeBack(tables.find(({ plan }) => plan.mappingId === table.plan.back?.mappingId)?.notWritten ?? [])
+    table.takeBack(tables.find(({ plan }) => plan.mappingId === table.plan.back?.mappingId)?.refused ?? [])
   }
 }
 
 /** When the target is written too: proves what was written to the source, and closes the job there. */
-export async function closeBack(back: WayBack): Promise<TableReceipt[]> {
+export async function closeBack(back: WayBack, others: readonly TableSync[]): Promise<TableReceipt[]> {
   const { tables, attempt, request } = back
   if (tables.length === 0) return []
-  await forgetSent(back)
+  await forgetSent(back, others)
   return await closeAll(tables, { attempt, request, writer: writerOf(request) })
 }
 

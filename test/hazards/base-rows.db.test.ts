@@ -123,6 +123,32 @@ describe('two ways', () => {
     expect(conflicts.open).toEqual([])
     expect(written((await run(pair, TWO_WAYS, conflicts)).counts)).toBe(0)
   })
+
+  test('a side that adds while the other one is written: nothing is added twice, and nothing is lost', async () => {
+    const conflicts = new MemoryConflicts()
+    await using pair = await inStock(TWO_WAYS)
+    await pair.source.sql('UPDATE stock SET n = n + 1')
+    await pair.target.sql('UPDATE stock SET n = n + 20 WHERE id < 5')
+    const added = new Set<string>()
+    await run(pair, TWO_WAYS, conflicts, {
+      beforeWrite: async (what) => {
+        if (what === 'baseline' || added.has(what)) return
+        added.add(what)
+        // When the target is written, the source has the merged rows already.
+        await pair[what].sql(`UPDATE stock SET n = n + 300 WHERE id ${what === 'source' ? '= 1' : 'IN (2, 5)'}`)
+      },
+    })
+    expect([...added]).toEqual(['source', 'target'])
+    await pair.target.sql('UPDATE stock SET n = n + 4000 WHERE id IN (1, 2, 3)')
+    await pair.source.sql('UPDATE stock SET n = n + 50000 WHERE id IN (1, 2, 3)')
+    for (let i = 0; i < 2; i++) await run(pair, TWO_WAYS, conflicts)
+    expect(conflicts.open).toEqual([])
+    for (const db of [pair.source, pair.target]) {
+      expect(await db.sql('SELECT n FROM stock ORDER BY id')).toEqual(
+        [54331, 54331, 54031, 31, 311].map((n) => [`${n}.00`]),
+      )
+    }
+  })
 })
 
 describe.each([
