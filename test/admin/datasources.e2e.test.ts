@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 
 import { Browser } from '#test/harness/browser.ts'
 import { createDatabase, type Database } from '#test/harness/database.ts'
-import { sharedServers } from '#test/harness/postgres.ts'
+import { sharedServers, startPrivateServer } from '#test/harness/postgres.ts'
 import { expectNoProgramSurvives } from '#test/harness/process.ts'
 import { ServeUnderTest } from '#test/harness/serve.ts'
 
@@ -127,6 +127,26 @@ test('UX 3: each failure has a cause and a next step', async () => {
   await page.getByText('Refer to').click()
   await page.getByLabel('Reference').fill('env:NOT_THERE')
   await browser.look(page, 'datasource-project')
+  browser.expectQuiet(REFUSED)
+})
+
+test('UX 3: a wrong password is told from everything else, and the right one goes on from there', async () => {
+  await using server = await startPrivateServer({ password: 'right' })
+  await using service = await new ServeUnderTest().start()
+  await using browser = await Browser.start(service.url)
+  const page = await browser.signIn(service.key)
+  await page.goto(`${service.url}/datasources/new`)
+  const url = new URL(server.url())
+  url.password = 'wrong'
+  await paste(page, 'Connection URL', url.href)
+  await expect.poll(() => page.getByLabel('Password', { exact: true }).inputValue()).toBe('wrong')
+  await page.getByRole('button', { name: 'Test connection' }).click()
+  await page.getByText('password authentication failed').waitFor()
+  await page.getByText('Check user and password').waitFor()
+  await browser.look(page, 'datasource-wrong-password')
+  await page.getByLabel('Password', { exact: true }).fill('right')
+  await page.getByRole('button', { name: 'Test connection' }).click()
+  await page.getByText(/^Connected/).waitFor()
   browser.expectQuiet(REFUSED)
 })
 

@@ -87,7 +87,7 @@ export function withParsed(draft: DatasourceDraft, url: string, parsed: Schemas[
     timeoutSeconds: String(parsed.connect_timeout_ms / 1_000),
     ...(password === null ? {} : { secret: 'enter' as const, password }),
     // A password never goes to another place than the one that it was entered for.
-    ...(password === null && parsed.host !== draft.host ? { password: '' } : {}),
+    ...(password === null && draft.host !== '' && parsed.host !== draft.host ? { password: '' } : {}),
   }
 }
 
