@@ -1,10 +1,11 @@
 import { createRouter } from '@tanstack/react-router'
 import { root, shell, signIn } from '#app/base-routes.tsx'
 import { NotFound, PageFailed } from '#app/fallbacks.tsx'
+import { conflictsRoutes } from '#features/conflicts/routes.ts'
 import { dashboardRoutes } from '#features/dashboard/routes.ts'
 
 export const router = createRouter({
-  routeTree: root.addChildren([signIn, shell.addChildren([...dashboardRoutes])]),
+  routeTree: root.addChildren([signIn, shell.addChildren([...dashboardRoutes, ...conflictsRoutes])]),
   defaultPreload: 'intent',
   defaultErrorComponent: PageFailed,
   defaultNotFoundComponent: NotFound,
