@@ -7,11 +7,12 @@ export interface PageKey {
   readonly press: () => void
 }
 
-let shown: readonly PageKey[] = []
+/** The keys of all that is on the page now. */
+const shown = new Set<{ current: readonly PageKey[] }>()
 
 /** The keys of the page that is open, for whoever lists them. */
 export function keysOfPage(): readonly PageKey[] {
-  return shown
+  return [...shown].flatMap(({ current }) => current)
 }
 
 /**
@@ -22,7 +23,6 @@ export function usePageKeys(keys: readonly PageKey[]): void {
   const now = useRef(keys)
   useEffect(() => {
     now.current = keys
-    shown = keys
   })
   useEffect(() => {
     const press = (event: KeyboardEvent): void => {
@@ -33,11 +33,12 @@ export function usePageKeys(keys: readonly PageKey[]): void {
       event.preventDefault()
       found.press()
     }
+    shown.add(now)
     // Behind the listeners of the document, so that these come first.
     window.addEventListener('keydown', press)
     return () => {
       window.removeEventListener('keydown', press)
-      shown = []
+      shown.delete(now)
     }
   }, [])
 }

@@ -46,10 +46,10 @@ interface AgainstProps {
   readonly other: string | null | undefined
 }
 
-/** A value of which is marked what another one does not have: long texts by word, JSON by line. */
+/** A value of which is marked what another one does not have, where there is one: long texts by word, JSON indented. */
 export function Against({ text, other }: AgainstProps) {
   const parts = useMemo(() => compare(other, text), [other, text])
-  if (text === other) return <Value text={text} />
+  if (text === other || text === undefined || other === undefined) return <Value text={text} />
   if (parts === null) {
     return (
       <mark className={classes['differs']}>

@@ -6,7 +6,7 @@ import { useMay } from '#app/session.ts'
 import { DecisionBar } from '#features/conflicts/decision-bar.tsx'
 import { FieldRows } from '#features/conflicts/field-rows.tsx'
 import { conflictQuery, placeOf, type Conflict } from '#features/conflicts/queries.ts'
-import { choiceOf, fieldsOf, mergedChoice, missing, type Draft } from '#features/conflicts/row-draft.ts'
+import { choiceOf, fieldsOf, mergedChoice, mergedDraft, missing, type Draft } from '#features/conflicts/row-draft.ts'
 import type { Decisions } from '#features/conflicts/use-decisions.ts'
 import { useEnds, type SyncEnds } from '#features/conflicts/use-ends.ts'
 import { WebhookFacts } from '#features/conflicts/webhook-facts.tsx'
@@ -21,7 +21,6 @@ import classes from './conflicts.module.css'
 interface DetailProps {
   readonly id: string
   readonly decisions: Decisions
-  readonly onStep: (step: 1 | -1) => void
   /** Decides about all that have the same cause. */
   readonly onAlike: (found: Conflict) => void
 }
@@ -30,18 +29,18 @@ interface DetailProps {
 const drafts = new Map<string, Draft>()
 
 /** One conflict: both rows side by side, and what is to become of them. */
-export function ConflictDetail({ id, decisions, onStep, onAlike }: DetailProps) {
+export function ConflictDetail({ id, decisions, onAlike }: DetailProps) {
   const query = useQuery(conflictQuery(id))
   return (
     <section className={classes['detail']} aria-label="The conflict">
       <Answer query={query} skeleton={<DetailSkeleton />}>
-        {(found) => <Shown key={`${found.id} ${found.kind}`} {...{ found, decisions, onStep, onAlike }} />}
+        {(found) => <Shown key={`${found.id} ${found.kind}`} {...{ found, decisions, onAlike }} />}
       </Answer>
     </section>
   )
 }
 
-function Shown({ found, decisions, onStep, onAlike }: Omit<DetailProps, 'id'> & { readonly found: Conflict }) {
+function Shown({ found, decisions, onAlike }: Omit<DetailProps, 'id'> & { readonly found: Conflict }) {
   const ends = useEnds(placeOf(found))
   const may = useMay('operator') && found.status !== 'closed'
   const fields = fieldsOf(found)
@@ -53,23 +52,17 @@ function Shown({ found, decisions, onStep, onAlike }: Omit<DetailProps, 'id'> & 
     setDraft(next)
   }
   const decide = (choice: Parameters<Decisions['decide']>[1]): void => decisions.decide(found, choice)
-  usePageKeys([
-    { key: 'j', about: 'Next conflict', press: () => onStep(1) },
-    { key: 'k', about: 'Previous conflict', press: () => onStep(-1) },
-    ...(may
-      ? [
-          { key: 'a', about: 'Take the row of the source', press: () => decide({ take: 'source' }) },
-          { key: 'b', about: 'Take the row of the target', press: () => decide({ take: 'target' }) },
-          ...(merged === null
-            ? []
-            : [{ key: 'm', about: 'Take what merges by itself', press: () => decide(merged) } satisfies PageKey]),
-          { key: 's', about: 'Leave both as they are', press: () => decide({ take: 'skip' }) },
-          { key: 'u', about: 'Take a decision back', press: () => decisions.takeBack(found) },
-        ]
-      : []),
-  ])
-  const open = missing(fields, draft)
-  const built = Object.keys(draft).length > 0 && open.length === 0 ? choiceOf(fields, draft) : null
+  const keys: PageKey[] = [
+    { key: 'a', about: 'Take the row of the source', press: () => decide({ take: 'source' }) },
+    { key: 'b', about: 'Take the row of the target', press: () => decide({ take: 'target' }) },
+    { key: 's', about: 'Leave both as they are', press: () => decide({ take: 'skip' }) },
+    { key: 'u', about: 'Take a decision back', press: () => decisions.takeBack(found) },
+  ]
+  if (merged !== null) keys.push({ key: 'm', about: 'Take what merges by itself', press: () => decide(merged) })
+  usePageKeys(may ? keys : [])
+  const choices = { ...mergedDraft(fields), ...draft }
+  const open = missing(fields, choices)
+  const built = Object.keys(draft).length > 0 && open.length === 0 ? choiceOf(fields, choices) : null
   return (
     <Stack gap="sm">
       <Heading found={found} ends={ends} />
@@ -87,7 +80,19 @@ function Shown({ found, decisions, onStep, onAlike }: Omit<DetailProps, 'id'> & 
         found={found}
         fields={fields}
         ends={ends}
-        building={may ? { draft, change, missing: open, built, take: decide } : null}
+        building={
+          may
+            ? {
+                choices,
+                begun: Object.keys(draft).length > 0,
+                change: (more) => change({ ...draft, ...more }),
+                reset: () => change({}),
+                missing: open,
+                built,
+                take: decide,
+              }
+            : null
+        }
       />
       <WebhookFacts found={found} url={ends.config?.webhook_url ?? null} />
       <Origin found={found} />

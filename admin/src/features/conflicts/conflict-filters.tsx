@@ -6,6 +6,7 @@ import { ALL, summaryQuery, type ConflictGroup, type Filter } from '#features/co
 import { KINDS, STATUSES, tableName } from '#features/conflicts/words.ts'
 import { configsQuery } from '#features/sync-configs/queries.ts'
 import { formatCount } from '#lib/format.ts'
+import classes from './conflicts.module.css'
 
 interface FiltersProps {
   readonly filter: Filter
@@ -31,7 +32,7 @@ export function ConflictFilters({ filter, onChange }: FiltersProps) {
   const options = optionsOf(groups)
   return (
     <Stack gap="xs">
-      <Group gap="xs" wrap="wrap">
+      <div className={classes['statuses']}>
         <SegmentedControl
           size="xs"
           aria-label="Status"
@@ -40,7 +41,7 @@ export function ConflictFilters({ filter, onChange }: FiltersProps) {
           value={filter.status ?? ''}
           onChange={(status) => onChange({ status })}
         />
-      </Group>
+      </div>
       <Group gap="xs" wrap="wrap">
         <Choose
           label="Sync config"

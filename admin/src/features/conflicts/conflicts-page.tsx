@@ -24,6 +24,7 @@ import { useDecisions } from '#features/conflicts/use-decisions.ts'
 import { tableName } from '#features/conflicts/words.ts'
 import { configsQuery } from '#features/sync-configs/queries.ts'
 import { formatCount, plural } from '#lib/format.ts'
+import { usePageKeys } from '#lib/keys.ts'
 import { changedSearch } from '#lib/search.ts'
 import { Answer, Empty, Lines, Page } from '#ui/page.tsx'
 import classes from './conflicts.module.css'
@@ -60,6 +61,10 @@ export function ConflictsPage() {
     const next = items[items.findIndex((item) => item.id === current) + by]
     if (next !== undefined) select(next.id)
   }
+  usePageKeys([
+    { key: 'j', about: 'Next conflict', press: () => step(1) },
+    { key: 'k', about: 'Previous conflict', press: () => step(-1) },
+  ])
   const groups = summary?.groups ?? []
   const shown = filterText(filter)
   return (
@@ -117,7 +122,6 @@ export function ConflictsPage() {
                 <ConflictDetail
                   id={current}
                   decisions={decisions}
-                  onStep={step}
                   onAlike={(found) => setDialog({ is: 'bulk', filter: alike(found, filter) })}
                 />
               )}
@@ -165,7 +169,8 @@ function Actions({ filter, groups, may, onRules, onBulk, onCarryOut }: ActionsPr
       </Button>
       {may && several > 1 && (
         <Button variant="default" onClick={onBulk}>
-          {again ? 'Decide anew' : 'Decide'} all {formatCount(several)}
+          Decide all {formatCount(several)}
+          {again ? ' anew' : ''}
         </Button>
       )}
       {may && count > 0 && <Button onClick={onCarryOut}>Carry out {plural(count, 'decision')}</Button>}

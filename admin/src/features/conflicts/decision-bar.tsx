@@ -103,7 +103,7 @@ function Take({ word, hotkey, about, taken, act }: TakeProps) {
 }
 
 function mergedText({ fields }: Conflict): string {
-  return fields.length === 0 ? 'each side’s changes' : `${fields.join(', ')} of the target`
+  return fields.length === 0 ? 'each side’s changes' : `${fields.join(', ')} from the target`
 }
 
 function isMerged({ built_row: built, merged_row: merged }: Conflict): boolean {

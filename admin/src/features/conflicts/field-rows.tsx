@@ -12,8 +12,11 @@ import classes from './conflicts.module.css'
 
 /** A row that is built by choosing a value for each field. */
 export interface Building {
-  readonly draft: Draft
-  readonly change: (draft: Draft) => void
+  readonly choices: Draft
+  /** Somebody has chosen something. */
+  readonly begun: boolean
+  readonly change: (choices: Draft) => void
+  readonly reset: () => void
   /** What has to be chosen still. */
   readonly missing: readonly string[]
   /** The decision, once everything is chosen. */
@@ -68,15 +71,13 @@ export function FieldRows({ found, fields, ends, building }: RowsProps) {
             key={field.name}
             field={field}
             shown={shown}
-            choose={
-              may && !field.isKey ? (choice) => building.change({ ...building.draft, [field.name]: choice }) : null
-            }
-            choice={building?.draft[field.name]}
+            choose={may && !field.isKey ? (choice) => building.change({ [field.name]: choice }) : null}
+            choice={building?.choices[field.name]}
             merges={isWhole && !field.inConflict}
           />
         ))}
       </div>
-      {may && unfolded.length > 0 && only !== undefined && <BuiltRow fields={unfolded} building={building} />}
+      {may && unfolded.length > 0 && only !== undefined && <BuiltRow building={building} whole={isWhole} />}
       {folded.length > 0 && shown && <Folded fields={folded} side={only ?? 'target'} whole={isWhole} />}
     </div>
   )
@@ -187,13 +188,11 @@ interface PickProps {
 
 /** A value that can be chosen for a field. */
 function Pick({ word, group, wide = false, tag = null, chosen, pick, children }: PickProps) {
-  const isSaid = wide || tag !== null
   const content = (
     <>
-      <span className={isSaid ? `quiet ${classes['pickWord']}` : 'sr-only'}>
-        {tag === null ? word : `${word}, ${tag}`}
-      </span>
-      <span>{children}</span>
+      <span className={wide ? `quiet ${classes['pickWord']}` : 'sr-only'}>{word}</span>
+      <span className={classes['pickValue']}>{children}</span>
+      {tag !== null && <span className={`quiet ${classes['pickWord']}`}>{tag}</span>}
     </>
   )
   if (pick === null) {
@@ -258,13 +257,14 @@ function OwnValue({ field, choice, choose }: OwnProps) {
 }
 
 /** What the choices come to so far, and the decision that they make. */
-function BuiltRow({ fields, building }: { readonly fields: readonly Field[]; readonly building: Building }) {
-  const { draft, change, missing, built, take } = building
-  const count = fields.filter(({ isKey, name }) => !isKey && draft[name] !== undefined).length
-  if (count === 0) {
+function BuiltRow({ building, whole }: { readonly building: Building; readonly whole: boolean }) {
+  const { begun, reset, missing, built, take } = building
+  if (!begun) {
     return (
       <Text size="xs" className="quiet" my="xs">
-        To build a row of your own, choose a value in each field.
+        {whole
+          ? 'To build a row of your own, choose values field by field.'
+          : 'To keep the row with other values, give these.'}
       </Text>
     )
   }
@@ -275,7 +275,7 @@ function BuiltRow({ fields, building }: { readonly fields: readonly Field[]; rea
       ) : (
         <Button onClick={() => take(built)}>Take this row</Button>
       )}
-      <Button variant="subtle" color="gray" onClick={() => change({})}>
+      <Button variant="subtle" color="gray" onClick={reset}>
         Choose anew
       </Button>
     </Group>

@@ -1,5 +1,13 @@
 import { expect, test } from 'vitest'
-import { choiceOf, fieldsOf, mergedChoice, missing, type Cell, type Draft } from '#features/conflicts/row-draft.ts'
+import {
+  choiceOf,
+  fieldsOf,
+  mergedChoice,
+  mergedDraft,
+  missing,
+  type Cell,
+  type Draft,
+} from '#features/conflicts/row-draft.ts'
 
 const NAMES = ['id', 'name', 'note']
 
@@ -97,4 +105,5 @@ test('of a row that merges it is known which side changed a field, also without 
     conflict: ['name'],
   })
   expect(fields.map(({ changedBy }) => changedBy)).toEqual([null, 'both', 'source'])
+  expect(mergedDraft(fields)).toEqual({ note: { from: 'source' } })
 })

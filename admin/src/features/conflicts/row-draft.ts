@@ -82,6 +82,17 @@ export function chosen(field: Field, choice: FieldChoice): Cell | undefined {
   return choice.from === 'own' ? choice.value : field[choice.from]
 }
 
+/** What merges by itself needs nobody to choose it. */
+export function mergedDraft(fields: readonly Field[]): Draft {
+  const merging = fields.filter(({ differs, inConflict, merged }) => differs && !inConflict && merged !== undefined)
+  return Object.fromEntries(
+    merging.map(({ name, merged, source, target }): [string, FieldChoice] => [
+      name,
+      { from: merged === source ? 'source' : merged === target ? 'target' : 'merged' },
+    ]),
+  )
+}
+
 /** The fields that still have to be chosen before there is a row. */
 export function missing(fields: readonly Field[], draft: Draft): readonly string[] {
   return fields.flatMap((field) => {

@@ -72,9 +72,9 @@ type Side = 'kept' | 'none' | 'not_kept' | 'unknown'
 /** What is written where a side is taken, in a few words. */
 export function effectOf(take: 'source' | 'target', { sides, twoWay }: Ends): string {
   const other = take === 'source' ? 'target' : 'source'
-  if (take === 'target' && !twoWay) return sides.target === 'none' ? 'it stays without the row' : 'it stays as it is'
-  if (sides[take] === 'none') return `deletes the row of the ${other}`
-  return sides[other] === 'none' ? `inserts its row into the ${other}` : `writes its row to the ${other}`
+  if (take === 'target' && !twoWay) return sides.target === 'none' ? 'stays without the row' : 'stays as it is'
+  if (sides[take] === 'none') return `row deleted in the ${other}`
+  return `${sides[other] === 'none' ? 'inserted into' : 'written to'} the ${other}`
 }
 
 /** What was decided, as a sentence says it. */
