@@ -122,8 +122,7 @@ function Heading({ found, ends }: { readonly found: Conflict; readonly ends: Syn
         {ends.config !== undefined && <Text size="sm">{ends.config.name}</Text>}
       </Group>
       <Text size="sm" className="quiet" component="div">
-        {KINDS[found.kind]}
-        {found.reason === null ? '.' : `: ${found.reason}`}
+        {KINDS[found.kind]}.{found.reason === null ? '' : ` ${found.reason}`}
         {again && (
           <>
             {' '}
