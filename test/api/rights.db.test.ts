@@ -42,6 +42,7 @@ const RIGHTS: Readonly<Record<string, 'public' | Role>> = {
   'PUT /api/v1/settings/redis': 'admin',
   'DELETE /api/v1/settings/redis': 'admin',
   'POST /api/v1/settings/redis/test': 'admin',
+  'GET /api/v1/overview': 'viewer',
   'GET /api/v1/sync-configs': 'viewer',
   'POST /api/v1/sync-configs': 'operator',
   'GET /api/v1/sync-configs/{id}': 'viewer',

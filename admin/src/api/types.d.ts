@@ -1565,6 +1565,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How things stand: sync config by sync config, and day by day */
+        get: operations["getOverview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -2896,6 +2913,37 @@ export interface components {
             jobs: {
                 [key: string]: number;
             };
+        };
+        Overview: {
+            configs: {
+                config_id: string;
+                /** @description The sync that was asked for last, dry runs among them. */
+                last_job: {
+                    id: string;
+                    /** @enum {string} */
+                    status: "queued" | "running" | "awaiting_resolution" | "awaiting_approval" | "stopping" | "stopped" | "succeeded" | "failed" | "cancelled";
+                    /**
+                     * Format: date-time
+                     * @description ISO 8601, UTC.
+                     */
+                    created_at: string;
+                } | null;
+                /** @description When a sync that writes came to a good end last. */
+                last_succeeded_at: string | null;
+                open_conflicts: number;
+                open_rejections: number;
+            }[];
+            /** @description The last 14 days, the oldest first. */
+            days: {
+                /** @description A day in UTC, such as 2026-01-31. */
+                day: string;
+                /** @description Syncs that write, and undos, by how they ended on this day. */
+                succeeded: number;
+                failed: number;
+                inserted: number;
+                updated: number;
+                deleted: number;
+            }[];
         };
         ConflictEntry: {
             id: string;
@@ -8407,6 +8455,44 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Status"];
+                };
+            };
+            /** @description What went wrong. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What went wrong. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getOverview: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Overview"];
                 };
             };
             /** @description What went wrong. */
