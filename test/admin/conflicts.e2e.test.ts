@@ -280,8 +280,7 @@ test('S9, S10: a viewer sees which rows and columns, no values, and nothing to d
   await page.keyboard.press('Escape')
   await page.setViewportSize({ width: 390, height: 800 })
   await browser.look(page, 'conflict-phone')
-  const width = await page.evaluate(() => document.documentElement.scrollWidth)
-  expect(width).toBe(390)
+  expect(await page.evaluate<number>('document.documentElement.scrollWidth')).toBe(390)
   browser.expectQuiet(/status of 401/)
 })
 
