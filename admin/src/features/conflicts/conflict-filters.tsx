@@ -97,7 +97,7 @@ function Choose({ label, none, options, value = '', onChange }: ChooseProps) {
   return (
     <Select
       size="xs"
-      w={175}
+      w={170}
       aria-label={label}
       comboboxProps={{ width: 'max-content', position: 'bottom-start' }}
       data={[{ value: '', label: none }, ...options, ...(known ? [] : [{ value, label: value }])]}

@@ -8,8 +8,8 @@ type Kind = ConflictEntry['kind']
 type Status = ConflictEntry['status']
 
 export const KINDS: Readonly<Record<Kind, string>> = {
-  update_update: 'Changed on both sides',
-  insert_insert: 'Inserted on both sides',
+  update_update: 'Both sides changed',
+  insert_insert: 'Both sides inserted',
   update_delete: 'Changed in the source, deleted in the target',
   delete_update: 'Deleted in the source, changed in the target',
   first_contact: 'Different from the start',
