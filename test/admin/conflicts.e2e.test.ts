@@ -26,7 +26,7 @@ async function createWorld(policies: object, env: Readonly<Record<string, string
   const source = stack.use(await createDatabase(sharedServers().source))
   const target = stack.use(await createDatabase(sharedServers().target))
   const tables = `CREATE TABLE product (id int PRIMARY KEY, title text, price numeric(10,2), note text, meta jsonb);
-    CREATE TABLE customer (id int PRIMARY KEY, name text, email text)`
+    CREATE TABLE customer (id int PRIMARY KEY, name text, email text UNIQUE)`
   await source.sql(`${tables};
     INSERT INTO product SELECT i, 'product ' || i, i, '${LONG}', '{"size": "small", "tags": ["new"]}'
       FROM generate_series(1, 40) i;
@@ -64,7 +64,7 @@ const button = (page: Page, name: string | RegExp) =>
   page.getByRole('button', { name, exact: typeof name === 'string' })
 
 test('UX 34, 36: conflicts are decided by keys alone, field by field, and one run carries all of it out', async () => {
-  await using world = await createWorld({ conflict_strategy: 'merge' })
+  await using world = await createWorld({ conflict_strategy: 'merge', baseline: 'images' })
   const { source, target, service, browser } = world
   const quiet = await openConflicts(world, service.key)
   await heading(quiet, 'Nothing waits for a decision')
@@ -125,7 +125,7 @@ test('UX 34, 36: conflicts are decided by keys alone, field by field, and one ru
     page.getByRole('radiogroup', { name: field }).getByRole('radio', { name: of }).check({ force: true })
   await value('note', /^source/)
   await page.getByText('Still to be chosen: title, meta.').waitFor()
-  await value('meta', /^target/)
+  await value('meta', /^before/)
   await page.getByRole('radiogroup', { name: 'title' }).getByRole('button', { name: 'Another value' }).click()
   await page.getByLabel('Another value of title').fill('both of them')
   await browser.look(page, 'conflict-built')
@@ -175,6 +175,18 @@ test('UX 34, 36: conflicts are decided by keys alone, field by field, and one ru
   await button(page, 'Carry out 1 decision').click()
   await dialog.getByRole('button', { name: 'Carry out 1 decision' }).click()
   await expect.poll(async () => (await target.sql('SELECT title FROM product WHERE id = 1'))[0]).toEqual(['theirs 1'])
+  await page.getByText('The run that carries out decisions has ended').waitFor({ timeout: 60_000 })
+
+  // Another row has a unique value: what becomes of it is said before anything is decided.
+  await target.sql(`INSERT INTO customer VALUES (901, 'theirs', 'same@example.com')`)
+  await source.sql(`INSERT INTO customer VALUES (902, 'ours', 'same@example.com')`)
+  await service.succeeded(await service.run())
+  await page.goto(`${service.url}/conflicts?kind=unique_clash`)
+  await heading(page, 'customer id 902')
+  const holder = page.getByRole('region', { name: 'The row in the way' })
+  await holder.getByText('In the way: the row 901 of the target').waitFor()
+  await holder.getByText('Where the row of the source is taken, it loses email').waitFor()
+  await browser.look(page, 'conflict-clash')
   browser.expectQuiet(/status of 401/)
 })
 

@@ -5,12 +5,13 @@ import { useState } from 'react'
 import { useMay } from '#app/session.ts'
 import { DecisionBar } from '#features/conflicts/decision-bar.tsx'
 import { FieldRows } from '#features/conflicts/field-rows.tsx'
+import { HolderFacts } from '#features/conflicts/holder-facts.tsx'
 import { conflictQuery, placeOf, type Conflict } from '#features/conflicts/queries.ts'
 import { choiceOf, fieldsOf, mergedChoice, mergedDraft, missing, type Draft } from '#features/conflicts/row-draft.ts'
 import type { Decisions } from '#features/conflicts/use-decisions.ts'
 import { useEnds, type SyncEnds } from '#features/conflicts/use-ends.ts'
 import { WebhookFacts } from '#features/conflicts/webhook-facts.tsx'
-import { decidedText, keyText, KINDS, STATUSES, tableName } from '#features/conflicts/words.ts'
+import { canTake, decidedText, keyText, KINDS, STATUSES, tableName } from '#features/conflicts/words.ts'
 import { usePageKeys, type PageKey } from '#lib/keys.ts'
 import { plural } from '#lib/format.ts'
 import { Mark } from '#ui/mark.tsx'
@@ -53,11 +54,15 @@ function Shown({ found, decisions, onAlike }: Omit<DetailProps, 'id'> & { readon
   }
   const decide = (choice: Parameters<Decisions['decide']>[1]): void => decisions.decide(found, choice)
   const keys: PageKey[] = [
-    { key: 'a', about: 'Take the row of the source', press: () => decide({ take: 'source' }) },
-    { key: 'b', about: 'Take the row of the target', press: () => decide({ take: 'target' }) },
     { key: 's', about: 'Leave both as they are', press: () => decide({ take: 'skip' }) },
     { key: 'u', about: 'Take a decision back', press: () => decisions.takeBack(found) },
   ]
+  if (canTake(found, 'source')) {
+    keys.unshift({ key: 'a', about: 'Take the row of the source', press: () => decide({ take: 'source' }) })
+  }
+  if (canTake(found, 'target')) {
+    keys.unshift({ key: 'b', about: 'Take the row of the target', press: () => decide({ take: 'target' }) })
+  }
   if (merged !== null) keys.push({ key: 'm', about: 'Take what merges by itself', press: () => decide(merged) })
   usePageKeys(may ? keys : [])
   const choices = { ...mergedDraft(fields), ...draft }
@@ -94,6 +99,7 @@ function Shown({ found, decisions, onAlike }: Omit<DetailProps, 'id'> & { readon
             : null
         }
       />
+      <HolderFacts holder={found.holder} />
       <WebhookFacts found={found} url={ends.config?.webhook_url ?? null} />
       <Origin found={found} />
     </Stack>

@@ -2,7 +2,7 @@ import { ActionIcon, Button, Group, Kbd, Menu, UnstyledButton } from '@mantine/c
 import { IconDots } from '@tabler/icons-react'
 import { resolvePath, placeOf, type Choice, type Conflict } from '#features/conflicts/queries.ts'
 import type { SyncEnds } from '#features/conflicts/use-ends.ts'
-import { effectOf } from '#features/conflicts/words.ts'
+import { canTake, effectOf } from '#features/conflicts/words.ts'
 import { CopyAs, curlOf, quote } from '#ui/copy.tsx'
 import classes from './conflicts.module.css'
 
@@ -23,20 +23,24 @@ export function DecisionBar({ found, ends, merged, decide, takeBack, onAlike }: 
   return (
     <div>
       <section className={classes['bar']} aria-label="Decide">
-        <Take
-          word="Take source"
-          hotkey="a"
-          about={effectOf('source', effects)}
-          taken={resolution === 'source'}
-          act={() => decide({ take: 'source' })}
-        />
-        <Take
-          word="Take target"
-          hotkey="b"
-          about={effectOf('target', effects)}
-          taken={resolution === 'target'}
-          act={() => decide({ take: 'target' })}
-        />
+        {canTake(found, 'source') && (
+          <Take
+            word="Take source"
+            hotkey="a"
+            about={effectOf('source', effects)}
+            taken={resolution === 'source'}
+            act={() => decide({ take: 'source' })}
+          />
+        )}
+        {canTake(found, 'target') && (
+          <Take
+            word="Take target"
+            hotkey="b"
+            about={effectOf('target', effects)}
+            taken={resolution === 'target'}
+            act={() => decide({ take: 'target' })}
+          />
+        )}
         {merged !== null && (
           <Take
             word="Take merged"

@@ -1,4 +1,4 @@
-import type { ConflictEntry, ConflictGroup, Resolution } from '#features/conflicts/queries.ts'
+import type { Conflict, ConflictEntry, ConflictGroup, Resolution } from '#features/conflicts/queries.ts'
 import { IconAlertTriangle, IconCircleCheck, IconCircleDashed, IconClock, type Icon } from '@tabler/icons-react'
 import type { Tone } from '#ui/mark.tsx'
 
@@ -60,6 +60,11 @@ export function keyText(key: ConflictEntry['key']): string {
 /** By what a conflict was caused: the columns, or the whole row. */
 export function fieldsText(fields: ConflictGroup['fields']): string {
   return fields.length === 0 ? 'the whole row' : fields.join(', ')
+}
+
+/** Where another row is in the way that cannot give its value up, the side that is kept out cannot be taken. */
+export function canTake({ holder }: Pick<Conflict, 'holder'>, take: 'source' | 'target'): boolean {
+  return holder === null || holder.yields !== null || holder.side === take
 }
 
 export interface Ends {
