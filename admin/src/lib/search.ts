@@ -12,6 +12,12 @@ export function given<N extends string>(all: { readonly [K in N]?: string | null
   return Object.fromEntries(said) as TextSearch<N>
 }
 
+/** What stands in the query after some of it has changed; an empty text takes its name out of the address. */
+export function changedSearch<S extends object>(before: S, changes: Partial<S>): S {
+  const after = Object.entries({ ...before, ...changes }).filter(([, text]) => text !== '' && text !== undefined)
+  return Object.fromEntries(after) as S
+}
+
 /** The router reads what looks like a number as one. */
 function textOf(value: unknown): string {
   return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' ? String(value) : ''
