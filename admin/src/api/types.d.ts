@@ -3382,6 +3382,12 @@ export interface components {
                 column: string;
                 value: string | null;
             }[] | null;
+            /** @description The fields of the target that can be given values, the key first. */
+            fields: {
+                name: string;
+                type: string;
+                nullable: boolean;
+            }[];
             note: string | null;
         };
         RejectionPage: {
