@@ -1,4 +1,4 @@
-import { Alert, Button, Group, Menu, Stack, Text } from '@mantine/core'
+import { Button, Group, Menu, Stack, Text } from '@mantine/core'
 import { IconDownload } from '@tabler/icons-react'
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query'
 import { Link, useSearch } from '@tanstack/react-router'
@@ -18,6 +18,7 @@ import {
 import { given } from '#lib/filters.ts'
 import { formatCount, plural } from '#lib/format.ts'
 import { CopyAs } from '#ui/copy.tsx'
+import { Notice } from '#ui/notice.tsx'
 import { Answer, Empty, Lines } from '#ui/page.tsx'
 import { Problem } from '#ui/problem.tsx'
 import { Time } from '#ui/time.tsx'
@@ -61,9 +62,9 @@ function Changes({ job, summary }: ChangesProps) {
   return (
     <Stack gap="md">
       {summary.stop !== null && isApprovable(job, summary) && (
-        <Alert color="red" variant="outline" p="xs" title={summary.stop.message} maw={900}>
+        <Notice tone="failed" title={summary.stop.message}>
           <Text size="sm">An approval names this very number, and the target.</Text>
-        </Alert>
+        </Notice>
       )}
       <Fate job={job} summary={summary} />
       <ChangeTables job={job} summary={summary} ticking={ticking} />

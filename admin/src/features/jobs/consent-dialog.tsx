@@ -1,4 +1,4 @@
-import { Alert, Button, Group, Modal, Stack, Text, TextInput } from '@mantine/core'
+import { Button, Group, Modal, Stack, Text, TextInput } from '@mantine/core'
 import { useMutation } from '@tanstack/react-query'
 import { useState, type ReactNode } from 'react'
 import { ApiProblem } from '#api/client.ts'
@@ -8,6 +8,7 @@ import { nameOfDatasource } from '#features/jobs/job-name.tsx'
 import { formatCount } from '#lib/format.ts'
 import { CopyAs, type OtherMeans } from '#ui/copy.tsx'
 import { Environment } from '#ui/mark.tsx'
+import { Notice } from '#ui/notice.tsx'
 import { Problem } from '#ui/problem.tsx'
 
 /** What lets a job write more than it would by itself. */
@@ -129,10 +130,10 @@ export function ConsentDialog(props: ConsentDialogProps) {
 function BrakeNote({ brakes: { deletes, overwrites } }: { readonly brakes: Brakes }) {
   if (deletes === undefined && overwrites === undefined) return null
   return (
-    <Alert color="red" variant="outline" title="More than a brake lets pass">
+    <Notice tone="failed" title="More than a brake lets pass">
       {deletes !== undefined && <div>You approve exactly {formatCount(deletes)} deletes.</div>}
       {overwrites !== undefined && <div>You approve exactly {formatCount(overwrites)} overwrites.</div>}
-    </Alert>
+    </Notice>
   )
 }
 

@@ -1,7 +1,6 @@
-import { Alert, Anchor, Code, Skeleton, Stack, Tabs, Text } from '@mantine/core'
+import { Anchor, Code, Skeleton, Stack, Tabs, Text } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
 import { Link, useNavigate, useParams, useSearch } from '@tanstack/react-router'
-import type { ReactNode } from 'react'
 import { ApiProblem } from '#api/client.ts'
 import { AuditTab } from '#features/jobs/audit-tab.tsx'
 import { ChangesTab } from '#features/jobs/changes-tab.tsx'
@@ -24,6 +23,7 @@ import { ReceiptTab } from '#features/jobs/receipt-tab.tsx'
 import { RejectionsTab } from '#features/jobs/rejections-tab.tsx'
 import { formatCount, plural } from '#lib/format.ts'
 import { JobStatus, Mark } from '#ui/mark.tsx'
+import { Notice } from '#ui/notice.tsx'
 import { Page } from '#ui/page.tsx'
 import { Problem } from '#ui/problem.tsx'
 import { Duration, Time } from '#ui/time.tsx'
@@ -118,7 +118,7 @@ function Standing({ job, summary }: { readonly job: Job; readonly summary: Chang
   if (job.error !== null && job.status === 'failed') {
     const { code, message, hint, retry } = job.error
     return (
-      <Notice color="red" title={message}>
+      <Notice tone="failed" title={message}>
         <Text size="sm">{hint}</Text>
         <Text size="xs" className="quiet">
           <Code>{code}</Code> {RETRIES[retry] ?? ''} Resume goes on from what is committed.
@@ -136,7 +136,7 @@ function Standing({ job, summary }: { readonly job: Job; readonly summary: Chang
       )
     case 'awaiting_approval':
       return (
-        <Notice color="yellow" title="It waits for somebody who approves its changes">
+        <Notice tone="person" title="It waits for somebody who approves its changes">
           {summary !== undefined && (
             <Text size="sm">
               {plural(plannedOf(summary), 'change')} in {plural(summary.tables.length, 'table')}. Nothing is written
@@ -153,7 +153,7 @@ function Standing({ job, summary }: { readonly job: Job; readonly summary: Chang
       )
     case 'awaiting_resolution':
       return (
-        <Notice color="yellow" title="It waits for decisions">
+        <Notice tone="person" title="It waits for decisions">
           <Text size="sm">
             {summary !== undefined && summary.open > 0
               ? `${plural(summary.open, 'row')} had moved when the changes were to be applied: decide on them under Changes. `
@@ -175,20 +175,6 @@ const RETRIES: Readonly<Record<string, string>> = {
   automatic: 'Another try may help by itself.',
   manual: 'Another try helps once the cause is mended.',
   never: 'Another try alone does not help.',
-}
-
-interface NoticeProps {
-  readonly color: string
-  readonly title: string
-  readonly children: ReactNode
-}
-
-function Notice({ color, title, children }: NoticeProps) {
-  return (
-    <Alert color={color} variant="outline" p="xs" title={title} role={color === 'red' ? 'alert' : 'status'} maw={900}>
-      {children}
-    </Alert>
-  )
 }
 
 const TABS = ['progress', 'log', 'changes', 'rejections', 'conflicts', 'receipt', 'audit'] as const

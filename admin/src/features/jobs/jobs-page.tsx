@@ -33,7 +33,11 @@ export function JobsPage() {
   const rows = useMemo(() => jobs.data?.pages.flatMap(({ items }) => items) ?? [], [jobs.data])
   const isFiltered = Object.keys(search).length > 0
   return (
-    <Page title="Jobs" state={<ListState rows={rows} more={jobs.hasNextPage} />} filters={<JobFilters />}>
+    <Page
+      title="Jobs"
+      state={<ListState rows={rows} more={jobs.hasNextPage} />}
+      filters={(isFiltered || rows.length > 0) && <JobFilters />}
+    >
       {jobs.error !== null && jobs.data === undefined ? (
         <Problem error={jobs.error} retry={() => void jobs.refetch()} />
       ) : jobs.data === undefined ? (
@@ -208,9 +212,8 @@ function NoJobs({ isFiltered }: { readonly isFiltered: boolean }) {
           A job is one run: a sync, a dry run that writes nothing, a verification, or the undoing of an earlier job. It
           shows its progress here, and leaves a log and a receipt.
         </Text>
-        <Text size="sm">
-          Run a sync config, or sync two databases from the command line: <Code>{FIRST}</Code>
-        </Text>
+        <Text size="sm">Run a sync config, or sync two databases from the command line:</Text>
+        <Code block>{FIRST}</Code>
       </Stack>
     </Empty>
   )

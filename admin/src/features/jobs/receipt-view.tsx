@@ -1,10 +1,11 @@
-import { Alert, Stack, Text } from '@mantine/core'
+import { Stack, Text } from '@mantine/core'
 import { tableWords } from '#features/jobs/job-words.ts'
 import { COMPLETENESS, proofOf, type Receipt, type TableReceipt } from '#features/jobs/receipt.ts'
 import { formatCount, plural } from '#lib/format.ts'
 import { CopyButton } from '#ui/copy.tsx'
 import tables from '#ui/data-table.module.css'
 import { Mark } from '#ui/mark.tsx'
+import { Notice } from '#ui/notice.tsx'
 import classes from './jobs.module.css'
 
 /** What a run wrote and proved. */
@@ -24,15 +25,13 @@ export function ReceiptView({ receipt }: { readonly receipt: Receipt }) {
         </Text>
       </div>
       {stopped.map((table) => (
-        <Alert
+        <Notice
           key={tableWords(table.target)}
-          color="red"
-          variant="outline"
-          p="xs"
+          tone="failed"
           title={`${tableWords(table.target)} stopped: ${table.reason}`}
         >
           <Text size="sm">{table.hint}</Text>
-        </Alert>
+        </Notice>
       ))}
       <ByTable receipt={receipt} />
       <Notes notes={notes} />

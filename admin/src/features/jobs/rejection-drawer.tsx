@@ -1,4 +1,4 @@
-import { Alert, Button, Checkbox, Drawer, Group, Stack, Text, TextInput } from '@mantine/core'
+import { Button, Checkbox, Drawer, Group, Stack, Text, TextInput } from '@mantine/core'
 import { queryOptions, useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { api, ApiProblem, body, type Schemas } from '#api/client.ts'
@@ -200,11 +200,7 @@ function EditForm({ rejection }: { readonly rejection: Rejection }) {
             )}
           </Group>
         ))}
-        {fields.length === 0 && (
-          <Alert variant="outline" color="gray" p="xs">
-            Its table is not known any more: run the sync again first.
-          </Alert>
-        )}
+        {fields.length === 0 && <Text size="sm">Its table is not known any more: run the sync again first.</Text>}
         {isElsewhere && save.error !== null && <Problem error={save.error} />}
         <Group gap="xs" justify="space-between">
           <CopyAs
