@@ -2527,7 +2527,7 @@ export interface components {
              * @enum {string}
              */
             state: "building" | "ready" | "applied" | "lost" | "expired";
-            /** @description Another one each time that the changes are computed. */
+            /** @description Another one each time that the changes are computed; empty before the first. */
             generation: string;
             /** @description SHA-256 over all changes: what an approval is for. */
             digest: string | null;

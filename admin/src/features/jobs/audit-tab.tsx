@@ -6,6 +6,7 @@ import { DataTable, type DataColumn } from '#ui/data-table.tsx'
 import { Empty, Lines } from '#ui/page.tsx'
 import { Problem } from '#ui/problem.tsx'
 import { Time } from '#ui/time.tsx'
+import classes from './jobs.module.css'
 
 type AuditEvent = Schemas['AuditEvent']
 
@@ -79,15 +80,24 @@ const COLUMNS: readonly DataColumn<AuditEvent>[] = [
   {
     id: 'data',
     header: 'With',
-    cell: ({ data }) => <span className="mono">{factsOf(data)}</span>,
+    cell: ({ data }) => <span className={classes['facts-text']}>{factsOf(data)}</span>,
     value: ({ data }) => factsOf(data),
   },
 ]
 
 /** Facts in one line: only those that say something. */
 function factsOf(data: unknown): string {
-  if (typeof data !== 'object' || data === null) return ''
-  const said = Object.entries(data).filter(([, value]) => value !== null && value !== false && value !== '')
-  const text = said.map(([name, value]) => `${name} ${typeof value === 'string' ? value : JSON.stringify(value)}`)
-  return text.join(', ')
+  if (typeof data !== 'object' || data === null) return String(data ?? '')
+  const said = Object.entries(data as Readonly<Record<string, unknown>>).filter(([, value]) => Boolean(value))
+  return said.map(([name, value]) => `${wordsOf(name)} ${valueOf(value)}`).join(', ')
+}
+
+function valueOf(value: unknown): string {
+  if (Array.isArray(value)) return value.map(valueOf).join(' ')
+  return typeof value === 'object' ? `(${factsOf(value)})` : String(value)
+}
+
+/** `allowProtectedWrite` as `allow protected write`. */
+function wordsOf(name: string): string {
+  return name.replaceAll(/[_A-Z]/g, (letter) => (letter === '_' ? ' ' : ` ${letter.toLowerCase()}`))
 }

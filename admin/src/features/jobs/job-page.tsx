@@ -209,7 +209,7 @@ function JobTabs({ job, summary }: { readonly job: Job; readonly summary: Change
   const rejected = rejections.data?.pages[0]?.groups.reduce((sum, { rows }) => sum + rows, 0) ?? 0
   const conflicted = conflicts.data?.reduce((sum, group) => sum + group.conflicts, 0) ?? 0
   const shown = TABS.filter((tab) => {
-    if (tab === 'changes') return job.links.changes !== null
+    if (tab === 'changes') return summary !== undefined || (job.links.changes !== null && isActive(job))
     if (tab === 'rejections') return rejected > 0 || search.tab === tab
     if (tab === 'conflicts') return conflicted > 0 || search.tab === tab
     return tab !== 'receipt' || !isActive(job)
@@ -238,6 +238,7 @@ function JobTabs({ job, summary }: { readonly job: Job; readonly summary: Change
         {shown.map((one) => (
           <Tabs.Tab key={one} value={one}>
             {TAB_WORDS[one]}
+            {counts[one] !== undefined && ' '}
             {counts[one] !== undefined && <span className={classes['count']}>{formatCount(counts[one])}</span>}
           </Tabs.Tab>
         ))}

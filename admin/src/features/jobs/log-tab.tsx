@@ -2,8 +2,8 @@ import { Button, Group, SegmentedControl, Stack, Switch, Text, TextInput } from 
 import { IconDownload, IconSearch } from '@tabler/icons-react'
 import { useSearch } from '@tanstack/react-router'
 import { useEffect, useMemo, useRef, useState } from 'react'
-import { levelOf, logFile, textOfEvent, type Level } from '#features/jobs/log-text.ts'
-import { isActive, useJobLog, type Job, type JobEvent } from '#features/jobs/queries.ts'
+import { linesOf, logFile, type Level, type Line } from '#features/jobs/log-text.ts'
+import { isActive, useJobLog, type Job } from '#features/jobs/queries.ts'
 import { useSetFilters } from '#lib/filters.ts'
 import { formatAbsolute, formatCount } from '#lib/format.ts'
 import { saveText } from '#lib/save-text.ts'
@@ -26,7 +26,8 @@ export function LogTab({ job }: { readonly job: Job }) {
   const { level = 'all', search = '' } = useSearch({ from: '/shell/jobs/$id' })
   const set = useSetFilters()
   const [follows, setFollows] = useState(isActive(job))
-  const shown = useMemo(() => narrowed(log.data ?? [], level, search), [log.data, level, search])
+  const lines = useMemo(() => linesOf(log.data ?? []), [log.data])
+  const shown = useMemo(() => narrowed(lines, level, search), [lines, level, search])
   return (
     <Stack gap="xs">
       <Group gap="xs" justify="space-between">
@@ -71,7 +72,7 @@ export function LogTab({ job }: { readonly job: Job }) {
       <Answer query={log}>
         {(all) => (
           <>
-            <Lines events={shown} follows={follows && isActive(job)} />
+            <Lines lines={shown} follows={follows && isActive(job)} />
             <Text size="xs" className="quiet numbers" aria-live="polite">
               {shown.length === all.length
                 ? `${formatCount(all.length)} lines`
@@ -84,47 +85,45 @@ export function LogTab({ job }: { readonly job: Job }) {
   )
 }
 
-function narrowed(log: readonly JobEvent[], level: string, search: string): readonly JobEvent[] {
+function narrowed(lines: readonly Line[], level: string, search: string): readonly Line[] {
   const least = level === 'warn' || level === 'error' ? RANK[level] : 0
   const wanted = search.toLowerCase()
-  return log.filter(
-    (event) => RANK[levelOf(event)] >= least && (wanted === '' || textOfEvent(event).toLowerCase().includes(wanted)),
-  )
+  return lines.filter((line) => RANK[line.level] >= least && line.text.toLowerCase().includes(wanted))
 }
 
 /** More lines than these are shown from the end: a browser should stay quick, and the file has all. */
 const MOST = 5_000
 
 interface LinesProps {
-  readonly events: readonly JobEvent[]
+  readonly lines: readonly Line[]
   readonly follows: boolean
 }
 
-function Lines({ events, follows }: LinesProps) {
+function Lines({ lines, follows }: LinesProps) {
   const box = useRef<HTMLDivElement>(null)
-  const shown = events.slice(-MOST)
+  const shown = lines.slice(-MOST)
   useEffect(() => {
     if (follows) box.current?.scrollTo({ top: box.current.scrollHeight })
-  }, [follows, events])
+  }, [follows, lines])
   if (shown.length === 0) return <Text size="sm">No line is like that.</Text>
   return (
     // A box that scrolls is moved by keys.
     // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex
     <section ref={box} className={classes['log']} aria-label="Log" tabIndex={0}>
-      {events.length > MOST && (
+      {lines.length > MOST && (
         <Text size="xs" className="quiet" p="xs">
-          The last {formatCount(MOST)} lines. Download has all {formatCount(events.length)}.
+          The last {formatCount(MOST)} lines. Download has all {formatCount(lines.length)}.
         </Text>
       )}
       <table>
         <tbody>
-          {shown.map((event) => (
-            <tr key={event.seq}>
-              <td title={formatAbsolute(Date.parse(event.at))}>{clockOf(event.at)}</td>
+          {shown.map(({ seq, at, level, text }) => (
+            <tr key={seq}>
+              <td title={formatAbsolute(Date.parse(at))}>{clockOf(at)}</td>
               <td>
-                <LevelMark level={levelOf(event)} />
+                <LevelMark level={level} />
               </td>
-              <td>{textOfEvent(event)}</td>
+              <td>{text}</td>
             </tr>
           ))}
         </tbody>

@@ -10,22 +10,37 @@ function fieldsOf({ data }: JobEvent): Fields {
   return typeof data === 'object' && data !== null ? (data as Fields) : {}
 }
 
-export function levelOf(event: JobEvent): Level {
-  const { level, status } = fieldsOf(event)
-  if (event.type === 'status') return status === 'failed' ? 'error' : 'info'
-  return level === 'warn' || level === 'error' ? level : 'info'
+/** A line of the log, as people read it. */
+export interface Line {
+  readonly seq: number
+  readonly at: string
+  readonly level: Level
+  readonly text: string
 }
 
-/** What happened, in a line. */
-export function textOfEvent(event: JobEvent): string {
-  const fields = fieldsOf(event)
-  switch (event.type) {
-    case 'status':
-      return statusText(fields)
-    case 'phase':
-      return phaseText(fields)
-    default:
-      return typeof fields['text'] === 'string' ? fields['text'] : JSON.stringify(event.data)
+/** The log in words. What a status means depends on the one before it: queued again is an interruption, or a resumption. */
+export function linesOf(events: readonly JobEvent[]): readonly Line[] {
+  let before = ''
+  let again = false
+  return events.map((event) => {
+    const fields = fieldsOf(event)
+    const { seq, at } = event
+    if (event.type !== 'status') return { seq, at, ...(event.type === 'phase' ? phaseLine(fields) : logLine(event)) }
+    const status = String(fields['status'])
+    const line = statusLine(status, { before, again, error: fields['error'] })
+    again = status === 'queued' && before !== ''
+    before = status
+    return { seq, at, ...line }
+  })
+}
+
+type Said = Pick<Line, 'level' | 'text'>
+
+function logLine(event: JobEvent): Said {
+  const { level, text } = fieldsOf(event)
+  return {
+    level: level === 'warn' || level === 'error' ? level : 'info',
+    text: typeof text === 'string' ? text : JSON.stringify(event.data),
   }
 }
 
@@ -41,24 +56,35 @@ const STATUSES: Readonly<Record<string, string>> = {
   cancelled: 'Cancelled.',
 }
 
-function statusText({ status, attempt, error }: Fields): string {
-  if (status === 'running' && typeof attempt === 'number' && attempt > 1) {
-    return `Interrupted before; resumed from the checkpoint, attempt ${attempt}.`
-  }
-  const text = STATUSES[String(status)] ?? String(status)
-  if (typeof error !== 'object' || error === null) return text
-  const { message, hint } = error as Fields
-  return [text, message, hint].filter((part) => typeof part === 'string').join(' ')
+interface Context {
+  readonly before: string
+  /** It has run before, and was queued since. */
+  readonly again: boolean
+  readonly error: unknown
 }
 
-function phaseText({ table, phase, state, total, estimated }: Fields): string {
+function statusLine(status: string, { before, again, error }: Context): Said {
+  if (status === 'queued' && before === 'running') {
+    return { level: 'warn', text: 'Interrupted. It goes on from the checkpoint by itself.' }
+  }
+  if (status === 'queued' && before !== '') {
+    return { level: 'info', text: before.startsWith('awaiting_') ? 'Decided: it goes on.' : 'Resumed by somebody.' }
+  }
+  if (status === 'running' && again) return { level: 'info', text: 'Running again, resumed from the checkpoint.' }
+  const text = STATUSES[status] ?? status
+  if (typeof error !== 'object' || error === null) return { level: status === 'failed' ? 'error' : 'info', text }
+  const { message, hint } = error as Fields
+  return { level: 'error', text: [text, message, hint].filter((part) => typeof part === 'string').join(' ') }
+}
+
+function phaseLine({ table, phase, state, total, estimated }: Fields): Said {
   const what = `${String(table)}: ${phaseWord(String(phase)).toLowerCase()}`
-  if (state === 'done') return `${what}, done`
-  if (typeof total !== 'number') return what
-  return `${what} ${estimated === true ? 'about ' : ''}${formatCount(total)} rows`
+  if (state === 'done') return { level: 'info', text: `${what}, done` }
+  if (typeof total !== 'number') return { level: 'info', text: what }
+  return { level: 'info', text: `${what} ${estimated === true ? 'about ' : ''}${formatCount(total)} rows` }
 }
 
 /** The log as a file: a line an event. */
-export function logFile(events: readonly JobEvent[]): string {
-  return events.map((event) => `${event.at}\t${levelOf(event)}\t${textOfEvent(event)}\n`).join('')
+export function logFile(lines: readonly Line[]): string {
+  return lines.map(({ at, level, text }) => `${at}\t${level}\t${text}\n`).join('')
 }

@@ -2,7 +2,7 @@ import { Progress, Stack, Text } from '@mantine/core'
 import { phaseWord, leftOf, percentOf, rowsOf, tableWords } from '#features/jobs/job-words.ts'
 import { isActive, useJobLog, type Job } from '#features/jobs/queries.ts'
 import { CountsTable } from '#features/jobs/counts-table.tsx'
-import { textOfEvent, levelOf } from '#features/jobs/log-text.ts'
+import { linesOf } from '#features/jobs/log-text.ts'
 import { formatBytes, formatCount } from '#lib/format.ts'
 import { Mark, type Tone } from '#ui/mark.tsx'
 import { Duration, Time } from '#ui/time.tsx'
@@ -150,18 +150,17 @@ const SHOWN = 5
 /** What a job stumbled over and went on from. */
 function Interruptions({ job }: { readonly job: Job }) {
   const { data: log } = useJobLog(job.id)
-  const warnings = (log ?? []).filter((event) => levelOf(event) !== 'info').slice(-SHOWN)
+  const warnings = linesOf(log ?? [])
+    .filter(({ level }) => level !== 'info')
+    .slice(-SHOWN)
   if (warnings.length === 0) return null
   return (
     <Stack gap={4} component="section" aria-label="Interruptions">
-      {warnings.map((event) => (
-        <Text key={event.seq} size="sm">
-          <Mark tone={levelOf(event) === 'error' ? 'failed' : 'person'}>
-            {levelOf(event) === 'error' ? 'Error' : 'Warning'}
-          </Mark>{' '}
-          {textOfEvent(event)}{' '}
+      {warnings.map(({ seq, at, level, text }) => (
+        <Text key={seq} size="sm">
+          <Mark tone={level === 'error' ? 'failed' : 'person'}>{level === 'error' ? 'Error' : 'Warning'}</Mark> {text}{' '}
           <span className="quiet">
-            <Time at={event.at} />
+            <Time at={at} />
           </span>
         </Text>
       ))}

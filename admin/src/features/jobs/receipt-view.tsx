@@ -2,7 +2,6 @@ import { Stack, Text } from '@mantine/core'
 import { tableWords } from '#features/jobs/job-words.ts'
 import { COMPLETENESS, proofOf, type Receipt, type TableReceipt } from '#features/jobs/receipt.ts'
 import { formatCount, plural } from '#lib/format.ts'
-import { CopyButton } from '#ui/copy.tsx'
 import tables from '#ui/data-table.module.css'
 import { Mark } from '#ui/mark.tsx'
 import { Notice } from '#ui/notice.tsx'
@@ -89,20 +88,18 @@ function ByTable({ receipt }: { readonly receipt: Receipt }) {
 
 function Verified({ table: { verification } }: { readonly table: TableReceipt }) {
   const { mode, rows, changed_since: since } = verification
+  if (mode === 'changed' && rows === 0) return <span className="quiet">nothing changed</span>
   if (mode === 'off') return <Mark tone="resting">Not verified</Mark>
   if (since > 0) return <Mark tone="person">{`${plural(since, 'row')} changed since`}</Mark>
   return <Mark tone="done">{mode === 'full' ? 'All rows' : `${plural(rows, 'changed row')}`}</Mark>
 }
 
 function Digest({ table: { verification } }: { readonly table: TableReceipt }) {
-  const { source_digest: source, target_digest: target } = verification
-  if (target === '') return <span className="quiet">–</span>
+  const { source_digest: source, target_digest: target, rows } = verification
+  if (target === '' || rows === 0) return <span className="quiet">–</span>
   return (
-    <span className={classes['digest']}>
-      <span className="mono" title={`source ${source}\ntarget ${target}`}>
-        {target.slice(0, 12)}…
-      </span>
-      {source === target && <CopyButton text={target} />}
+    <span className="mono" title={`source ${source}\ntarget ${target}`}>
+      {target.slice(0, 12)}…
     </span>
   )
 }
