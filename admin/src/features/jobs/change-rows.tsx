@@ -48,15 +48,20 @@ export function ChangeRows({ job, summary, rows, ticking }: ChangeRowsProps) {
                     <Checkbox
                       size="xs"
                       aria-label={`Apply the ${change.op} of ${key} in ${tableWords(change.table)}`}
-                      checked={change.mark !== 'left'}
+                      checked={isApplied(change)}
                       onChange={() =>
-                        decide.mutate({ verdict: change.mark === 'left' ? 'apply' : 'leave', seqs: [change.seq] })
+                        decide.mutate({ verdict: isApplied(change) ? 'leave' : 'apply', seqs: [change.seq] })
                       }
                     />
                   </td>
                 )}
                 <td>
                   <OpMark op={change.op} />
+                  {!showsMark && change.moved && (
+                    <div>
+                      <ChangeMark change={change} />
+                    </div>
+                  )}
                 </td>
                 {summary.tables.length > 1 && <td className="mono">{tableWords(change.table)}</td>}
                 <td className="mono">{key}</td>
@@ -95,6 +100,11 @@ export function ChangeRows({ job, summary, rows, ticking }: ChangeRowsProps) {
       </table>
     </div>
   )
+}
+
+/** An approval would apply it. */
+function isApplied({ mark }: Change): boolean {
+  return mark === 'planned' || mark === 'again'
 }
 
 function tableOf(summary: ChangeSummary, { table }: Change): ChangedTable | undefined {
