@@ -1,5 +1,6 @@
 import type { Job, JobEventRecord } from '#control/jobs.ts'
 import type { StoredConfig } from '#control/sync-configs.ts'
+import type { Overview } from '#control/overview.ts'
 import type { Session } from '#control/sessions.ts'
 import { PREFIX } from '#api/context.ts'
 import type { ParsedUrl, RowsPreview, TableDescription } from '#adapters/registry.ts'
@@ -233,5 +234,18 @@ export function presentValidation(found: TableValidation, withKeys: boolean) {
       target: unmapped.target.map(({ column, filledBy }) => ({ column, filled_by: filledBy })),
     },
     counted: counted && { rows: counted.rows, partial: counted.partial },
+  }
+}
+
+export function presentOverview({ configs, days }: Overview) {
+  return {
+    configs: configs.map(({ configId, lastJob, lastSucceededAt, openConflicts, openRejections }) => ({
+      config_id: configId,
+      last_job: lastJob === null ? null : { id: lastJob.id, status: lastJob.status, created_at: lastJob.createdAt },
+      last_succeeded_at: lastSucceededAt,
+      open_conflicts: openConflicts,
+      open_rejections: openRejections,
+    })),
+    days: days.map((day) => ({ ...day })),
   }
 }

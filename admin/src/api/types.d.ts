@@ -592,6 +592,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/sync-configs/{id}/match": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** See which rows of both sides a first run would take for the same; nothing is written */
+        post: operations["postSyncConfigsIdMatch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sync/{configId}": {
         parameters: {
             query?: never;
@@ -1514,6 +1531,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How things stand: sync config by sync config, and day by day */
+        get: operations["getOverview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -1683,10 +1717,10 @@ export interface components {
             /** @description Percent of a table that a run may overwrite without being asked; 10 on first contact where not set. */
             max_overwrite_percent?: number;
             /**
-             * @description What the target remembers of each row. Default auto.
+             * @description What the target remembers of each row: what the policies need (auto), fingerprints, the values that both sides had last as well (images: they are shown with a conflict, and a sum needs them), or nothing where no policy needs it (none). Default auto.
              * @enum {string}
              */
-            baseline?: "auto" | "fingerprints" | "none";
+            baseline?: "auto" | "fingerprints" | "images" | "none";
             /**
              * @description When changes reach the target: batch by batch as they go (streaming), all in one transaction once nothing is left to decide (staged), or that once somebody has approved them (approval). Default streaming.
              * @enum {string}
@@ -1793,10 +1827,10 @@ export interface components {
             /** @description Percent of a table that a run may overwrite without being asked; 10 on first contact where not set. */
             max_overwrite_percent?: number;
             /**
-             * @description What the target remembers of each row. Default auto.
+             * @description What the target remembers of each row: what the policies need (auto), fingerprints, the values that both sides had last as well (images: they are shown with a conflict, and a sum needs them), or nothing where no policy needs it (none). Default auto.
              * @enum {string}
              */
-            baseline?: "auto" | "fingerprints" | "none";
+            baseline?: "auto" | "fingerprints" | "images" | "none";
             /**
              * @description When changes reach the target: batch by batch as they go (streaming), all in one transaction once nothing is left to decide (staged), or that once somebody has approved them (approval). Default streaming.
              * @enum {string}
@@ -2848,6 +2882,37 @@ export interface components {
                 [key: string]: number;
             };
         };
+        Overview: {
+            configs: {
+                config_id: string;
+                /** @description The sync that was asked for last, dry runs among them. */
+                last_job: {
+                    id: string;
+                    /** @enum {string} */
+                    status: "queued" | "running" | "awaiting_resolution" | "awaiting_approval" | "stopping" | "stopped" | "succeeded" | "failed" | "cancelled";
+                    /**
+                     * Format: date-time
+                     * @description ISO 8601, UTC.
+                     */
+                    created_at: string;
+                } | null;
+                /** @description When a sync that writes came to a good end last. */
+                last_succeeded_at: string | null;
+                open_conflicts: number;
+                open_rejections: number;
+            }[];
+            /** @description The last 14 days, the oldest first. */
+            days: {
+                /** @description A day in UTC, such as 2026-01-31. */
+                day: string;
+                /** @description Syncs that write, and undos, by how they ended on this day. */
+                succeeded: number;
+                failed: number;
+                inserted: number;
+                updated: number;
+                deleted: number;
+            }[];
+        };
         ConflictEntry: {
             id: string;
             config_id: string | null;
@@ -2866,11 +2931,11 @@ export interface components {
             };
             key: (string | null)[];
             /**
-             * @description What happened to the row, in the source first. first_contact: the rows differ, and were never known to agree. unique_clash: another row of the target holds a unique value of this one.
+             * @description What happened to the row, in the source first. first_contact: the rows differ, and were never known to agree. unique_clash: where it is to be written, another row holds a unique value of it.
              * @enum {string}
              */
             kind: "update_update" | "insert_insert" | "update_delete" | "delete_update" | "first_contact" | "unique_clash";
-            /** @description The columns that both sides changed to different values; empty: it is about the whole row. */
+            /** @description The columns that both sides changed to different values, or those of a unique index; empty: it is about the whole row. */
             fields: string[];
             /**
              * @description The strategy that left it to somebody.
@@ -2907,7 +2972,7 @@ export interface components {
              * @enum {string}
              */
             status: "open" | "resolved" | "applied" | "closed";
-            /** @description source, target: the row of that side. skip: both stay as they are. row: one that was built. */
+            /** @description source, target: the row of that side. skip: both stay as they are. row: one that was built. Of a unique_clash, the side whose row is kept out: that row, and the row in the way gives its value up. */
             resolution: ("source" | "target" | "skip" | "row") | null;
             resolved: {
                 by: string;
@@ -2950,11 +3015,11 @@ export interface components {
             };
             key: (string | null)[];
             /**
-             * @description What happened to the row, in the source first. first_contact: the rows differ, and were never known to agree. unique_clash: another row of the target holds a unique value of this one.
+             * @description What happened to the row, in the source first. first_contact: the rows differ, and were never known to agree. unique_clash: where it is to be written, another row holds a unique value of it.
              * @enum {string}
              */
             kind: "update_update" | "insert_insert" | "update_delete" | "delete_update" | "first_contact" | "unique_clash";
-            /** @description The columns that both sides changed to different values; empty: it is about the whole row. */
+            /** @description The columns that both sides changed to different values, or those of a unique index; empty: it is about the whole row. */
             fields: string[];
             /**
              * @description The strategy that left it to somebody.
@@ -2991,7 +3056,7 @@ export interface components {
              * @enum {string}
              */
             status: "open" | "resolved" | "applied" | "closed";
-            /** @description source, target: the row of that side. skip: both stay as they are. row: one that was built. */
+            /** @description source, target: the row of that side. skip: both stay as they are. row: one that was built. Of a unique_clash, the side whose row is kept out: that row, and the row in the way gives its value up. */
             resolution: ("source" | "target" | "skip" | "row") | null;
             resolved: {
                 by: string;
@@ -3060,6 +3125,25 @@ export interface components {
                 column: string;
                 value: string | null;
             }[] | null;
+            /** @description Of a unique_clash: the other row that has the value. */
+            holder: {
+                /**
+                 * @description Where the row cannot be written.
+                 * @enum {string}
+                 */
+                side: "source" | "target";
+                key: (string | null)[];
+                /** @description The unique index, or constraint. */
+                index: string;
+                columns: string[];
+                /** @description Cells as text; null where there is no such row, it is not kept, or not for the caller. */
+                row: {
+                    column: string;
+                    value: string | null;
+                }[] | null;
+                /** @description The column that becomes NULL in it where the row of the other side is taken; null: none can, and such a decision is refused. */
+                yields: string | null;
+            } | null;
             /** @description Somebody has decided that there is to be no row. */
             removes_row: boolean;
             /** @description The columns in which the rows differ; values are null for who may not see them. */
@@ -3085,7 +3169,7 @@ export interface components {
                     name: string;
                 };
                 /**
-                 * @description What happened to the row, in the source first. first_contact: the rows differ, and were never known to agree. unique_clash: another row of the target holds a unique value of this one.
+                 * @description What happened to the row, in the source first. first_contact: the rows differ, and were never known to agree. unique_clash: where it is to be written, another row holds a unique value of it.
                  * @enum {string}
                  */
                 kind: "update_update" | "insert_insert" | "update_delete" | "delete_update" | "first_contact" | "unique_clash";
@@ -3229,7 +3313,7 @@ export interface components {
             conflicts: number;
             kinds: {
                 /**
-                 * @description What happened to the row, in the source first. first_contact: the rows differ, and were never known to agree. unique_clash: another row of the target holds a unique value of this one.
+                 * @description What happened to the row, in the source first. first_contact: the rows differ, and were never known to agree. unique_clash: where it is to be written, another row holds a unique value of it.
                  * @enum {string}
                  */
                 kind: "update_update" | "insert_insert" | "update_delete" | "delete_update" | "first_contact" | "unique_clash";
@@ -3259,7 +3343,7 @@ export interface components {
                     name: string;
                 };
                 /**
-                 * @description What happened to the row, in the source first. first_contact: the rows differ, and were never known to agree. unique_clash: another row of the target holds a unique value of this one.
+                 * @description What happened to the row, in the source first. first_contact: the rows differ, and were never known to agree. unique_clash: where it is to be written, another row holds a unique value of it.
                  * @enum {string}
                  */
                 kind: "update_update" | "insert_insert" | "update_delete" | "delete_update" | "first_contact" | "unique_clash";
@@ -3523,6 +3607,83 @@ export interface components {
             }[];
             notes: string[];
         };
+        MatchQuestion: {
+            /**
+             * @description The table as it is called in the source. Default: all of them.
+             * @example orders
+             */
+            table?: string;
+            /** @description Columns of the source to match by, in place of the key of the mapping: to try them out. */
+            by?: string[];
+            /**
+             * @description List rows of the table too. differing: pairs with other values. duplicates: match fields that several rows of a side share. source_only, target_only: rows of one side alone.
+             * @enum {string}
+             */
+            list?: "differing" | "duplicates" | "source_only" | "target_only";
+            /** @description Entries in a page of the list. Default 20. */
+            limit?: number;
+            /** @description next_cursor of the page before; without it the first page. */
+            cursor?: string;
+        };
+        MatchPreview: {
+            tables: {
+                source: string;
+                target: string;
+                /** @description The columns by which rows are the same: the key of the mapping, or those that were asked for. */
+                match_by: {
+                    source: string;
+                    target: string;
+                }[];
+                /** @description Null where the tables cannot be compared. */
+                counts: {
+                    rows: {
+                        source: number;
+                        target: number;
+                    };
+                    /** @description Pairs of rows that are the same in all columns that are carried. */
+                    equal: number;
+                    /** @description Pairs of rows that have other values. */
+                    differing: number;
+                    source_only: number;
+                    target_only: number;
+                    /** @description Values that several rows of a side share, and the rows of each side that have them. */
+                    duplicates: {
+                        values: number;
+                        source: number;
+                        target: number;
+                    };
+                    /** @description Rows in which a match field is NULL. */
+                    without: {
+                        source: number;
+                        target: number;
+                    };
+                    /** @description Rows of the source that the mapping cannot carry. */
+                    rejected: number;
+                } | null;
+                /** @description Why a run would not begin with this table. */
+                problems: string[];
+            }[];
+            notes: string[];
+            list: {
+                /** @description The cells of the rows; the match fields come first. */
+                columns: string[];
+                items: {
+                    key: (string | null)[];
+                    /** @description How many rows of each side have the key. */
+                    rows: {
+                        source: number;
+                        target: number;
+                    };
+                    source: (string | null)[] | null;
+                    /** @description Null where there is no such row, there are several, or it is too large. */
+                    target: (string | null)[] | null;
+                    /** @description The columns in which the two rows differ. */
+                    differs: string[];
+                }[];
+                /** @description Where the next page begins; null at the end. */
+                next_cursor: string | null;
+            } | null;
+        };
         AdviseRequest: {
             /** @description Only these tables of the source; default those of the sync config, or all tables of the datasource. */
             tables?: string[];
@@ -3716,10 +3877,10 @@ export interface components {
             /** @description Percent of a table that a run may overwrite without being asked; 10 on first contact where not set. */
             max_overwrite_percent?: number;
             /**
-             * @description What the target remembers of each row. Default auto.
+             * @description What the target remembers of each row: what the policies need (auto), fingerprints, the values that both sides had last as well (images: they are shown with a conflict, and a sum needs them), or nothing where no policy needs it (none). Default auto.
              * @enum {string}
              */
-            baseline?: "auto" | "fingerprints" | "none";
+            baseline?: "auto" | "fingerprints" | "images" | "none";
             /**
              * @description When changes reach the target: batch by batch as they go (streaming), all in one transaction once nothing is left to decide (staged), or that once somebody has approved them (approval). Default streaming.
              * @enum {string}
@@ -5416,6 +5577,51 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["MappingPreview"];
+                };
+            };
+            /** @description What went wrong. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What went wrong. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    postSyncConfigsIdMatch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id or the name of a sync config. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MatchQuestion"];
+            };
+        };
+        responses: {
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MatchPreview"];
                 };
             };
             /** @description What went wrong. */
@@ -8157,6 +8363,44 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Status"];
+                };
+            };
+            /** @description What went wrong. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What went wrong. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getOverview: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Overview"];
                 };
             };
             /** @description What went wrong. */

@@ -94,7 +94,7 @@ export function JobActions({ job, summary }: JobActionsProps) {
       <CopyActs job={job} acts={acts} digest={summary?.digest ?? null} />
       {acts.toReversed().map((act) => {
         const [word, Shape] = WORDS[act]
-        const isPrimary = act === acts[0] && act !== 'cancel' && act !== 'revert'
+        const isPrimary = act === acts[0] && (act === 'approve' || act === 'resume' || act === 'stop')
         const count = act === 'approve' && summary !== undefined ? ` ${plural(plannedOf(summary), 'change')}` : ''
         return (
           <Button

@@ -50,6 +50,7 @@ interface ViewProps {
 function RejectionView({ rejection, job, onClose }: ViewProps) {
   const may = useMay('operator')
   const [replaying, setReplaying] = useState(false)
+  const [isTouched, setTouched] = useState(false)
   const { target, key, reason, code, column, status, value, values_shown: shown, note } = rejection
   const isSettled = status === 'replayed' || status === 'gone'
   return (
@@ -73,7 +74,7 @@ function RejectionView({ rejection, job, onClose }: ViewProps) {
       </div>
       {shown ? (
         may && !isSettled && rejection.op !== 'delete' ? (
-          <EditForm rejection={rejection} />
+          <EditForm rejection={rejection} onTouch={setTouched} />
         ) : (
           <Cells title="What was to be written" cells={rejection.edited ?? rejection.mapped} />
         )
@@ -86,7 +87,13 @@ function RejectionView({ rejection, job, onClose }: ViewProps) {
       {may && !isSettled && (
         <Group gap="xs" justify="flex-end">
           {status !== 'dismissed' && <Dismiss rejection={rejection} onClose={onClose} />}
-          <Button onClick={() => setReplaying(true)}>Replay this row</Button>
+          <Button
+            disabled={isTouched}
+            title={isTouched ? 'Keep the values first: a replay writes what is kept.' : undefined}
+            onClick={() => setReplaying(true)}
+          >
+            Replay this row
+          </Button>
         </Group>
       )}
       {replaying && <ReplayDialog job={job} ids={[rejection.id]} count={1} onClose={() => setReplaying(false)} />}
@@ -134,7 +141,13 @@ function valuesOf({ fields, edited, mapped, row }: Rejection): Values {
   return Object.fromEntries(fields.map(({ name }) => [name, of(name)]))
 }
 
-function EditForm({ rejection }: { readonly rejection: Rejection }) {
+interface EditFormProps {
+  readonly rejection: Rejection
+  /** Whether there are values that are not kept yet. */
+  readonly onTouch: (isTouched: boolean) => void
+}
+
+function EditForm({ rejection, onTouch }: EditFormProps) {
   const client = useQueryClient()
   const { id, version, fields } = rejection
   const [before] = useState(() => valuesOf(rejection))
@@ -161,7 +174,11 @@ function EditForm({ rejection }: { readonly rejection: Rejection }) {
   const problem = save.error instanceof ApiProblem ? save.error : null
   const own = (name: string): string | undefined => problem?.of(`values/${name}`)
   const isElsewhere = save.error !== null && fields.every(({ name }) => own(name) === undefined)
-  const set = (name: string, value: string | null): void => setValues((old) => ({ ...old, [name]: value }))
+  const set = (name: string, value: string | null): void => {
+    const next = { ...values, [name]: value }
+    setValues(next)
+    onTouch(Object.keys(next).some((field) => next[field] !== before[field]))
+  }
   return (
     <form
       aria-label="Values to write"
