@@ -100,7 +100,7 @@ export function presentConfig({ id, document, version, createdAt, updatedAt }: S
   return { ...document, id, version, created_at: createdAt, updated_at: updatedAt }
 }
 
-export function presentJob(job: Job) {
+export function presentJob(job: Job, startedBy: string | null) {
   const self = `${PREFIX}/jobs/${job.id}`
   const { commitMode, auditLevel } = toConduct(job.request.policies)
   return {
@@ -120,6 +120,7 @@ export function presentJob(job: Job) {
     approves: job.request.changeSet ?? null,
     reverts: job.request.revert?.jobId ?? null,
     requested_by: job.requestedBy,
+    started_by: startedBy,
     stopping_for: job.status === 'stopping' ? job.intent : null,
     attempt: job.attempt,
     not_before: job.notBefore,
@@ -141,7 +142,7 @@ export function presentJob(job: Job) {
   }
 }
 
-function presentProgress(progress: JobProgress) {
+export function presentProgress(progress: JobProgress) {
   return {
     phase: progress.phase,
     rows: progress.rows,

@@ -1461,7 +1461,7 @@ export interface paths {
         };
         /**
          * Follow a job: its events from the first one, or from after Last-Event-ID, as they happen
-         * @description Server-sent events, each with its number as id. The last one is end. A job that is over and wholly known is answered with 204.
+         * @description Server-sent events, each with its number as id; and without one, progress: where the job is by now. The last one is end. A job that is over and wholly known is answered with 204.
          */
         get: operations["getJobsIdEvents"];
         put?: never;
@@ -2442,6 +2442,8 @@ export interface components {
             /** @description The job that this one undoes. */
             reverts: string | null;
             requested_by: string;
+            /** @description The name of who asked for it, as the audit log knows it. */
+            started_by: string | null;
             stopping_for: ("stop" | "cancel") | null;
             attempt: number;
             /** @description A failed attempt is tried again after this. */
@@ -2610,7 +2612,7 @@ export interface components {
              * @enum {string}
              */
             state: "building" | "ready" | "applied" | "lost" | "expired";
-            /** @description Another one each time that the changes are computed. */
+            /** @description Another one each time that the changes are computed; empty before the first. */
             generation: string;
             /** @description SHA-256 over all changes: what an approval is for. */
             digest: string | null;
@@ -3572,6 +3574,12 @@ export interface components {
                 column: string;
                 value: string | null;
             }[] | null;
+            /** @description The fields of the target that can be given values, the key first. */
+            fields: {
+                name: string;
+                type: string;
+                nullable: boolean;
+            }[];
             note: string | null;
         };
         RejectionPage: {
@@ -6295,6 +6303,8 @@ export interface operations {
     getJobsIdLog: {
         parameters: {
             query?: {
+                /** @description Only what happened after the event of this number; a cursor goes before it. */
+                after?: string;
                 /**
                  * @description Entries in a page: 1 to 1000, default 100.
                  * @example 100

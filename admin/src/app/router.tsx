@@ -5,11 +5,13 @@ import { auditRoutes } from '#features/audit/routes.ts'
 import { conflictsRoutes } from '#features/conflicts/routes.ts'
 import { dashboardRoutes } from '#features/dashboard/routes.ts'
 import { datasourceRoutes } from '#features/datasources/routes.ts'
+import { jobRoutes } from '#features/jobs/routes.ts'
 import { settingsRoutes } from '#features/settings/routes.ts'
 
 const pages = shell.addChildren([
   ...dashboardRoutes,
   ...datasourceRoutes,
+  ...jobRoutes,
   ...conflictsRoutes,
   ...auditRoutes,
   ...settingsRoutes,

@@ -68,6 +68,11 @@ export function curlOf(method: string, path: string, body?: unknown): string {
   return lines.join(' \\\n  ')
 }
 
+/** A command line of ours, each word quoted where a shell needs it. */
+export function cliOf(...words: readonly string[]): string {
+  return ['syncline', ...words].map(quote).join(' ')
+}
+
 /** A word of a shell. */
 export function quote(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`
