@@ -61,12 +61,11 @@ export function transformWords(): TransformWord[] {
 
 export function ruleWords(): RuleWord[] {
   return (Object.keys(RULE_SCHEMAS) as RuleKind[]).map((name) => {
-    const [{ schema = {} } = {}] = argumentsOf(RULE_SCHEMAS[name])
-    const { description, ...rest } = schema
+    const { description, ...rest } = argumentsOf(RULE_SCHEMAS[name])[0]?.schema ?? {}
     const { field: _, on_fail: __, ...example } = RULE_EXAMPLES[name].rule as Readonly<Record<string, unknown>>
     return {
       name,
-      description: String(description ?? ''),
+      description: textIn(description),
       note: RULE_EXAMPLES[name].note,
       schema: rest,
       example: example[name],
@@ -78,7 +77,7 @@ function argumentsOf(schema: z.ZodObject): Argument[] {
   const { properties = {}, required = [] } = z.toJSONSchema(schema, { io: 'input' })
   return Object.entries(properties).map(([name, one]) => {
     const given: Readonly<Record<string, unknown>> = typeof one === 'object' ? { ...one } : {}
-    return { name, description: String(given['description'] ?? ''), required: required.includes(name), schema: given }
+    return { name, description: textIn(given['description']), required: required.includes(name), schema: given }
   })
 }
 
@@ -93,6 +92,10 @@ function exampleOf(transform: Transform): TransformWord['example'] {
     type: isRefusal(result) ? null : describeType(result),
     loses: transform.loses(parsed, types),
   }
+}
+
+function textIn(value: unknown): string {
+  return typeof value === 'string' ? value : ''
 }
 
 /** Bytes as the database writes them. */
