@@ -171,7 +171,7 @@ function OfTable({ name }: { readonly name: string }) {
                       color="gray"
                       leftSection={<IconX size={14} aria-hidden />}
                       onClick={() => setFields(fields.filter((one) => one[0] !== column))}
-                      aria-label={`No word of its own for ${column}`}
+                      aria-label={`Remove what is said of ${column}`}
                     >
                       Remove
                     </Button>

@@ -135,12 +135,19 @@ function OfTable({ advised }: { readonly advised: Advised }) {
       ))}
       {advised.ruled_out.map(({ strategy, column, why }) => (
         <Text key={`${strategy} ${column}`} size="sm" className="quiet">
-          Not {strategy === null ? '' : `${wordOf(DETECTION, strategy).toLowerCase()} `}
-          {column !== null && `by ${column}`}: {why}
+          {ruledOutInWords(strategy, column)}: {why}
         </Text>
       ))}
     </Stack>
   )
+}
+
+function ruledOutInWords(strategy: string | null, column: string | null): string {
+  const words = [
+    strategy === null ? '' : wordOf(DETECTION, strategy).toLowerCase(),
+    column === null ? '' : `by ${column}`,
+  ]
+  return ['Not', ...words.filter((word) => word !== '')].join(' ')
 }
 
 function Line({ source, proposal }: { readonly source: string; readonly proposal: Proposal }) {
@@ -184,7 +191,7 @@ function Line({ source, proposal }: { readonly source: string; readonly proposal
             onClick={() => change((now) => changeTable(now, source, (one) => accept(one, proposal)))}
             aria-label={`Use ${wordOf(DETECTION, strategy)} for ${source}`}
           >
-            Use it
+            Use
           </Button>
         )}
       </Grid.Td>

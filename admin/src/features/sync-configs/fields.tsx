@@ -71,10 +71,10 @@ export function Fact({
 }) {
   return (
     <Stack gap={0} maw={440}>
-      <Text size="sm" fw={500}>
+      <Text size="xs" className="quiet">
         {label}
       </Text>
-      <Text size="sm" component="div">
+      <Text size="sm" fw={600} component="div">
         {value}
       </Text>
       {about !== undefined && (

@@ -9,9 +9,10 @@ import { useDraft } from '#features/sync-configs/draft.tsx'
 import { ChoiceField, Fact, TextField } from '#features/sync-configs/fields.tsx'
 import { kindInWords, LiveRun } from '#features/sync-configs/live-run.tsx'
 import { configsQuery, jobsOfQuery } from '#features/sync-configs/queries.ts'
+import { isInStep } from '#features/sync-configs/last-runs.ts'
 import { RemoveDialog } from '#features/sync-configs/remove-dialog.tsx'
 import { tablesInWords } from '#features/sync-configs/tables.ts'
-import { COMMIT_MODES, CONFLICTS, DELETES, DETECTION, DIRECTIONS, wordOf } from '#features/sync-configs/words.ts'
+import { CONFLICTS, DELETES, DETECTION, DIRECTIONS, wordOf } from '#features/sync-configs/words.ts'
 import { formatCount } from '#lib/format.ts'
 import { CopyAs, curlOf, quote } from '#ui/copy.tsx'
 import { DataTable, type DataColumn } from '#ui/data-table.tsx'
@@ -36,16 +37,16 @@ export function OverviewTab() {
   return (
     <Stack gap="lg">
       {last !== undefined && <LiveRun id={last.id} key={last.id} />}
-      <SimpleGrid cols={{ base: 1, sm: 3 }} spacing="md">
-        <TextField name="name" label="Name" about="Commands and paths call it by this." isRequired />
-        <ChoiceField name="direction" label="Direction" choices={DIRECTIONS} />
-        <Fact label="Tables" value={tablesInWords(document)} about="The tab Tables says which." />
+      <SimpleGrid cols={{ base: 2, sm: 3, md: 5 }} spacing="md">
+        <Fact label="In step as of" value={<Time at={freshAtOf(jobs.data ?? [])} />} />
+        <Fact label="Tables" value={tablesInWords(document)} />
         <Fact label="Changes are found by" value={wordOf(DETECTION, document.detection_strategy)} />
         <Fact label="Rows that both sides changed" value={wordOf(CONFLICTS, document.conflict_strategy)} />
-        <Fact
-          label="Rows that the source no longer has"
-          value={`${wordOf(DELETES, document.delete_policy)}; written ${wordOf(COMMIT_MODES, document.commit_mode).toLowerCase()}`}
-        />
+        <Fact label="Rows that the source lost" value={wordOf(DELETES, document.delete_policy)} />
+      </SimpleGrid>
+      <SimpleGrid cols={{ base: 1, sm: 2 }} spacing="md" maw={920}>
+        <TextField name="name" label="Name" about="Commands and paths call it by this." isRequired />
+        <ChoiceField name="direction" label="Direction" choices={DIRECTIONS} />
       </SimpleGrid>
       <Stack gap="xs">
         <Title order={2}>Last jobs</Title>
@@ -54,6 +55,11 @@ export function OverviewTab() {
       {mayEdit && <Removal />}
     </Stack>
   )
+}
+
+/** Among the jobs that are shown. */
+function freshAtOf(jobs: readonly Job[]): string | null {
+  return jobs.find(isInStep)?.started_at ?? null
 }
 
 function Jobs({ jobs, mayRun }: { readonly jobs: readonly Job[]; readonly mayRun: boolean }) {

@@ -1,5 +1,4 @@
-import { Alert, Button, Group, Modal, Stack, Text } from '@mantine/core'
-import { IconPencil } from '@tabler/icons-react'
+import { Button, Group, Modal, Stack, Text } from '@mantine/core'
 import { useState } from 'react'
 import { stringify } from 'yaml'
 import { ApiProblem } from '#api/client.ts'
@@ -23,13 +22,7 @@ export function SaveBar({ newest }: { readonly newest: SyncConfig }) {
   const refusal = save.error
   const isStale = refusal instanceof ApiProblem && refusal.code === 'version_conflict'
   return (
-    <Alert
-      color="yellow"
-      variant="light"
-      icon={<IconPencil size={16} aria-hidden />}
-      p="xs"
-      className={classes['save'] ?? ''}
-    >
+    <section className={classes['save']} aria-label="Changes that are not saved">
       <Stack gap="xs">
         <Group justify="space-between" wrap="nowrap">
           <Text size="sm" aria-live="polite">
@@ -63,7 +56,7 @@ export function SaveBar({ newest }: { readonly newest: SyncConfig }) {
         </Modal>
       )}
       {isStale && newest.version > base.version && <Stale theirs={newest} />}
-    </Alert>
+    </section>
   )
 }
 

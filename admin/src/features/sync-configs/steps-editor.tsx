@@ -92,7 +92,6 @@ interface StepCardProps {
 
 function StepCard({ step, transform, onChange, onUp, onDown, onRemove }: StepCardProps) {
   const { name, args } = step
-  const loses = transform?.example.loses ?? null
   return (
     <Paper withBorder p="xs" component="section" aria-label={`Step ${name}`}>
       <Stack gap="xs">
@@ -103,7 +102,6 @@ function StepCard({ step, transform, onChange, onUp, onDown, onRemove }: StepCar
             </Text>
             <Text size="xs" className="quiet">
               {transform?.summary ?? 'This page does not know it; the service says whether it is one.'}
-              {loses !== null && ` Loses ${loses}.`}
             </Text>
           </Stack>
           <Group gap={2} wrap="nowrap">

@@ -77,7 +77,7 @@ function columnsOf(open: (version: Version) => void): readonly DataColumn<Versio
           onClick={() => open(version)}
           aria-label={`Look at version ${version.version}`}
         >
-          Look at it
+          Look at
         </Button>
       ),
     },

@@ -1,34 +1,25 @@
-import { Button, Group, Stack, Text, useComputedColorScheme } from '@mantine/core'
+import { Button, Group, Stack, Text } from '@mantine/core'
 import { yaml } from '@codemirror/lang-yaml'
 import { lintGutter, setDiagnostics, type Diagnostic } from '@codemirror/lint'
-import CodeMirror, { EditorView, type ReactCodeMirrorRef } from '@uiw/react-codemirror'
+import type { EditorView, ReactCodeMirrorRef } from '@uiw/react-codemirror'
 import { useEffect, useMemo, useRef, useState } from 'react'
 import { ApiProblem } from '#api/client.ts'
 import { isSame } from '#features/sync-configs/document.ts'
 import { useDraft } from '#features/sync-configs/draft.tsx'
 import { lineOf, readText, writeText, type TextProblem } from '#features/sync-configs/yaml-text.ts'
-import { NONCE } from '#lib/nonce.ts'
+import { CodeEditor } from '#ui/code-editor.tsx'
 import { CopyButton } from '#ui/copy.tsx'
 import { Mark } from '#ui/mark.tsx'
+
+const EXTENSIONS = [yaml(), lintGutter()]
 
 /** The same document as text. What can be read is taken into the form at once; what cannot is named by its line. */
 export function YamlTab() {
   const { document, change, mayEdit, unread, setUnread, save } = useDraft()
-  const scheme = useComputedColorScheme('light')
   const [text, setText] = useState(() => unread ?? writeText(document))
   const editor = useRef<ReactCodeMirrorRef>(null)
   const written = useRef(document)
   const problems = useMemo(() => problemsOf(text, save.error), [text, save.error])
-  const extensions = useMemo(
-    () => [
-      yaml(),
-      lintGutter(),
-      EditorView.cspNonce.of(NONCE),
-      EditorView.contentAttributes.of({ 'aria-label': 'The sync config as YAML' }),
-      EditorView.lineWrapping,
-    ],
-    [],
-  )
   // A change that was not made here, such as one that was discarded, is written anew.
   useEffect(() => {
     if (written.current === document) return
@@ -60,17 +51,14 @@ export function YamlTab() {
         </Text>
         <CopyButton text={text}>Copy the text</CopyButton>
       </Group>
-      <CodeMirror
+      <CodeEditor
         ref={editor}
+        label="The sync config as YAML"
         value={text}
         onChange={edit}
-        theme={scheme}
-        extensions={extensions}
+        extensions={EXTENSIONS}
         readOnly={!mayEdit}
-        editable={mayEdit}
-        minHeight="320px"
-        maxHeight="calc(100vh - 320px)"
-        onCreateEditor={(view) => show(view, problems)}
+        onCreate={(view) => show(view, problems)}
       />
       <Stack gap={4} aria-live="polite">
         {problems.map(({ line, message }) => (
