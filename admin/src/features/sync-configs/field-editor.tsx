@@ -4,6 +4,7 @@ import { Fact } from '#features/sync-configs/fields.tsx'
 import { FieldPreview } from '#features/sync-configs/field-preview.tsx'
 import { useMappedTable } from '#features/sync-configs/mapped-table.tsx'
 import {
+  accept,
   columnsOf,
   connect,
   fillOf,
@@ -58,7 +59,9 @@ export function FieldEditor({ column }: { readonly column: Column }) {
         {...(field === undefined ? { description: `It gets ${fillOf(column)}.` } : {})}
       />
       {field !== undefined && <Source field={field} set={set} />}
-      {suggestion !== undefined && <SuggestedField suggested={suggestion} onAccept={set} />}
+      {suggestion !== undefined && (
+        <SuggestedField suggested={suggestion} onAccept={(taken) => set(accept(field, taken))} />
+      )}
       {verdict !== undefined && (
         <Stack gap={2}>
           <Verdict judged={verdict} />

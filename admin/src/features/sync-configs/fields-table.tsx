@@ -2,6 +2,7 @@ import { Button, Select, Table, Text } from '@mantine/core'
 import { IconPencil } from '@tabler/icons-react'
 import { useMappedTable } from '#features/sync-configs/mapped-table.tsx'
 import {
+  accept,
   connect,
   fillOf,
   kindOf,
@@ -68,7 +69,7 @@ function FieldRow({ column, onOpen }: { readonly column: Column; readonly onOpen
           {suggestion !== undefined && (
             <SuggestedField
               suggested={suggestion}
-              onAccept={mayEdit ? (taken) => setField(column.name, taken) : null}
+              onAccept={mayEdit ? (taken) => setField(column.name, accept(field, taken)) : null}
             />
           )}
         </Table.Td>

@@ -4,7 +4,7 @@ import { createContext, use, useMemo, type ReactNode } from 'react'
 import { api, body, type Schemas } from '#api/client.ts'
 import type { Table } from '#features/sync-configs/document.ts'
 import { useDraft } from '#features/sync-configs/draft.tsx'
-import { fieldsOf, setField, withFields, type Column, type Field } from '#features/sync-configs/mapping.ts'
+import { fieldsOf, isNews, setField, withFields, type Column, type Field } from '#features/sync-configs/mapping.ts'
 import { judgementQuery, type TableDescription, type TableValidation } from '#features/sync-configs/queries.ts'
 import { changeTable, indexOfTable, tableOf } from '#features/sync-configs/tables.ts'
 import { must } from '#lib/must.ts'
@@ -116,14 +116,7 @@ function newSuggestions(
   answer: Schemas['SuggestedTable'] | undefined,
   fields: readonly Field[],
 ): ReadonlyMap<string, Suggested> {
-  const now = new Map(fields.map((field) => [field.target, JSON.stringify(withoutRules(field))]))
-  const differing = (answer?.fields ?? []).filter(
-    ({ mapping }) => now.get(mapping.target) !== JSON.stringify(withoutRules(mapping)),
-  )
-  return new Map(differing.map((one) => [one.mapping.target, one]))
-}
-
-/** In one order of fields, and without what no suggestion speaks of. */
-function withoutRules({ target, column, columns, constant, expression, code, transforms = [] }: Field): Field {
-  return { target, column, columns, constant, expression, code, transforms } as Field
+  const now = new Map(fields.map((field) => [field.target, field]))
+  const news = (answer?.fields ?? []).filter(({ mapping }) => isNews(now.get(mapping.target), mapping))
+  return new Map(news.map((one) => [one.mapping.target, one]))
 }

@@ -1,11 +1,12 @@
 import { Button, Drawer, Group, SegmentedControl, Select, Stack, Text } from '@mantine/core'
-import { useQuery } from '@tanstack/react-query'
+import { useMutation, useQuery } from '@tanstack/react-query'
 import { lazy, Suspense, useMemo, useState } from 'react'
+import { api, body } from '#api/client.ts'
 import { useDraft } from '#features/sync-configs/draft.tsx'
 import { FieldEditor } from '#features/sync-configs/field-editor.tsx'
 import { FieldsTable } from '#features/sync-configs/fields-table.tsx'
 import { MappedTableProvider, useMappedTable } from '#features/sync-configs/mapped-table.tsx'
-import { fillOf, unmappedOf } from '#features/sync-configs/mapping.ts'
+import { accept, fillOf, unmappedOf } from '#features/sync-configs/mapping.ts'
 import { PreviewRows } from '#features/sync-configs/preview-rows.tsx'
 import { tablesQuery, type TableDescription } from '#features/sync-configs/queries.ts'
 import { isStrong } from '#features/sync-configs/suggested.tsx'
@@ -13,7 +14,7 @@ import { mappedNames, tableRowsOf } from '#features/sync-configs/table-rows.ts'
 import { tableOf } from '#features/sync-configs/tables.ts'
 import { nameOf } from '#features/sync-configs/table-names.ts'
 import { useShow, useShown } from '#features/sync-configs/use-shown.ts'
-import { plural } from '#lib/format.ts'
+import { formatCount, plural } from '#lib/format.ts'
 import { CopyAs, curlOf, quote } from '#ui/copy.tsx'
 import { Mark } from '#ui/mark.tsx'
 import { Answer, Empty, Lines } from '#ui/page.tsx'
@@ -86,7 +87,8 @@ function Tools({ names }: { readonly names: readonly string[] }) {
   const acceptAll = (): void => {
     const taken = new Map(strong.map(({ mapping }) => [mapping.target, mapping]))
     const kept = fields.filter((field) => !taken.has(field.target))
-    setFields([...kept, ...taken.values()])
+    const now = new Map(fields.map((field) => [field.target, field]))
+    setFields([...kept, ...[...taken].map(([to, mapping]) => accept(now.get(to), mapping))])
   }
   const wish = {
     source_datasource_id: base.source_datasource_id,
@@ -103,7 +105,7 @@ function Tools({ names }: { readonly names: readonly string[] }) {
             value={name}
             searchable
             onChange={(value) => show({ table: value ?? undefined, field: undefined })}
-            w={240}
+            w={200}
             classNames={{ input: 'mono' }}
           />
           <SegmentedControl
@@ -121,14 +123,14 @@ function Tools({ names }: { readonly names: readonly string[] }) {
           <Group gap="xs">
             {!byName && (
               <Button variant="default" onClick={matchByName}>
-                Match by name again
+                Match by name
               </Button>
             )}
             {strong.length > 0 && (
               <Button onClick={acceptAll}>Accept {plural(strong.length, 'strong suggestion')}</Button>
             )}
             <Button variant="default" loading={suggest.isPending} onClick={() => suggest.mutate()}>
-              Suggest a mapping
+              Suggest
             </Button>
             <CopyAs
               curl={curlOf('POST', '/api/v1/sync-configs/suggest', wish)}
@@ -235,8 +237,40 @@ function Standing() {
           {message}
         </Mark>
       ))}
+      {checked + impossible > 0 && <Misfits />}
     </Group>
   )
+}
+
+/** Looks at the rows of the source, and says how many of them hold a value that its field cannot take. */
+function Misfits() {
+  const { name } = useMappedTable()
+  const { document } = useDraft()
+  const count = useMutation({
+    mutationFn: () => body(api.POST('/api/v1/sync-configs/validate', { body: { config: document, table: name } })),
+  })
+  const misfitting = (count.data?.fields ?? []).filter(({ misfits }) => misfits !== null && misfits.rows > 0)
+  return (
+    <>
+      <Button variant="default" size="compact-xs" loading={count.isPending} onClick={() => count.mutate()}>
+        Count the rows that do not fit
+      </Button>
+      {count.data?.counted && misfitting.length === 0 && (
+        <Mark tone="done">{`all ${plural(count.data.counted.rows, 'row')} fit`}</Mark>
+      )}
+      {misfitting.map(({ target, misfits }) => (
+        <Mark key={target} tone="failed">
+          {`${target}: ${formatCount(misfits?.rows ?? 0)} of ${plural(count.data?.counted?.rows ?? 0, 'row')} ${
+            misfits?.rows === 1 ? 'does' : 'do'
+          } not fit${keysInWords(misfits?.keys ?? [])}`}
+        </Mark>
+      ))}
+    </>
+  )
+}
+
+function keysInWords(keys: readonly (readonly (string | null)[])[]): string {
+  return keys.length === 0 ? '' : `, such as ${keys.map((key) => key.join(' ')).join(', ')}`
 }
 
 function Unmapped() {

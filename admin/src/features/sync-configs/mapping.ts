@@ -175,3 +175,17 @@ export function toKind(field: Field, kind: SourceKind, source: readonly Column[]
       return { ...kept, code: `return row.${first}` }
   }
 }
+
+/** Whether a suggestion says more than a field does: steps that somebody chose are not taken away by one. */
+export function isNews(field: Field | undefined, suggested: Field): boolean {
+  if (field === undefined || kindOf(field) !== kindOf(suggested)) return true
+  const [own, offered] = [field.transforms ?? [], suggested.transforms ?? []]
+  const isSameSource =
+    JSON.stringify(columnsOf(field)) === JSON.stringify(columnsOf(suggested)) && field.constant === suggested.constant
+  return !isSameSource || (own.length === 0 && offered.length > 0)
+}
+
+/** A suggestion in the place of a field, whose rules still hold. */
+export function accept(field: Field | undefined, suggested: Field): Field {
+  return withField<Field, 'rules'>(suggested, 'rules', field?.rules)
+}

@@ -1,3 +1,4 @@
+import { IconPencil, IconPlus } from '@tabler/icons-react'
 import type { MappingPreview } from '#features/sync-configs/queries.ts'
 import { Mark } from '#ui/mark.tsx'
 
@@ -11,8 +12,19 @@ export function RowState({ row }: { readonly row: Row }) {
   }
   if (row.filtered) return <Mark tone="resting">left out by the filter</Mark>
   if (row.warnings.length > 0) return <Mark tone="person">{row.warnings.join('; ')}</Mark>
-  if (row.before === null) return <Mark tone="running">insert</Mark>
-  return isUnchanged(row) ? <Mark tone="resting">unchanged</Mark> : <Mark tone="running">update</Mark>
+  if (row.before === null)
+    return (
+      <Mark tone="done" icon={IconPlus}>
+        insert
+      </Mark>
+    )
+  return isUnchanged(row) ? (
+    <Mark tone="resting">unchanged</Mark>
+  ) : (
+    <Mark tone="running" icon={IconPencil}>
+      update
+    </Mark>
+  )
 }
 
 function isUnchanged({ before, after }: Row): boolean {
