@@ -18,7 +18,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          include: ['{src,test}/**/*.test.ts', 'admin/src/**/*.test.ts'],
+          include: ['{src,test,admin/src}/**/*.test.ts'],
           exclude: ['**/*.db.test.ts', '**/*.e2e.test.ts'],
           env,
           expect,

@@ -21,6 +21,7 @@ import { healthRoutes, serviceRoutes } from '#api/routes/service.ts'
 import { jobRoutes } from '#api/routes/jobs.ts'
 import { historyRoutes } from '#api/routes/history.ts'
 import { liveRoutes } from '#api/routes/live.ts'
+import { carryOutRoutes } from '#api/routes/carry-out.ts'
 import { conflictRoutes } from '#api/routes/conflicts.ts'
 import { conflictRuleRoutes } from '#api/routes/conflict-rules.ts'
 import { rejectionRoutes } from '#api/routes/rejections.ts'
@@ -28,6 +29,7 @@ import { runRoutes } from '#api/routes/runs.ts'
 import { settingsRoutes } from '#api/routes/settings.ts'
 import { favicon } from '#api/favicon.ts'
 import { mappingPreviewRoutes } from '#api/routes/mapping-preview.ts'
+import { matchRoutes } from '#api/routes/match.ts'
 import { adviceRoutes } from '#api/routes/advice.ts'
 import { suggestionRoutes } from '#api/routes/suggestions.ts'
 import { syncConfigRoutes } from '#api/routes/sync-configs.ts'
@@ -195,12 +197,14 @@ function registerRoutes(root: FastifyInstance, context: Context, prefix: string)
   suggestionRoutes(api, context)
   adviceRoutes(api, context)
   mappingPreviewRoutes(api, context)
+  matchRoutes(api, context)
   runRoutes(api, context)
   jobRoutes(api, context)
   changeRoutes(api, context)
   approvalRoutes(api, context)
   rejectionRoutes(api, context)
   conflictRoutes(api, context)
+  carryOutRoutes(api, context)
   conflictRuleRoutes(api, context)
   historyRoutes(api, context)
   auditRoutes(api, context)

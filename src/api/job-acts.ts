@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { principalOf, type Context } from '#api/context.ts'
 import { answerOnce } from '#api/once.ts'
-import { presentJob } from '#api/present.ts'
+import { presentNamedJob } from '#api/present-jobs.ts'
 import { visibleJob } from '#api/visible.ts'
 import { applyJobEvent } from '#control/jobs.ts'
 
@@ -21,7 +21,7 @@ export async function actOnJob(context: Context, exchange: Exchange, { id, act }
       await visibleJob(store, actor, id)
       const deed = { actor, entry: { action: `job.${act}`, subject: id, data: {} } }
       const job = await applyJobEvent(store, { id, event: act }, {}, deed)
-      return { status: 202 as const, body: presentJob(job), headers: {} }
+      return { status: 202 as const, body: await presentNamedJob(store, job), headers: {} }
     },
     () => Promise.resolve(null),
   )

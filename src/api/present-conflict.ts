@@ -1,5 +1,5 @@
 import type { StoredConflict } from '#control/conflict-codec.ts'
-import type { OpenedConflict } from '#control/conflict-list.ts'
+import type { ConflictGroup, OpenedConflict } from '#control/conflict-list.ts'
 import type { ConflictSelection } from '#control/decide-conflicts.ts'
 import { describeType } from '#model/column-type.ts'
 import type { Asking } from '#model/conflict.ts'
@@ -31,6 +31,18 @@ export function presentConflictEntry(found: StoredConflict) {
     first_at: found.firstAt,
     last_at: found.lastAt,
     version: found.version,
+  }
+}
+
+export function presentGroup({ configId, lastJobId, target, kind, fields, conflicts, open }: ConflictGroup) {
+  return {
+    config_id: configId,
+    last_job_id: lastJobId,
+    target: { ...target },
+    kind,
+    fields: [...fields],
+    conflicts,
+    open,
   }
 }
 
@@ -88,10 +100,17 @@ export function presentConflict(found: OpenedConflict, withValues: boolean) {
     base_row: cells(image?.base),
     merged_row: cells(image?.merged),
     built_row: cells(built?.row),
+    holder: presentHolder(found, cells),
     removes_row: built !== null && built.row === null,
     differences: differencesOf(found, withValues),
     note: image === null ? 'It was sealed with a key that is not known any more.' : null,
   }
+}
+
+function presentHolder<T>({ marks, image }: OpenedConflict, cells: (row: Row | null | undefined) => T) {
+  if (marks?.holder === undefined) return null
+  const { side, key, index, columns, yields } = marks.holder
+  return { side, key: key.map(textOf), index, columns: [...columns], row: cells(image?.holder), yields }
 }
 
 function sideOf({ image, marks }: OpenedConflict, side: 'source' | 'target'): 'kept' | 'none' | 'not_kept' | 'unknown' {

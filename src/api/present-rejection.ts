@@ -1,6 +1,7 @@
 import type { OpenedRejection } from '#control/rejection-list.ts'
 import type { StoredRejection } from '#control/rejections.ts'
-import type { NamedCells } from '#model/rejection.ts'
+import { describeType } from '#model/column-type.ts'
+import type { EditableColumn, NamedCells } from '#model/rejection.ts'
 
 /** A row that was set aside, without its values. */
 export function presentRejectionEntry(found: StoredRejection) {
@@ -27,7 +28,11 @@ export function presentRejectionEntry(found: StoredRejection) {
 }
 
 /** The same with its values, where the caller may see them. */
-export function presentRejection(found: OpenedRejection, withValues: boolean) {
+export function presentRejection(
+  found: OpenedRejection,
+  fields: readonly EditableColumn[],
+  { withValues }: { withValues: boolean },
+) {
   const { image, edits } = found
   const shown = withValues ? image : null
   return {
@@ -38,6 +43,7 @@ export function presentRejection(found: OpenedRejection, withValues: boolean) {
     row: toCells(shown?.source ?? null),
     mapped: toCells(shown?.mapped ?? null),
     edited: toCells(withValues ? edits : null),
+    fields: fields.map(({ name, type, nullable }) => ({ name, type: describeType(type), nullable })),
     note: image?.note ?? (image === null ? 'It was sealed with a key that is not known any more.' : null),
   }
 }

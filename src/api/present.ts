@@ -1,5 +1,6 @@
 import type { Job, JobEventRecord } from '#control/jobs.ts'
 import type { StoredConfig } from '#control/sync-configs.ts'
+import type { Overview } from '#control/overview.ts'
 import type { Session } from '#control/sessions.ts'
 import { PREFIX } from '#api/context.ts'
 import type { ParsedUrl, RowsPreview, TableDescription } from '#adapters/registry.ts'
@@ -99,7 +100,7 @@ export function presentConfig({ id, document, version, createdAt, updatedAt }: S
   return { ...document, id, version, created_at: createdAt, updated_at: updatedAt }
 }
 
-export function presentJob(job: Job) {
+export function presentJob(job: Job, startedBy: string | null) {
   const self = `${PREFIX}/jobs/${job.id}`
   const { commitMode, auditLevel } = toConduct(job.request.policies)
   return {
@@ -119,6 +120,7 @@ export function presentJob(job: Job) {
     approves: job.request.changeSet ?? null,
     reverts: job.request.revert?.jobId ?? null,
     requested_by: job.requestedBy,
+    started_by: startedBy,
     stopping_for: job.status === 'stopping' ? job.intent : null,
     attempt: job.attempt,
     not_before: job.notBefore,
@@ -140,7 +142,7 @@ export function presentJob(job: Job) {
   }
 }
 
-function presentProgress(progress: JobProgress) {
+export function presentProgress(progress: JobProgress) {
   return {
     phase: progress.phase,
     rows: progress.rows,
@@ -232,5 +234,18 @@ export function presentValidation(found: TableValidation, withKeys: boolean) {
       target: unmapped.target.map(({ column, filledBy }) => ({ column, filled_by: filledBy })),
     },
     counted: counted && { rows: counted.rows, partial: counted.partial },
+  }
+}
+
+export function presentOverview({ configs, days }: Overview) {
+  return {
+    configs: configs.map(({ configId, lastJob, lastSucceededAt, openConflicts, openRejections }) => ({
+      config_id: configId,
+      last_job: lastJob === null ? null : { id: lastJob.id, status: lastJob.status, created_at: lastJob.createdAt },
+      last_succeeded_at: lastSucceededAt,
+      open_conflicts: openConflicts,
+      open_rejections: openRejections,
+    })),
+    days: days.map((day) => ({ ...day })),
   }
 }

@@ -1,5 +1,7 @@
 import type { Store } from './store.ts'
+import { sql, type ExpressionBuilder, type Expression, type SqlBool } from 'kysely'
 import { JOB_STATUSES, type JobStatus } from '#model/job.ts'
+import type { Tables } from './schema.ts'
 
 /** How many jobs there are in each status; of those between these datasources, or (null) of all. */
 export async function countJobs(
@@ -9,11 +11,7 @@ export async function countJobs(
   const rows = await store.db
     .selectFrom('job')
     .select(['status', (count) => count.fn.countAll<number>().as('jobs')])
-    .$if(datasources !== null, (query) =>
-      query
-        .where('source_datasource_id', 'in', [...(datasources ?? [])])
-        .where('target_datasource_id', 'in', [...(datasources ?? [])]),
-    )
+    .where(isBetween(datasources))
     .groupBy('status')
     .execute()
   const counts = new Map(rows.map(({ status, jobs }) => [status, Number(jobs)]))
@@ -21,4 +19,14 @@ export async function countJobs(
     JobStatus,
     number
   >
+}
+
+/** Whether both ends of a job are among these datasources; null: all are. A list may be empty, which SQL has no `IN ()` for. */
+export function isBetween(datasources: readonly string[] | null) {
+  return (where: ExpressionBuilder<Tables, 'job'>): Expression<SqlBool> => {
+    if (datasources === null) return sql<SqlBool>`1 = 1`
+    if (datasources.length === 0) return sql<SqlBool>`1 = 0`
+    const ids = [...datasources]
+    return where.and([where('source_datasource_id', 'in', ids), where('target_datasource_id', 'in', ids)])
+  }
 }

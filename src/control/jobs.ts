@@ -73,7 +73,7 @@ export interface JobEventRecord {
   readonly data: Readonly<Record<string, unknown>>
 }
 
-export type JobEventType = 'status' | 'phase' | 'progress' | 'log'
+export type JobEventType = 'status' | 'phase' | 'log'
 
 const ENDED: readonly JobStatus[] = ['stopped', 'succeeded', 'failed', 'cancelled']
 

@@ -4,7 +4,9 @@ import { WebSocket } from 'ws'
 
 import { applyJobEvent, type Hold } from '#control/jobs.ts'
 import { claimNextJob, recordJob } from '#control/leases.ts'
+import { ProgressBook } from '#jobs/progress.ts'
 import { must } from '#lib/assert.ts'
+import { systemClock } from '#lib/clock.ts'
 
 import { testId, type ApiUnderTest } from '#test/harness/api.ts'
 import { STORE_KINDS } from '#test/harness/store.ts'
@@ -115,6 +117,37 @@ describe.each(STORE_KINDS)('following a job on %s', (kind) => {
     expect((await closed)[0]).toBe(4001)
     expect(performance.now() - started).toBeLessThan(5_000)
     await applyJobEvent(api.store, { id: hold.jobId, event: 'fail', hold })
+  })
+
+  test('progress goes along without a number, on both, and the log tells what came after an event', async () => {
+    await using world = await createWorld(kind)
+    const { api, admin } = world
+    const base = await listen(world)
+    const hold = await runningJob(world, ' far')
+    const progress = new ProgressBook('sync', systemClock).snapshot()
+    const lines = ['one', 'two'].map((text) => ({ type: 'log', data: { level: 'info', text } }) as const)
+    await recordJob(api.store, hold, { events: lines, progress })
+    const path = `/api/jobs/${hold.jobId}/events`
+    const { frames } = await readFrames({ base, path, secret: admin, after: 0 }, ({ event }) => event === 'progress')
+    expect(frames.at(-1)).toEqual({ id: null, event: 'progress' })
+    const socket = new WebSocket(`${base.replace('http', 'ws')}/api/v1/ws`, { headers: { 'x-api-key': admin } })
+    await once(socket, 'open')
+    const told = new Promise((resolve) => {
+      socket.on('message', (data) => {
+        const message = JSON.parse(String(data as Buffer)) as { type: string }
+        if (message.type === 'progress') resolve(message)
+      })
+    })
+    socket.send(JSON.stringify({ type: 'subscribe', job_id: hold.jobId }))
+    expect(await told).toMatchObject({ job_id: hold.jobId, progress: { phase: 'planning', rows_per_second: 0 } })
+    socket.close()
+    const { last_event: last, started_by: by } = (await api.send(admin, 'GET', `/api/jobs/${hold.jobId}`)).json<{
+      last_event: number
+      started_by: string
+    }>()
+    expect(by).toBe('a admin')
+    const log = await api.send(admin, 'GET', `/api/jobs/${hold.jobId}/log?after=${last - 1}`)
+    expect(log.json()).toMatchObject({ items: [{ seq: last, data: { text: 'two' } }], next_cursor: null })
   })
 
   test('the WebSocket replays, follows and ends as the stream does, for several jobs', async () => {

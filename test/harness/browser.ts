@@ -2,14 +2,17 @@
  * A real browser on the admin pages of a running service: `await using browser = await Browser.start(url)`. Whatever a page
  * says on its console fails the test, and so does what the accessibility rules of axe find.
  */
+import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
-import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { chromium, type Browser as Chromium, type BrowserContext, type Page } from 'playwright-core'
-import { expect } from 'vitest'
+import { needProgram } from './debian.ts'
 
-const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome']
+const PROGRAMS = ['chromium', 'chromium-browser', 'google-chrome']
+
+let found: Promise<string> | null = null
 
 /** Where pictures of pages are kept to be looked at; without it none are taken. */
 const PICTURES = process.env['SYNCLINE_TEST_PICTURES']
@@ -32,10 +35,7 @@ export class Browser implements AsyncDisposable {
   }
 
   static async start(url: string, viewport = { width: 1280, height: 800 }): Promise<Browser> {
-    const executablePath = [process.env['CHROMIUM_PATH'] ?? '', ...PLACES].find((path) => existsSync(path))
-    if (executablePath === undefined) {
-      throw new Error('The tests of the admin pages need Chromium: apt-get install chromium, or set CHROMIUM_PATH.')
-    }
+    const executablePath = await (found ??= needProgram(PROGRAMS, 'chromium'))
     const opened = await chromium.launch({
       executablePath,
       args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--disable-background-networking', '--disable-sync'],
@@ -73,13 +73,16 @@ export class Browser implements AsyncDisposable {
         mkdirSync(PICTURES, { recursive: true })
         await page.screenshot({ path: join(PICTURES, `${name}-${scheme}.png`), fullPage: true })
       }
-      expect(await violations(page), `${name}, ${scheme}`).toEqual([])
+      assert.deepEqual(await violations(page), [], `${name}, ${scheme}`)
     }
   }
 
   /** Nothing was complained of but what is said here. */
   expectQuiet(...expected: readonly RegExp[]): void {
-    expect(this.complaints.filter((text) => !expected.some((pattern) => pattern.test(text)))).toEqual([])
+    assert.deepEqual(
+      this.complaints.filter((text) => !expected.some((pattern) => pattern.test(text))),
+      [],
+    )
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

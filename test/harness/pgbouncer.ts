@@ -4,7 +4,7 @@
  */
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { access, chown, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { chown, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createConnection } from 'node:net'
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
@@ -13,10 +13,10 @@ import { promisify } from 'node:util'
 
 import { freePort } from '#lib/free-port.ts'
 
+import { needProgram } from './debian.ts'
 import type { TestServer } from './postgres.ts'
 
 const run = promisify(execFile)
-const PROGRAM = '/usr/sbin/pgbouncer'
 const START_MS = 20_000
 
 export interface PgBouncer extends AsyncDisposable {
@@ -31,7 +31,7 @@ export interface PgBouncerOptions {
 }
 
 export async function startPgBouncer(server: TestServer, options: PgBouncerOptions = {}): Promise<PgBouncer> {
-  const program = await findProgram()
+  const program = await needProgram(['/usr/sbin/pgbouncer'], 'pgbouncer')
   const { hostname, port, username } = new URL(server.url)
   const folder = await mkdtemp(join(tmpdir(), 'syncline-pgbouncer-'))
   const own = await freePort()
@@ -90,22 +90,6 @@ ignore_startup_parameters = extra_float_digits,options
     },
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   }
-}
-
-async function findProgram(): Promise<string> {
-  const there = (): Promise<boolean> =>
-    access(PROGRAM).then(
-      () => true,
-      () => false,
-    )
-  if (await there()) return PROGRAM
-  if (userInfo().uid === 0) {
-    await run('apt-get', ['update', '-q'], { timeout: 60_000 }).catch(() => undefined)
-    const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
-    await run('apt-get', ['install', '-y', '-q', '--no-install-recommends', 'pgbouncer'], { env, timeout: 90_000 })
-    if (await there()) return PROGRAM
-  }
-  throw new Error('PgBouncer is not installed (Debian: apt-get install pgbouncer).')
 }
 
 async function idsOf(user: string): Promise<{ uid: number; gid: number }> {

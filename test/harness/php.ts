@@ -1,17 +1,13 @@
 /** PHP of the machine, as an oracle for its own formats. On Debian as root it is installed where it is missing. */
-import { execFile, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { userInfo } from 'node:os'
 import { text } from 'node:stream/consumers'
-import { promisify } from 'node:util'
 
-const run = promisify(execFile)
-const PROGRAM = '/usr/bin/php'
+import { needProgram } from './debian.ts'
 
 /** What a script writes, given its input. */
 export async function runPhp(script: string, input: string): Promise<string> {
-  await findPhp()
-  const child = spawn(PROGRAM, [
+  const child = spawn(await findPhp(), [
     '-d',
     'memory_limit=1G',
     '-d',
@@ -29,24 +25,8 @@ export async function runPhp(script: string, input: string): Promise<string> {
   return output
 }
 
-let found: Promise<void> | null = null
+let found: Promise<string> | null = null
 
-function findPhp(): Promise<void> {
-  return (found ??= install())
-}
-
-async function install(): Promise<void> {
-  const there = (): Promise<boolean> =>
-    run(PROGRAM, ['-v']).then(
-      () => true,
-      () => false,
-    )
-  if (await there()) return
-  if (userInfo().uid === 0) {
-    await run('apt-get', ['update', '-q'], { timeout: 60_000 }).catch(() => undefined)
-    const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
-    await run('apt-get', ['install', '-y', '-q', '--no-install-recommends', 'php-cli'], { env, timeout: 90_000 })
-    if (await there()) return
-  }
-  throw new Error('PHP is not installed (Debian: apt-get install php-cli).')
+function findPhp(): Promise<string> {
+  return (found ??= needProgram(['php'], 'php-cli'))
 }

@@ -2,18 +2,18 @@
  * A private Redis on a free port of loopback, in a folder of its own. On Debian as root the package is installed where it
  * is missing.
  */
-import { execFile, spawn, type ChildProcess } from 'node:child_process'
+import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
-import { tmpdir, userInfo } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { promisify } from 'node:util'
 
 import { Redis } from 'ioredis'
 
-const run = promisify(execFile)
+import { needProgram } from './debian.ts'
+
 const START_MS = 20_000
 
 export interface RedisServer extends AsyncDisposable {
@@ -34,7 +34,7 @@ export interface RedisServerOptions {
 }
 
 export async function startRedis({ password, args = [] }: RedisServerOptions = {}): Promise<RedisServer> {
-  const program = await findProgram()
+  const program = await needProgram(['redis-server'], 'redis-server')
   const folder = await mkdtemp(join(tmpdir(), 'syncline-redis-'))
   const port = await freePort()
   const login = password === undefined ? [] : ['--requirepass', password]
@@ -79,23 +79,6 @@ export async function startRedis({ password, args = [] }: RedisServerOptions = {
     await server[Symbol.asyncDispose]()
     throw error
   }
-}
-
-async function findProgram(): Promise<string> {
-  const find = async (): Promise<string | null> => {
-    const found = await run('sh', ['-c', 'command -v redis-server']).catch(() => ({ stdout: '' }))
-    return found.stdout.trim() || null
-  }
-  const there = await find()
-  if (there !== null) return there
-  if (userInfo().uid === 0) {
-    await run('apt-get', ['update', '-q'], { timeout: 60_000 }).catch(() => undefined)
-    const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' }
-    await run('apt-get', ['install', '-y', '-q', '--no-install-recommends', 'redis-server'], { env, timeout: 90_000 })
-    const installed = await find()
-    if (installed !== null) return installed
-  }
-  throw new Error('Redis is not installed (Debian: apt-get install redis-server).')
 }
 
 export async function freePort(): Promise<number> {

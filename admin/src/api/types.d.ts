@@ -609,6 +609,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/sync-configs/{id}/match": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** See which rows of both sides a first run would take for the same; nothing is written */
+        post: operations["postSyncConfigsIdMatch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sync/{configId}": {
         parameters: {
             query?: never;
@@ -1231,6 +1248,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/sync/{configId}/carry-out": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Start a run that carries out what was decided about conflicts of a sync config */
+        post: operations["postSyncConfigIdCarryOut"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sync/conflicts/{jobId}/carry-out": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Start a run that carries out what was decided about conflicts that a job saw */
+        post: operations["postSyncConflictsJobIdCarryOut"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/conflicts/{id}/withdraw": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Take a decision back that no run has carried out: the conflict waits for somebody again */
+        post: operations["postConflictsIdWithdraw"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sync-configs/{id}/conflict-rules": {
         parameters: {
             query?: never;
@@ -1410,7 +1478,7 @@ export interface paths {
         };
         /**
          * Follow a job: its events from the first one, or from after Last-Event-ID, as they happen
-         * @description Server-sent events, each with its number as id. The last one is end. A job that is over and wholly known is answered with 204.
+         * @description Server-sent events, each with its number as id; and without one, progress: where the job is by now. The last one is end. A job that is over and wholly known is answered with 204.
          */
         get: operations["getJobsIdEvents"];
         put?: never;
@@ -1557,6 +1625,23 @@ export interface paths {
         };
         /** What the service is doing */
         get: operations["getStatus"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How things stand: sync config by sync config, and day by day */
+        get: operations["getOverview"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1734,10 +1819,10 @@ export interface components {
             /** @description Percent of a table that a run may overwrite without being asked; 10 on first contact where not set. */
             max_overwrite_percent?: number;
             /**
-             * @description What the target remembers of each row. Default auto.
+             * @description What the target remembers of each row: what the policies need (auto), fingerprints, the values that both sides had last as well (images: they are shown with a conflict, and a sum needs them), or nothing where no policy needs it (none). Default auto.
              * @enum {string}
              */
-            baseline?: "auto" | "fingerprints" | "none";
+            baseline?: "auto" | "fingerprints" | "images" | "none";
             /**
              * @description When changes reach the target: batch by batch as they go (streaming), all in one transaction once nothing is left to decide (staged), or that once somebody has approved them (approval). Default streaming.
              * @enum {string}
@@ -1844,10 +1929,10 @@ export interface components {
             /** @description Percent of a table that a run may overwrite without being asked; 10 on first contact where not set. */
             max_overwrite_percent?: number;
             /**
-             * @description What the target remembers of each row. Default auto.
+             * @description What the target remembers of each row: what the policies need (auto), fingerprints, the values that both sides had last as well (images: they are shown with a conflict, and a sum needs them), or nothing where no policy needs it (none). Default auto.
              * @enum {string}
              */
-            baseline?: "auto" | "fingerprints" | "none";
+            baseline?: "auto" | "fingerprints" | "images" | "none";
             /**
              * @description When changes reach the target: batch by batch as they go (streaming), all in one transaction once nothing is left to decide (staged), or that once somebody has approved them (approval). Default streaming.
              * @enum {string}
@@ -2408,6 +2493,8 @@ export interface components {
             /** @description The job that this one undoes. */
             reverts: string | null;
             requested_by: string;
+            /** @description The name of who asked for it, as the audit log knows it. */
+            started_by: string | null;
             stopping_for: ("stop" | "cancel") | null;
             attempt: number;
             /** @description A failed attempt is tried again after this. */
@@ -2576,7 +2663,7 @@ export interface components {
              * @enum {string}
              */
             state: "building" | "ready" | "applied" | "lost" | "expired";
-            /** @description Another one each time that the changes are computed. */
+            /** @description Another one each time that the changes are computed; empty before the first. */
             generation: string;
             /** @description SHA-256 over all changes: what an approval is for. */
             digest: string | null;
@@ -2897,6 +2984,37 @@ export interface components {
                 [key: string]: number;
             };
         };
+        Overview: {
+            configs: {
+                config_id: string;
+                /** @description The sync that was asked for last, dry runs among them. */
+                last_job: {
+                    id: string;
+                    /** @enum {string} */
+                    status: "queued" | "running" | "awaiting_resolution" | "awaiting_approval" | "stopping" | "stopped" | "succeeded" | "failed" | "cancelled";
+                    /**
+                     * Format: date-time
+                     * @description ISO 8601, UTC.
+                     */
+                    created_at: string;
+                } | null;
+                /** @description When a sync that writes came to a good end last. */
+                last_succeeded_at: string | null;
+                open_conflicts: number;
+                open_rejections: number;
+            }[];
+            /** @description The last 14 days, the oldest first. */
+            days: {
+                /** @description A day in UTC, such as 2026-01-31. */
+                day: string;
+                /** @description Syncs that write, and undos, by how they ended on this day. */
+                succeeded: number;
+                failed: number;
+                inserted: number;
+                updated: number;
+                deleted: number;
+            }[];
+        };
         ConflictEntry: {
             id: string;
             config_id: string | null;
@@ -2915,11 +3033,11 @@ export interface components {
             };
             key: (string | null)[];
             /**
-             * @description What happened to the row, in the source first. first_contact: the rows differ, and were never known to agree. unique_clash: another row of the target holds a unique value of this one.
+             * @description What happened to the row, in the source first. first_contact: the rows differ, and were never known to agree. unique_clash: where it is to be written, another row holds a unique value of it.
              * @enum {string}
              */
             kind: "update_update" | "insert_insert" | "update_delete" | "delete_update" | "first_contact" | "unique_clash";
-            /** @description The columns that both sides changed to different values; empty: it is about the whole row. */
+            /** @description The columns that both sides changed to different values, or those of a unique index; empty: it is about the whole row. */
             fields: string[];
             /**
              * @description The strategy that left it to somebody.
@@ -2956,7 +3074,7 @@ export interface components {
              * @enum {string}
              */
             status: "open" | "resolved" | "applied" | "closed";
-            /** @description source, target: the row of that side. skip: both stay as they are. row: one that was built. */
+            /** @description source, target: the row of that side. skip: both stay as they are. row: one that was built. Of a unique_clash, the side whose row is kept out: that row, and the row in the way gives its value up. */
             resolution: ("source" | "target" | "skip" | "row") | null;
             resolved: {
                 by: string;
@@ -2999,11 +3117,11 @@ export interface components {
             };
             key: (string | null)[];
             /**
-             * @description What happened to the row, in the source first. first_contact: the rows differ, and were never known to agree. unique_clash: another row of the target holds a unique value of this one.
+             * @description What happened to the row, in the source first. first_contact: the rows differ, and were never known to agree. unique_clash: where it is to be written, another row holds a unique value of it.
              * @enum {string}
              */
             kind: "update_update" | "insert_insert" | "update_delete" | "delete_update" | "first_contact" | "unique_clash";
-            /** @description The columns that both sides changed to different values; empty: it is about the whole row. */
+            /** @description The columns that both sides changed to different values, or those of a unique index; empty: it is about the whole row. */
             fields: string[];
             /**
              * @description The strategy that left it to somebody.
@@ -3040,7 +3158,7 @@ export interface components {
              * @enum {string}
              */
             status: "open" | "resolved" | "applied" | "closed";
-            /** @description source, target: the row of that side. skip: both stay as they are. row: one that was built. */
+            /** @description source, target: the row of that side. skip: both stay as they are. row: one that was built. Of a unique_clash, the side whose row is kept out: that row, and the row in the way gives its value up. */
             resolution: ("source" | "target" | "skip" | "row") | null;
             resolved: {
                 by: string;
@@ -3109,6 +3227,25 @@ export interface components {
                 column: string;
                 value: string | null;
             }[] | null;
+            /** @description Of a unique_clash: the other row that has the value. */
+            holder: {
+                /**
+                 * @description Where the row cannot be written.
+                 * @enum {string}
+                 */
+                side: "source" | "target";
+                key: (string | null)[];
+                /** @description The unique index, or constraint. */
+                index: string;
+                columns: string[];
+                /** @description Cells as text; null where there is no such row, it is not kept, or not for the caller. */
+                row: {
+                    column: string;
+                    value: string | null;
+                }[] | null;
+                /** @description The column that becomes NULL in it where the row of the other side is taken; null: none can, and such a decision is refused. */
+                yields: string | null;
+            } | null;
             /** @description Somebody has decided that there is to be no row. */
             removes_row: boolean;
             /** @description The columns in which the rows differ; values are null for who may not see them. */
@@ -3127,14 +3264,24 @@ export interface components {
             items: components["schemas"]["ConflictEntry"][];
             /** @description Where the next page begins; null at the end. */
             next_cursor: string | null;
-            /** @description All that the filter lets through, by what caused them; the largest first. */
+            /** @description How many there are of each status, whatever the filter says of that. */
+            counts: {
+                open: number;
+                resolved: number;
+                applied: number;
+                closed: number;
+            };
+            /** @description All that the filter lets through, by sync and by what caused them; the largest first, and 100 at most. */
             groups: {
+                config_id: string | null;
+                /** @description The youngest of the jobs that saw them last. */
+                last_job_id: string;
                 target: {
                     schema: string;
                     name: string;
                 };
                 /**
-                 * @description What happened to the row, in the source first. first_contact: the rows differ, and were never known to agree. unique_clash: another row of the target holds a unique value of this one.
+                 * @description What happened to the row, in the source first. first_contact: the rows differ, and were never known to agree. unique_clash: where it is to be written, another row holds a unique value of it.
                  * @enum {string}
                  */
                 kind: "update_update" | "insert_insert" | "update_delete" | "delete_update" | "first_contact" | "unique_clash";
@@ -3180,6 +3327,8 @@ export interface components {
                 status?: ("open" | "resolved" | "applied")[];
                 kind?: ("update_update" | "insert_insert" | "update_delete" | "delete_update" | "first_contact" | "unique_clash")[];
                 strategy?: ("source_wins" | "target_wins" | "newer_wins" | "merge" | "manual" | "webhook")[];
+                /** @description Both sides changed these very columns, as groups has them; []: it is about the whole row. */
+                fields?: string[];
                 /**
                  * @description The table of the target.
                  * @example orders
@@ -3224,6 +3373,8 @@ export interface components {
                 status?: ("open" | "resolved" | "applied")[];
                 kind?: ("update_update" | "insert_insert" | "update_delete" | "delete_update" | "first_contact" | "unique_clash")[];
                 strategy?: ("source_wins" | "target_wins" | "newer_wins" | "merge" | "manual" | "webhook")[];
+                /** @description Both sides changed these very columns, as groups has them; []: it is about the whole row. */
+                fields?: string[];
                 /**
                  * @description The table of the target.
                  * @example orders
@@ -3272,13 +3423,56 @@ export interface components {
             /** @description Why no run was started, where one was to be. */
             note: string | null;
         };
+        CarryOutRequest: {
+            /** @description Only what this job saw first or last. */
+            job?: string;
+            /** @description Write although the environment of the target is protected; needs confirm. */
+            allow_protected_write?: boolean;
+            /** @description Two ways: write although the environment of the source is protected; needs confirm, the name of the target. */
+            allow_protected_source_write?: boolean;
+            /** @description The very number of deletes that a brake named; needs confirm. */
+            approve_deletes?: number | null;
+            /** @description The very number of overwrites that a brake named; needs confirm. */
+            approve_overwrites?: number | null;
+            /** @description The name of what this is done to, typed out: it cannot be taken back. */
+            confirm?: string;
+        };
+        CarryOutJobRequest: {
+            /** @description Write although the environment of the target is protected; needs confirm. */
+            allow_protected_write?: boolean;
+            /** @description Two ways: write although the environment of the source is protected; needs confirm, the name of the target. */
+            allow_protected_source_write?: boolean;
+            /** @description The very number of deletes that a brake named; needs confirm. */
+            approve_deletes?: number | null;
+            /** @description The very number of overwrites that a brake named; needs confirm. */
+            approve_overwrites?: number | null;
+            /** @description The name of what this is done to, typed out: it cannot be taken back. */
+            confirm?: string;
+        };
+        CarriedOut: {
+            /** @description Decisions that no run has carried out. */
+            conflicts: number;
+            tables: {
+                target: {
+                    schema: string;
+                    name: string;
+                };
+                conflicts: number;
+            }[];
+            /** @description The run that carries it out, where one was started. */
+            job_id: string | null;
+            /** @description The job of the same sync because of which none was started. */
+            active_job_id: string | null;
+            /** @description Why no run was started, where one was to be. */
+            note: string | null;
+        };
         ResolvedConflicts: {
             dry_run: boolean;
             /** @description How many it is about. */
             conflicts: number;
             kinds: {
                 /**
-                 * @description What happened to the row, in the source first. first_contact: the rows differ, and were never known to agree. unique_clash: another row of the target holds a unique value of this one.
+                 * @description What happened to the row, in the source first. first_contact: the rows differ, and were never known to agree. unique_clash: where it is to be written, another row holds a unique value of it.
                  * @enum {string}
                  */
                 kind: "update_update" | "insert_insert" | "update_delete" | "delete_update" | "first_contact" | "unique_clash";
@@ -3308,7 +3502,7 @@ export interface components {
                     name: string;
                 };
                 /**
-                 * @description What happened to the row, in the source first. first_contact: the rows differ, and were never known to agree. unique_clash: another row of the target holds a unique value of this one.
+                 * @description What happened to the row, in the source first. first_contact: the rows differ, and were never known to agree. unique_clash: where it is to be written, another row holds a unique value of it.
                  * @enum {string}
                  */
                 kind: "update_update" | "insert_insert" | "update_delete" | "delete_update" | "first_contact" | "unique_clash";
@@ -3431,6 +3625,12 @@ export interface components {
                 column: string;
                 value: string | null;
             }[] | null;
+            /** @description The fields of the target that can be given values, the key first. */
+            fields: {
+                name: string;
+                type: string;
+                nullable: boolean;
+            }[];
             note: string | null;
         };
         RejectionPage: {
@@ -3575,6 +3775,83 @@ export interface components {
                 micros: number;
             }[];
             notes: string[];
+        };
+        MatchQuestion: {
+            /**
+             * @description The table as it is called in the source. Default: all of them.
+             * @example orders
+             */
+            table?: string;
+            /** @description Columns of the source to match by, in place of the key of the mapping: to try them out. */
+            by?: string[];
+            /**
+             * @description List rows of the table too. differing: pairs with other values. duplicates: match fields that several rows of a side share. source_only, target_only: rows of one side alone.
+             * @enum {string}
+             */
+            list?: "differing" | "duplicates" | "source_only" | "target_only";
+            /** @description Entries in a page of the list. Default 20. */
+            limit?: number;
+            /** @description next_cursor of the page before; without it the first page. */
+            cursor?: string;
+        };
+        MatchPreview: {
+            tables: {
+                source: string;
+                target: string;
+                /** @description The columns by which rows are the same: the key of the mapping, or those that were asked for. */
+                match_by: {
+                    source: string;
+                    target: string;
+                }[];
+                /** @description Null where the tables cannot be compared. */
+                counts: {
+                    rows: {
+                        source: number;
+                        target: number;
+                    };
+                    /** @description Pairs of rows that are the same in all columns that are carried. */
+                    equal: number;
+                    /** @description Pairs of rows that have other values. */
+                    differing: number;
+                    source_only: number;
+                    target_only: number;
+                    /** @description Values that several rows of a side share, and the rows of each side that have them. */
+                    duplicates: {
+                        values: number;
+                        source: number;
+                        target: number;
+                    };
+                    /** @description Rows in which a match field is NULL. */
+                    without: {
+                        source: number;
+                        target: number;
+                    };
+                    /** @description Rows of the source that the mapping cannot carry. */
+                    rejected: number;
+                } | null;
+                /** @description Why a run would not begin with this table. */
+                problems: string[];
+            }[];
+            notes: string[];
+            list: {
+                /** @description The cells of the rows; the match fields come first. */
+                columns: string[];
+                items: {
+                    key: (string | null)[];
+                    /** @description How many rows of each side have the key. */
+                    rows: {
+                        source: number;
+                        target: number;
+                    };
+                    source: (string | null)[] | null;
+                    /** @description Null where there is no such row, there are several, or it is too large. */
+                    target: (string | null)[] | null;
+                    /** @description The columns in which the two rows differ. */
+                    differs: string[];
+                }[];
+                /** @description Where the next page begins; null at the end. */
+                next_cursor: string | null;
+            } | null;
         };
         AdviseRequest: {
             /** @description Only these tables of the source; default those of the sync config, or all tables of the datasource. */
@@ -3769,10 +4046,10 @@ export interface components {
             /** @description Percent of a table that a run may overwrite without being asked; 10 on first contact where not set. */
             max_overwrite_percent?: number;
             /**
-             * @description What the target remembers of each row. Default auto.
+             * @description What the target remembers of each row: what the policies need (auto), fingerprints, the values that both sides had last as well (images: they are shown with a conflict, and a sum needs them), or nothing where no policy needs it (none). Default auto.
              * @enum {string}
              */
-            baseline?: "auto" | "fingerprints" | "none";
+            baseline?: "auto" | "fingerprints" | "images" | "none";
             /**
              * @description When changes reach the target: batch by batch as they go (streaming), all in one transaction once nothing is left to decide (staged), or that once somebody has approved them (approval). Default streaming.
              * @enum {string}
@@ -5585,6 +5862,51 @@ export interface operations {
             };
         };
     };
+    postSyncConfigsIdMatch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id or the name of a sync config. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MatchQuestion"];
+            };
+        };
+        responses: {
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MatchPreview"];
+                };
+            };
+            /** @description What went wrong. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What went wrong. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     postSyncConfigId: {
         parameters: {
             query?: never;
@@ -6136,6 +6458,8 @@ export interface operations {
     getJobsIdLog: {
         parameters: {
             query?: {
+                /** @description Only what happened after the event of this number; a cursor goes before it. */
+                after?: string;
                 /**
                  * @description Entries in a page: 1 to 1000, default 100.
                  * @example 100
@@ -6992,6 +7316,8 @@ export interface operations {
                 strategy?: string;
                 /** @description Only those that this job saw first or last. */
                 job?: string;
+                /** @description Only those of which both sides changed these very columns, as groups has them: a JSON list; []: about the whole row. */
+                fields?: string;
                 /**
                  * @description The table of the target.
                  * @example orders
@@ -7056,6 +7382,8 @@ export interface operations {
                 strategy?: string;
                 /** @description Only those that this job saw first or last. */
                 job?: string;
+                /** @description Only those of which both sides changed these very columns, as groups has them: a JSON list; []: about the whole row. */
+                fields?: string;
                 /**
                  * @description The table of the target.
                  * @example orders
@@ -7119,6 +7447,8 @@ export interface operations {
                 status?: string;
                 kind?: string;
                 strategy?: string;
+                /** @description Only those of which both sides changed these very columns, as groups has them: a JSON list; []: about the whole row. */
+                fields?: string;
                 /**
                  * @description The table of the target.
                  * @example orders
@@ -7395,6 +7725,152 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ResolvedConflicts"];
+                };
+            };
+            /** @description What went wrong. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What went wrong. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    postSyncConfigIdCarryOut: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same request gives the same answer for 24 hours, and does it once. */
+                "idempotency-key"?: string;
+            };
+            path: {
+                /** @description The id or the name of a sync config. */
+                configId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CarryOutRequest"];
+            };
+        };
+        responses: {
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CarriedOut"];
+                };
+            };
+            /** @description What went wrong. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What went wrong. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    postSyncConflictsJobIdCarryOut: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same request gives the same answer for 24 hours, and does it once. */
+                "idempotency-key"?: string;
+            };
+            path: {
+                /** @description The id of a job. */
+                jobId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CarryOutJobRequest"];
+            };
+        };
+        responses: {
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CarriedOut"];
+                };
+            };
+            /** @description What went wrong. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What went wrong. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    postConflictsIdWithdraw: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same request gives the same answer for 24 hours, and does it once. */
+                "idempotency-key"?: string;
+                /** @description The ETag that the change is based on; where it is not that any more, 412. */
+                "if-match"?: string;
+            };
+            path: {
+                /** @description The id of a conflict. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NoFields"];
+            };
+        };
+        responses: {
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conflict"];
                 };
             };
             /** @description What went wrong. */
@@ -8378,6 +8854,44 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Status"];
+                };
+            };
+            /** @description What went wrong. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What went wrong. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getOverview: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Overview"];
                 };
             };
             /** @description What went wrong. */

@@ -24,9 +24,9 @@ export function CopyButton({ text, children = 'Copy' }: CopyButtonProps) {
 
 /** The same action by other means: what each of them would say. */
 export interface OtherMeans {
-  readonly curl?: string
-  readonly cli?: string
-  readonly yaml?: string
+  readonly curl?: string | undefined
+  readonly cli?: string | undefined
+  readonly yaml?: string | undefined
 }
 
 const NAMES = { curl: 'curl', cli: 'command line', yaml: 'YAML' } as const
@@ -66,6 +66,11 @@ export function curlOf(method: string, path: string, body?: unknown): string {
     lines.push(`-H 'content-type: application/json'`, `-d ${quote(JSON.stringify(body))}`)
   }
   return lines.join(' \\\n  ')
+}
+
+/** A command line of ours, each word quoted where a shell needs it. */
+export function cliOf(...words: readonly string[]): string {
+  return ['syncline', ...words].map(quote).join(' ')
 }
 
 /** A word of a shell. */

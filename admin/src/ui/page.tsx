@@ -20,7 +20,7 @@ export function Page({ title, state, action, filters, children }: PageProps) {
   return (
     <Stack className="page" gap="md">
       <Group justify="space-between" align="flex-start" wrap="wrap" gap="sm">
-        <Box>
+        <Box flex="1 1 320px" miw={0}>
           <Title order={1}>{title}</Title>
           {state !== undefined && (
             <Text size="sm" className="quiet" component="div">

@@ -7,7 +7,7 @@ export function Time({ at }: { readonly at: string | null }) {
   if (at === null) return <span className="quiet">–</span>
   const ms = Date.parse(at)
   return (
-    <time dateTime={at} title={formatAbsolute(ms)}>
+    <time dateTime={at} style={{ whiteSpace: 'nowrap' }} title={formatAbsolute(ms)}>
       {formatRelative(ms, now)}
     </time>
   )

@@ -76,7 +76,9 @@ export const ChangeSummary = z
       description:
         'building: they are being computed. ready: they can be looked at. Of the others only this summary is left. lost: they are computed again when the job goes on.',
     }),
-    generation: z.string().meta({ description: 'Another one each time that the changes are computed.' }),
+    generation: z
+      .string()
+      .meta({ description: 'Another one each time that the changes are computed; empty before the first.' }),
     digest: z.string().nullable().meta({ description: 'SHA-256 over all changes: what an approval is for.' }),
     changes: z.int(),
     staging: z.enum(STAGING_KINDS),

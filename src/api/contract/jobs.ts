@@ -177,6 +177,7 @@ export const Job = z
     approves: z.string().nullable().meta({ description: 'The dry run whose changes this one applies, and no others.' }),
     reverts: z.string().nullable().meta({ description: 'The job that this one undoes.' }),
     requested_by: z.string(),
+    started_by: z.string().nullable().meta({ description: 'The name of who asked for it, as the audit log knows it.' }),
     stopping_for: z.enum(['stop', 'cancel']).nullable(),
     attempt: z.int(),
     not_before: time.nullable().meta({ description: 'A failed attempt is tried again after this.' }),
@@ -230,7 +231,15 @@ export const Receipt = z
   })
   .meta({ id: 'Receipt' })
 
-export const LogQuery = z.strictObject({ limit, cursor })
+const eventNumber = (name: string) => z.string().regex(/^\d{1,15}$/, { error: `${name} is the number of an event.` })
+
+export const LogQuery = z.strictObject({
+  after: eventNumber('after')
+    .optional()
+    .meta({ description: 'Only what happened after the event of this number; a cursor goes before it.' }),
+  limit,
+  cursor,
+})
 
 export const JobLogPage = page(
   z.object({ seq: z.int(), at: time, type: z.string(), data: z.unknown() }).meta({ id: 'JobEvent' }),
@@ -238,16 +247,11 @@ export const JobLogPage = page(
 )
 
 export const EventsQuery = z.strictObject({
-  after: z
-    .string()
-    .regex(/^\d{1,15}$/, { error: 'after is the number of an event.' })
+  after: eventNumber('after')
     .optional()
     .meta({ description: 'The number of the last event that is known; Last-Event-ID says the same.' }),
 })
 
 export const EventsHeaders = z.looseObject({
-  'last-event-id': z
-    .string()
-    .regex(/^\d{1,15}$/, { error: 'Last-Event-ID is the number of an event.' })
-    .optional(),
+  'last-event-id': eventNumber('Last-Event-ID').optional(),
 })

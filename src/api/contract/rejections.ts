@@ -43,6 +43,9 @@ export const Rejection = z
     row: cells,
     mapped: cells,
     edited: cells,
+    fields: z
+      .array(z.object({ name: z.string(), type: z.string(), nullable: z.boolean() }))
+      .meta({ description: 'The fields of the target that can be given values, the key first.' }),
     note: z.string().nullable(),
   })
   .meta({ id: 'Rejection' })

@@ -24,3 +24,34 @@ export const Status = z
     jobs: z.record(z.enum(JOB_STATUSES), z.int()).meta({ description: 'How many jobs there are in each status.' }),
   })
   .meta({ id: 'Status' })
+
+const rows = z.number()
+
+export const Overview = z
+  .object({
+    configs: z.array(
+      z.object({
+        config_id: z.string(),
+        last_job: z
+          .object({ id: z.string(), status: z.enum(JOB_STATUSES), created_at: time })
+          .nullable()
+          .meta({ description: 'The sync that was asked for last, dry runs among them.' }),
+        last_succeeded_at: time.nullable().meta({ description: 'When a sync that writes came to a good end last.' }),
+        open_conflicts: z.int(),
+        open_rejections: z.int(),
+      }),
+    ),
+    days: z
+      .array(
+        z.object({
+          day: z.string().meta({ description: 'A day in UTC, such as 2026-01-31.' }),
+          succeeded: z.int().meta({ description: 'Syncs that write, and undos, by how they ended on this day.' }),
+          failed: z.int(),
+          inserted: rows,
+          updated: rows,
+          deleted: rows,
+        }),
+      )
+      .meta({ description: 'The last 14 days, the oldest first.' }),
+  })
+  .meta({ id: 'Overview' })

@@ -3,10 +3,10 @@ import type { ServerResponse } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { principalOf, type Context } from '#api/context.ts'
 import { followJob } from '#api/live/follow-job.ts'
-import { presentEvent } from '#api/present.ts'
+import { presentEvent, presentProgress } from '#api/present.ts'
 import { isStillGood } from '#api/security/principal.ts'
 import type { Job } from '#control/jobs.ts'
-import { isActive } from '#model/job.ts'
+import { isActive, type JobProgress } from '#model/job.ts'
 
 /** A reader that takes nothing for this long is given up. */
 const STUCK_MS = 60_000
@@ -51,6 +51,7 @@ export async function streamEvents(
       if (step.kind === 'idle' && now - quietSince < context.config.limits.heartbeatMs) continue
       quietSince = now
       if (step.kind === 'idle') await write(raw, ': still here\n\n')
+      else if (step.kind === 'progress') await write(raw, progressFrame(job.id, step.progress))
       else if (step.kind === 'end') await write(raw, `event: end\ndata: ${JSON.stringify({ reason: step.reason })}\n\n`)
       else for (const event of step.events) await write(raw, frame(event.seq, event.type, presentEvent(job.id, event)))
     }
@@ -60,6 +61,11 @@ export async function streamEvents(
     leave()
     raw.end()
   }
+}
+
+/** Without a number: whoever comes back needs the last one alone, and gets it. */
+function progressFrame(jobId: string, progress: JobProgress): string {
+  return `event: progress\ndata: ${JSON.stringify({ job_id: jobId, progress: presentProgress(progress) })}\n\n`
 }
 
 /** JSON has no line breaks of its own, so that an event cannot be made to look like two. */

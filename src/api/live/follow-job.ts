@@ -1,11 +1,12 @@
 import type { ApiTools } from '#api/tools.ts'
 import { getJob, readJobEvents, type JobEventRecord } from '#control/jobs.ts'
 import { AppError } from '#model/errors.ts'
-import { isActive } from '#model/job.ts'
+import { isActive, type JobProgress } from '#model/job.ts'
 
-/** What whoever follows a job gets: events in order; nothing for a while; or the end, and why. */
+/** What whoever follows a job gets: events in order; where it is by now; nothing for a while; or the end, and why. */
 export type Step =
   | { readonly kind: 'events'; readonly events: readonly JobEventRecord[] }
+  | { readonly kind: 'progress'; readonly progress: JobProgress }
   | { readonly kind: 'idle' }
   | { readonly kind: 'end'; readonly reason: 'ended' | 'gone' | 'refused' }
 
@@ -15,7 +16,7 @@ const AT_ONCE = 200
 /**
  * Follows a job from after event `after` until it ends or `allowed` says no, each event once and in order. The store is
  * the only source: announcements wake the reader, and it looks by itself every `pollMs` besides, so that events that
- * another process wrote are found too.
+ * another process wrote are found too. Progress is no event: it is told as it is, when it is another one than before.
  */
 export async function* followJob(
   { store, live, config }: ApiTools,
@@ -24,11 +25,12 @@ export async function* followJob(
 ): AsyncGenerator<Step, void> {
   using bell = new Bell((heard) => live.subscribe(jobId, heard))
   let last = after
+  let told = ''
   while (!signal.aborted) {
     bell.clear()
     if (!(await allowed())) return yield { kind: 'end', reason: 'refused' }
     // Read before the events: an end that is seen here has all its events in the store already.
-    const state = await stateOf(store, jobId)
+    const { state, progress } = await stateOf(store, jobId)
     const events = await readJobEvents(store, jobId, { after: last, limit: AT_ONCE })
     const newest = events.at(-1)
     if (newest !== undefined) {
@@ -36,17 +38,28 @@ export async function* followJob(
       yield { kind: 'events', events }
       continue
     }
+    const text = JSON.stringify(progress)
+    if (progress !== null && text !== told) {
+      told = text
+      yield { kind: 'progress', progress }
+    }
     if (state !== 'active') return yield { kind: 'end', reason: state }
     yield { kind: 'idle' }
     await bell.wait(config.limits.pollMs, signal)
   }
 }
 
-async function stateOf(store: ApiTools['store'], jobId: string): Promise<'active' | 'ended' | 'gone'> {
+interface State {
+  readonly state: 'active' | 'ended' | 'gone'
+  readonly progress: JobProgress | null
+}
+
+async function stateOf(store: ApiTools['store'], jobId: string): Promise<State> {
   try {
-    return isActive((await getJob(store, jobId)).status) ? 'active' : 'ended'
+    const { status, progress } = await getJob(store, jobId)
+    return { state: isActive(status) ? 'active' : 'ended', progress }
   } catch (error) {
-    if (error instanceof AppError && error.code === 'not_found') return 'gone'
+    if (error instanceof AppError && error.code === 'not_found') return { state: 'gone', progress: null }
     throw error
   }
 }

@@ -5,7 +5,7 @@ import { z } from 'zod'
 import { principalOf, type Context } from '#api/context.ts'
 import { idOf } from '#api/contract/ids.ts'
 import { followJob } from '#api/live/follow-job.ts'
-import { presentEvent } from '#api/present.ts'
+import { presentEvent, presentProgress } from '#api/present.ts'
 import { toProblem } from '#api/problem.ts'
 import { isStillGood, type Principal } from '#api/security/principal.ts'
 import { visibleJob } from '#api/visible.ts'
@@ -143,6 +143,9 @@ class SocketSession {
             const { type, ...rest } = presentEvent(jobId, event)
             this.#send({ type: 'event', event: type, ...rest })
           }
+        }
+        if (step.kind === 'progress') {
+          this.#send({ type: 'progress', job_id: jobId, progress: presentProgress(step.progress) })
         }
         if (step.kind === 'end') this.#send({ type: 'end', job_id: jobId, reason: step.reason })
       }

@@ -9,7 +9,7 @@ export async function* jsonReport(facts: ReportFacts, tools: ReportTools): Async
     generated_at: facts.generatedAt,
     generated_by: facts.generatedBy,
     started_by: facts.startedBy,
-    job: presentJob(job),
+    job: presentJob(job, facts.startedBy),
     config,
     source: facts.source,
     target: facts.target,

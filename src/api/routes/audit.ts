@@ -180,7 +180,7 @@ function jobRoutes(api: Api, context: Context): void {
         }
       }
       return {
-        job: presentJob(job),
+        job: presentJob(job, starter?.name ?? null),
         audit_level: toConduct(job.request.policies).auditLevel,
         started_by: starter?.name ?? null,
         events: events.slice(0, EVENTS).map((event) => presentAuditEvent(event, actor)),

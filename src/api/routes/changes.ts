@@ -20,9 +20,11 @@ import { checkChangeSet } from '#control/change-sets.ts'
 import { findChangeSet, readyChangeSet, type StoredChangeSet } from '#control/change-set-tools.ts'
 import { describeFilter } from '#control/decide-changes.ts'
 import type { Job } from '#control/jobs.ts'
-import { changeSetOf, decideOnJob, expiresAt } from '#jobs/review-job.ts'
+import { changeSetOf, decideOnJob, expiresAt, keepsChanges } from '#jobs/review-job.ts'
 import { includesRole, type Actor } from '#model/access.ts'
+import { toConduct } from '#model/config-document.ts'
 import { AppError } from '#model/errors.ts'
+import { isActive } from '#model/job.ts'
 
 const tags = ['changes']
 const params = idPath('job')
@@ -49,7 +51,7 @@ function listRoute(api: Api, context: Context): void {
     },
     handler: async (request) => {
       const { actor } = principalOf(request)
-      const { job, stored } = await visibleChangeSet(context, actor, request.params.id)
+      const { job, stored } = await visibleChangeSet(context, actor, request.params.id, notBegun)
       const { limit, cursor, ...filters } = request.query
       const withValues = includesRole(actor.role, 'operator')
       const after = readCursor(cursor, isNumber)
@@ -68,14 +70,23 @@ function listRoute(api: Api, context: Context): void {
   })
 }
 
+/** What there is of changes that a job is about to compute. */
+function notBegun(job: Job): StoredChangeSet | null {
+  if (!keepsChanges(job) || !isActive(job.status)) return null
+  const { staging } = toConduct(job.request.policies)
+  const nothing = { summary: null, dropped: 0, approval: null, expiresAt: null, takenBy: null }
+  return { jobId: job.id, generation: '', state: 'building', staging, ...nothing }
+}
+
 /** @throws AppError `not_found` */
 export async function visibleChangeSet(
   { store, changeSets }: Context,
   actor: Actor,
   id: string,
+  otherwise: (job: Job) => StoredChangeSet | null = () => null,
 ): Promise<{ readonly job: Job; readonly stored: StoredChangeSet }> {
   const job = await visibleJob(store, actor, id)
-  const stored = await findChangeSet(changeSets, changeSetOf(job))
+  const stored = (await findChangeSet(changeSets, changeSetOf(job))) ?? otherwise(job)
   if (stored !== null) return { job, stored }
   throw new AppError('not_found', `The job ${id} has no changes that are kept.`, {
     hint: 'Dry runs keep their changes, reverts do, and syncs whose commit_mode is staged or approval.',

@@ -4,11 +4,12 @@ import { onceHeaders } from '#api/contract/once.ts'
 import { limitOf, momentOf } from '#api/contract/paging.ts'
 import * as contract from '#api/contract/jobs.ts'
 import { actOnJob } from '#api/job-acts.ts'
-import { isNumber, isText, pageOf, readCursor, writeCursor } from '#api/page.ts'
-import { presentEvent, presentJob, snakeCase } from '#api/present.ts'
+import { isNumber, isText, pageOf, readCursor } from '#api/page.ts'
+import { presentEvent, snakeCase } from '#api/present.ts'
+import { presentJobs, presentNamedJob } from '#api/present-jobs.ts'
 import { intendedAgain, start } from '#api/start.ts'
 import { visibleDatasource, visibleJob } from '#api/visible.ts'
-import { listJobs, readJobEvents, type JobEventRecord } from '#control/jobs.ts'
+import { listJobs, readJobEvents } from '#control/jobs.ts'
 import { conflictScopeOf } from '#jobs/conflicts.ts'
 import { AppError } from '#model/errors.ts'
 import { isActive, type JobStatus } from '#model/job.ts'
@@ -51,7 +52,8 @@ function readRoutes(api: Api, { store }: Context): void {
         oldestFirst: request.query.sort === 'created_at',
         limit: limit + 1,
       })
-      return pageOf(found, limit, { placeOf: ({ id }) => id, present: presentJob })
+      const page = pageOf(found, limit, { placeOf: ({ id }) => id, present: (job) => job })
+      return { ...page, items: await presentJobs(store, page.items) }
     },
   })
   api.route({
@@ -59,7 +61,8 @@ function readRoutes(api: Api, { store }: Context): void {
     url: '/jobs/:id',
     config: { access: 'viewer' },
     schema: { tags, summary: 'Show a job', params, response: { 200: contract.Job } },
-    handler: async (request) => presentJob(await visibleJob(store, principalOf(request).actor, request.params.id)),
+    handler: async (request) =>
+      presentNamedJob(store, await visibleJob(store, principalOf(request).actor, request.params.id)),
   })
 }
 
@@ -97,20 +100,11 @@ function recordRoutes(api: Api, { store }: Context): void {
     handler: async (request) => {
       const { id } = await visibleJob(store, principalOf(request).actor, request.params.id)
       const limit = limitOf(request.query.limit)
-      const after = readCursor(request.query.cursor, isNumber) ?? 0
-      return readLog(await readJobEvents(store, id, { after, limit: limit + 1 }), { id, limit })
+      const after = readCursor(request.query.cursor, isNumber) ?? Number(request.query.after ?? 0)
+      const found = await readJobEvents(store, id, { after, limit: limit + 1 })
+      return pageOf(found, limit, { placeOf: ({ seq }) => seq, present: (event) => presentEvent(id, event) })
     },
   })
-}
-
-/** A page of the log. Progress is shown elsewhere, and would drown everything else here. */
-function readLog(found: readonly JobEventRecord[], { id, limit }: { id: string; limit: number }) {
-  const page = found.slice(0, limit)
-  const last = page.at(-1)
-  return {
-    items: page.filter(({ type }) => type !== 'progress').map((event) => presentEvent(id, event)),
-    next_cursor: found.length > limit && last !== undefined ? writeCursor(last.seq) : null,
-  }
 }
 
 function actRoutes(api: Api, context: Context): void {

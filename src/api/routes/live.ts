@@ -17,7 +17,7 @@ export function liveRoutes(api: Api, context: Context): void {
       tags: ['jobs'],
       summary: 'Follow a job: its events from the first one, or from after Last-Event-ID, as they happen',
       description:
-        'Server-sent events, each with its number as id. The last one is end. A job that is over and wholly known is answered with 204.',
+        'Server-sent events, each with its number as id; and without one, progress: where the job is by now. The last one is end. A job that is over and wholly known is answered with 204.',
       params: idPath('job'),
       querystring: EventsQuery,
       headers: EventsHeaders,

@@ -103,6 +103,8 @@ function filterOf({ table, status, column, code, key }: z.infer<typeof contract.
 }
 
 function oneRoutes(api: Api, context: Context): void {
+  const present = async (found: OpenedRejection, shown: { withValues: boolean }) =>
+    presentRejection(found, await editableColumns(context.store, found), shown)
   api.route({
     method: 'GET',
     url: '/rejections/:id',
@@ -113,7 +115,7 @@ function oneRoutes(api: Api, context: Context): void {
       const found = await visibleRejection(context, actor, request.params.id)
       return reply
         .header('etag', etag(found.version))
-        .send(presentRejection(found, includesRole(actor.role, 'operator')))
+        .send(await present(found, { withValues: includesRole(actor.role, 'operator') }))
     },
   })
   api.route({
@@ -134,7 +136,7 @@ function oneRoutes(api: Api, context: Context): void {
       const edits: NamedCells = Object.entries(request.body.values)
       await refuseEdits(context, found, edits)
       const changed = await keepEdits(context, { id: found.id, version: versionOf(request.headers), actor }, edits)
-      return reply.header('etag', etag(changed.version)).send(presentRejection(changed, true))
+      return reply.header('etag', etag(changed.version)).send(await present(changed, { withValues: true }))
     },
   })
   api.route({
@@ -158,7 +160,7 @@ function oneRoutes(api: Api, context: Context): void {
           const { id } = await visibleRejection(context, actor, request.params.id)
           const dismissed = await dismissRejection(context, { id, version: null, actor })
           // What is kept of the answer for a repeated request holds no values.
-          return { status: 200 as const, body: presentRejection(dismissed, false), headers: {} }
+          return { status: 200 as const, body: await present(dismissed, { withValues: false }), headers: {} }
         },
         () => Promise.resolve(null),
       )

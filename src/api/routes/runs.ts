@@ -7,7 +7,8 @@ import { onceHeaders } from '#api/contract/once.ts'
 import { Job, NoInput, RunAnyInput, RunInput, StartedJob, TableValidation } from '#api/contract/jobs.ts'
 import { Health } from '#api/contract/service.ts'
 import { actOnJob } from '#api/job-acts.ts'
-import { presentJob, presentValidation } from '#api/present.ts'
+import { presentValidation } from '#api/present.ts'
+import { presentNamedJob } from '#api/present-jobs.ts'
 import { parseTableName } from '#model/table-pattern.ts'
 import { start } from '#api/start.ts'
 import { isUp } from '#api/up.ts'
@@ -110,7 +111,8 @@ function followRoutes(api: Api, context: Context): void {
       url,
       config: { access: 'viewer' },
       schema: { tags, summary: 'Show a job', params: jobParams, response: { 200: Job } },
-      handler: async (request) => presentJob(await visibleJob(store, principalOf(request).actor, request.params.jobId)),
+      handler: async (request) =>
+        presentNamedJob(store, await visibleJob(store, principalOf(request).actor, request.params.jobId)),
     })
   }
   for (const { act, summary } of [

@@ -2,9 +2,12 @@ import { principalOf, type Api, type Context } from '#api/context.ts'
 import * as contract from '#api/contract/service.ts'
 import { isUp, storeLatency } from '#api/up.ts'
 import { countJobs } from '#control/job-counts.ts'
+import { presentOverview } from '#api/present.ts'
 import { listDatasources } from '#control/datasources.ts'
+import { readOverview } from '#control/overview.ts'
 import { MIGRATIONS } from '#control/store.ts'
 import { listConfigs } from '#control/sync-configs.ts'
+import { maySee } from '#model/access.ts'
 
 const tags = ['service']
 
@@ -23,6 +26,7 @@ export function healthRoutes(root: Api, context: Context): void {
 export function serviceRoutes(api: Api, context: Context): void {
   healthRoute(api, context, '/health')
   statusRoutes(api, context)
+  overviewRoute(api, context)
 }
 
 function healthRoute(api: Api, context: Context, url: string): void {
@@ -39,6 +43,28 @@ function healthRoute(api: Api, context: Context, url: string): void {
     handler: async (_, reply) => {
       const up = await isUp(context)
       return reply.code(up ? 200 : 503).send({ status: up ? 'up' : 'down' })
+    },
+  })
+}
+
+function overviewRoute(api: Api, { store }: Context): void {
+  api.route({
+    method: 'GET',
+    url: '/overview',
+    config: { access: 'viewer' },
+    schema: {
+      tags,
+      summary: 'How things stand: sync config by sync config, and day by day',
+      response: { 200: contract.Overview },
+    },
+    handler: async (request) => {
+      const { actor } = principalOf(request)
+      const configs = (await listConfigs(store)).filter(
+        ({ document }) => maySee(actor, document.source_datasource_id) && maySee(actor, document.target_datasource_id),
+      )
+      return presentOverview(
+        await readOverview(store, { configs: configs.map(({ id }) => id), datasources: actor.datasources }),
+      )
     },
   })
 }

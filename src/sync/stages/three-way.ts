@@ -2,7 +2,6 @@ import type { KeyFingerprint } from '#adapters/adapter.ts'
 import type { AgreedRow, Baseline, BaselineDigest } from '#adapters/baseline.ts'
 import type { Rejection } from '#model/change.ts'
 import type { Agreed, ConflictKind, FoundConflict, ResolvedConflict, ResolvedOutcome } from '#model/conflict.ts'
-import type { Fingerprint } from '#model/fingerprint.ts'
 import { LARGE_ROW_BYTES, type Row } from '#model/value.ts'
 import { isSameCell } from '#sync/conflicts/compare.ts'
 import { decide } from '#sync/conflicts/decide.ts'
@@ -21,6 +20,7 @@ import {
   type Detection,
 } from './detect.ts'
 import { candidateBatches, rowsOfTables, type Candidates } from './detectors/candidates.ts'
+import { heldBy, wayOf, type Held } from './in-the-way.ts'
 import { rowsByKey } from './set-aside.ts'
 import { Ledger } from './three-way-ledger.ts'
 
@@ -57,23 +57,27 @@ export interface Contested extends Judged {
   readonly kind: ConflictKind
 }
 
+/** A row that was made of both sides' rows. */
+export interface MergedRow {
+  /** Null: the target has it already. */
+  readonly row: Row | null
+  readonly source: Row
+  readonly target: Row
+}
+
 /** What becomes of a contested row. */
 export type Settlement =
   | { readonly of: Contested; readonly take: 'source' | 'target' }
-  | {
-      readonly of: Contested
-      readonly take: 'merged'
-      /** Null: the target has it already. */
-      readonly row: Row | null
-      /** The fingerprint of each column of the source's row: what the next merge begins with. */
-      readonly fields: readonly Fingerprint[]
-    }
+  | ({ readonly of: Contested; readonly take: 'merged' } & MergedRow)
   | { readonly of: Contested; readonly take: 'nothing'; readonly found: FoundConflict }
 
 type Left = Extract<Settlement, { take: 'nothing' }>
 
 /** Rows that are decided on at once. */
 const FLUSH_ROWS = 2_000
+
+/** Bytes of rows that are decided on at once. */
+const SETTLE_BYTES = 16 * 1024 * 1024
 
 /** Decisions that one run carries out in a table; the next one goes on. */
 const MOST_DECISIONS = 50_000
@@ -126,6 +130,7 @@ class ThreeWay {
       ])
       const of = { source: byKey(here), target: byKey(there), agreed: byKey(agreed) }
       const built = await this.#standing(batch, of)
+      const held = await heldBy(batch, this.#plan, this.#context)
       for (const decision of batch) {
         const id = JSON.stringify(decision.key)
         const row = {
@@ -134,7 +139,7 @@ class ThreeWay {
           agreed: of.agreed.get(id),
           key: decision.key,
         }
-        this.#carryOne(decision, row, built.has(id))
+        this.#carryOne(decision, row, { stands: built.has(id), held: held.get(decision.id) ?? null })
       }
       await this.#flush(FLUSH_ROWS)
     }
@@ -164,29 +169,41 @@ class ThreeWay {
     )
   }
 
-  #carryOne(decision: ResolvedConflict, row: Judged, stands: boolean): void {
+  #carryOne(
+    decision: ResolvedConflict,
+    row: Judged,
+    { stands, held }: { readonly stands: boolean; readonly held: Held | null },
+  ): void {
     const id = JSON.stringify(decision.key)
     const now = { source: row.source?.fingerprint ?? null, target: row.target?.fingerprint ?? null }
     const taken = decision.resolution === 'source' || decision.resolution === 'target' ? decision.resolution : null
     // The side that was taken is what it was, and the other one has its row by now.
     const followed = taken !== null && now.source === now.target && now[taken] === decision[`${taken}Fingerprint`]
-    if (
-      !stands &&
-      !followed &&
-      (now.source !== decision.sourceFingerprint || now.target !== decision.targetFingerprint)
-    ) {
-      this.#moved.push({
-        id: decision.id,
-        outcome: 'moved',
-        sourceFingerprint: now.source,
-        targetFingerprint: now.target,
-      })
+    const isMoved = now.source !== decision.sourceFingerprint || now.target !== decision.targetFingerprint
+    const way = held === null ? 'free' : wayOf(decision, held)
+    if (this.#decided.has(id) || way === 'barred' || (!stands && !followed && isMoved)) {
+      const sides = { sourceFingerprint: now.source, targetFingerprint: now.target }
+      this.#moved.push({ id: decision.id, outcome: 'moved', ...sides })
       return
     }
+    this.#decide(id, row)
+    this.#apply(decision, row, stands)
+    if (way === 'given' && held !== null) this.#makeWay(decision, held)
+  }
+
+  /** The row in the way gives its value up, unless somebody has decided on that row too. */
+  #makeWay({ holder }: ResolvedConflict, { judged, yielded }: Held): void {
+    const id = JSON.stringify(judged.key)
+    if (this.#decided.has(id) || holder === null || yielded === null) return
+    this.#decide(id, judged)
+    this.#ledger.giveWay(judged, holder.side, yielded)
+  }
+
+  /** The comparison has nothing more to do with it. */
+  #decide(id: string, row: Judged): void {
     this.#decided.set(id, row)
     if (row.source !== undefined) this.#decidedRows.source += 1
     if (row.target !== undefined) this.#decidedRows.target += 1
-    this.#apply(decision, row, stands)
   }
 
   /** `stands`: the target has the row that was built already. */
@@ -367,19 +384,23 @@ class ThreeWay {
   /** Hands on what has come together, where that is at least so many rows. */
   async #flush(least: number): Promise<void> {
     if (this.#contested.length >= least) {
-      const left: Left[] = []
-      for (const settlement of await contest(this.#plan, this.#contested.splice(0), this.#context)) {
-        const { of } = settlement
-        if (settlement.take === 'source') this.#ledger.toTarget(of, 'found')
-        else if (settlement.take === 'target') this.#ledger.takeTarget(of)
-        else if (settlement.take === 'merged') this.#ledger.merge(of, settlement)
-        else if (settlement.take === 'nothing') {
-          left.push(settlement)
-        }
-      }
-      await this.#park(left)
+      for (const some of bySize(this.#contested.splice(0))) await this.#settle(some)
     }
     await this.#ledger.flush(this.#context, { all: least === 1 })
+  }
+
+  async #settle(contested: readonly Contested[]): Promise<void> {
+    const left: Left[] = []
+    for (const settlement of await contest(this.#plan, contested, this.#context)) {
+      const { of } = settlement
+      if (settlement.take === 'source') this.#ledger.toTarget(of, 'found')
+      else if (settlement.take === 'target') this.#ledger.takeTarget(of)
+      else if (settlement.take === 'merged') this.#ledger.merge(of, settlement)
+      else if (settlement.take === 'nothing') {
+        left.push(settlement)
+      }
+    }
+    await this.#park(left)
   }
 
   /** They wait for somebody, but for those of a sort on which somebody has decided once for all. */
@@ -415,6 +436,21 @@ class ThreeWay {
 
 // eslint-disable-next-line require-yield -- nothing is there to be given
 async function* nothing(): AsyncGenerator<AgreedRow> {}
+
+/** In parts whose rows may stand in memory at once (invariant 6). */
+function* bySize(contested: readonly Contested[]): Generator<readonly Contested[]> {
+  let part: Contested[] = []
+  let bytes = 0
+  for (const one of contested) {
+    part.push(one)
+    bytes += (one.source?.bytes ?? 0) + (one.target?.bytes ?? 0)
+    if (bytes < SETTLE_BYTES) continue
+    yield part
+    part = []
+    bytes = 0
+  }
+  if (part.length > 0) yield part
+}
 
 function isSameRow(a: Row | null, b: Row | null): boolean {
   if (a === null || b === null) return a === b

@@ -1,0 +1,79 @@
+import { queryOptions, useQuery } from '@tanstack/react-query'
+import { api, body } from '#api/client.ts'
+import { useDatasource, type Datasource } from '#features/datasources/queries.ts'
+import type { Job } from '#features/jobs/queries.ts'
+import { useConfig } from '#features/sync-configs/queries.ts'
+import { Environment } from '#ui/mark.tsx'
+
+/** Of one that no list has: a job of two connections brought it along. */
+function lonelyQuery(id: string) {
+  return queryOptions({
+    queryKey: ['datasources', 'one', id],
+    queryFn: () => body(api.GET('/api/v1/datasources/{id}', { params: { path: { id } } })),
+    staleTime: 300_000,
+    retry: false,
+  })
+}
+
+/** Any datasource of a job, also one that it brought along. */
+export function useAnyDatasource(id: string): Datasource | undefined {
+  const listed = useDatasource(id)
+  const lonely = useQuery({ ...lonelyQuery(id), enabled: listed === undefined })
+  return listed ?? lonely.data
+}
+
+/** As people know it: one that a job brought along by its database, which has no name of its own. */
+export function nameOfDatasource({ origin, database, name }: Datasource): string {
+  return origin === 'ad_hoc' ? database : name
+}
+
+interface EndsProps {
+  readonly job: Pick<Job, 'kind' | 'source_datasource_id' | 'target_datasource_id'>
+  /** With the environments, where they matter. */
+  readonly marked?: boolean
+}
+
+/** Source left, target right; what is undone has a target alone. */
+export function Ends({ job, marked = false }: EndsProps) {
+  return (
+    <span>
+      {job.kind !== 'revert' && (
+        <>
+          <End id={job.source_datasource_id} marked={marked} />
+          {' → '}
+        </>
+      )}
+      <End id={job.target_datasource_id} marked={marked} />
+    </span>
+  )
+}
+
+function End({ id, marked }: { readonly id: string; readonly marked: boolean }) {
+  const datasource = useAnyDatasource(id)
+  if (datasource === undefined) return <span className="quiet">{id}</span>
+  const environment = datasource.effective_environment
+  return (
+    <span>
+      {nameOfDatasource(datasource)}
+      {marked && environment !== 'local' && (
+        <>
+          {' '}
+          <Environment name={environment} />
+        </>
+      )}
+    </span>
+  )
+}
+
+/** What a job is called: by its sync config, else by its two ends. */
+export function useJobTitle(job: Job): string {
+  const config = useConfig(job.config_id)
+  const [source, target] = [useAnyDatasource(job.source_datasource_id), useAnyDatasource(job.target_datasource_id)]
+  if (config !== undefined) return config.name
+  if (source === undefined || target === undefined) return job.id
+  return `${nameOfDatasource(source)} → ${nameOfDatasource(target)}`
+}
+
+export function JobName({ job }: { readonly job: Job }) {
+  return useJobTitle(job)
+}
