@@ -30,6 +30,7 @@ const LAW: Record<string, readonly string[]> = {
     '#adapters/registry.ts',
     '#sync/plan.ts',
     '#sync/check-document.ts',
+    '#sync/vocabulary.ts',
     '#sync/preview-mapping.ts',
     '#sync/suggest-mapping.ts',
   ],

@@ -33,6 +33,7 @@ import { matchRoutes } from '#api/routes/match.ts'
 import { adviceRoutes } from '#api/routes/advice.ts'
 import { suggestionRoutes } from '#api/routes/suggestions.ts'
 import { syncConfigRoutes } from '#api/routes/sync-configs.ts'
+import { vocabularyRoutes } from '#api/routes/vocabulary.ts'
 import { webhookSecretRoutes } from '#api/routes/webhook-secrets.ts'
 import { guardAccess } from '#api/security/access.ts'
 import { answerUnreadable, boundConnections } from '#api/security/connections.ts'
@@ -209,5 +210,6 @@ function registerRoutes(root: FastifyInstance, context: Context, prefix: string)
   auditRoutes(api, context)
   liveRoutes(api, context)
   settingsRoutes(api, context)
+  vocabularyRoutes(api)
   serviceRoutes(api, context)
 }

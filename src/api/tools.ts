@@ -12,7 +12,7 @@ import type { MatchQuestion } from '#jobs/preview-match.ts'
 import type { MappingPreview } from '#sync/preview-mapping.ts'
 import type { AdviseAnswer, AdviseQuestion } from '#jobs/advise-detection.ts'
 import type { SuggestAnswer, SuggestQuestion } from '#jobs/suggest-fields.ts'
-import type { TableValidation } from '#jobs/validate-table.ts'
+import type { DraftQuestion, TableValidation } from '#jobs/validate-table.ts'
 import type { Secret } from '#lib/secret.ts'
 import type { SecretBox } from '#lib/secret-box.ts'
 import type { MatchPreview } from '#model/match.ts'
@@ -115,6 +115,8 @@ export interface DatasourceTools {
   advise(question: AdviseQuestion, signal: AbortSignal): Promise<AdviseAnswer>
   /** Judges a table of a job as it would be carried now. @throws AppError `table_not_found` and as above */
   validate(job: Job, table: TableRef, signal: AbortSignal): Promise<TableValidation>
+  /** The same of a document that is still being written. @throws AppError `table_not_found` and as above */
+  validateDraft(question: DraftQuestion, signal: AbortSignal): Promise<TableValidation>
   /** Takes the server that the datasource leads to now for the right one. @throws AppError where it cannot be reached */
   confirmServer(datasource: Datasource, actor: Actor, signal: AbortSignal): Promise<void>
 }

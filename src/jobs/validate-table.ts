@@ -7,7 +7,10 @@ import type { TableRef } from '#model/table.ts'
 import { formatTableName } from '#model/table-pattern.ts'
 import { validateSchema, type TableValidation } from '#sync/validate-schema.ts'
 import { toConfig } from './job-work.ts'
+import { chooseOneTable } from './choose-one-table.ts'
+import { openDatasource } from './open-datasource.ts'
 import type { OpenDatasource } from './opener.ts'
+import type { MappingQuestion, PreviewTools } from './preview-mapping.ts'
 
 export type { TableValidation }
 
@@ -34,6 +37,26 @@ export async function validateTable(
   const poolSizes = [from.poolSize, to.poolSize]
   const config = await toConfig(request, { source, target }, { note: () => {}, poolSizes })
   const how = { clock: systemClock, maskKey: tools.maskKey, signal, limitMs: COUNT_MS, count: true }
+  const { tables } = await validateSchema({ source, target, config }, how)
+  return must(tables[0], 'the table that was asked for')
+}
+
+/** A table of a document that is still being written; `count` false: its pairs of columns are judged, and no row is read. */
+export interface DraftQuestion extends Omit<MappingQuestion, 'limit'> {
+  readonly count: boolean
+}
+
+/** Judges one table of a document that is not kept. @throws AppError as `validateTable` */
+export async function validateDraftTable(
+  tools: PreviewTools,
+  { source: from, target: to, policies, table, count }: DraftQuestion,
+  signal: AbortSignal,
+): Promise<TableValidation> {
+  const options = { write: null, rules: tools.rules, signal }
+  await using source = await openDatasource(tools, from, options)
+  await using target = await openDatasource(tools, to, options)
+  const config = await chooseOneTable(policies, table, { source, target })
+  const how = { clock: systemClock, maskKey: tools.maskKey, signal, limitMs: COUNT_MS, count }
   const { tables } = await validateSchema({ source, target, config }, how)
   return must(tables[0], 'the table that was asked for')
 }

@@ -13,7 +13,7 @@ import { previewTableMapping } from '#jobs/preview-mapping.ts'
 import { previewRowMatch } from '#jobs/preview-match.ts'
 import { suggestMappings, type SuggestTools } from '#jobs/suggest-fields.ts'
 import { confirmServer, testDatasource } from '#jobs/test-datasource.ts'
-import { validateTable } from '#jobs/validate-table.ts'
+import { validateDraftTable, validateTable } from '#jobs/validate-table.ts'
 import { Secret } from '#lib/secret.ts'
 import { AppError } from '#model/errors.ts'
 import type { WriteRules } from '#model/write-protection.ts'
@@ -95,6 +95,8 @@ export function datasourceTools(base: Parts & { readonly config: ModelSettings }
         signal,
       )
     },
+    validateDraft: (question, signal) =>
+      validateDraftTable({ ...tools, rules, maskKey: base.config.maskKey }, question, signal),
     confirmServer: async (datasource, actor, signal) =>
       void (await confirmServer(tools, datasource, { actor, signal })),
   }

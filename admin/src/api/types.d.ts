@@ -592,6 +592,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/sync-configs/validate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Judge the columns of a mapping that is still being written, and count the rows that do not fit */
+        post: operations["postSyncConfigsValidate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sync-configs/{id}/match": {
         parameters: {
             query?: never;
@@ -1525,6 +1542,40 @@ export interface paths {
          * @description A connection that fails is an answer, not an error: see checks for the cause and the next step.
          */
         post: operations["postSettingsRedisTest"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/transforms": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the transforms that a field mapping may name, with their arguments */
+        get: operations["getTransforms"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the kinds of data rules that a field mapping may have */
+        get: operations["getRules"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -3673,6 +3724,16 @@ export interface components {
             limit?: number;
             config: components["schemas"]["CheckedSyncConfig"];
         };
+        ValidateDraftRequest: {
+            /**
+             * @description The table as it is called in the source. Default: the first one that the sync config names.
+             * @example orders
+             */
+            table?: string;
+            /** @description Count the rows that do not fit, too. Default true. */
+            count?: boolean;
+            config: components["schemas"]["CheckedSyncConfig"];
+        };
         MappingPreview: {
             source: string;
             target: string;
@@ -4098,6 +4159,58 @@ export interface components {
             previous_until: string | null;
             /** @description whsec_ and base64: the key of the HMAC by which messages are signed (Standard Webhooks). Shown this once. */
             secret: string;
+        };
+        TransformArgument: {
+            name: string;
+            description: string;
+            required: boolean;
+            /** @description JSON Schema of its value. */
+            schema: {
+                [key: string]: unknown;
+            };
+        };
+        Transform: {
+            name: string;
+            group: string;
+            summary: string;
+            /**
+             * @description one value, or many columns: then it stands first in its chain.
+             * @enum {string}
+             */
+            takes: "one" | "many";
+            /** @description The types that it takes, in words. */
+            accepts: string;
+            /** @description What NULL becomes; null where it stays NULL. */
+            nulls: string | null;
+            arguments: components["schemas"]["TransformArgument"][];
+            example: {
+                arguments: {
+                    [key: string]: unknown;
+                };
+                input: (string | null)[];
+                /** @description A ? stands for what depends on the mask key. */
+                output: string | null;
+                type: string | null;
+                /** @description What is lost for good; null where nothing is. */
+                loses: string | null;
+            };
+        };
+        Transforms: {
+            items: components["schemas"]["Transform"][];
+        };
+        Rule: {
+            name: string;
+            description: string;
+            note: string;
+            /** @description JSON Schema of its value. */
+            schema: {
+                [key: string]: unknown;
+            };
+            /** @description What may stand beside the name. */
+            example: unknown;
+        };
+        Rules: {
+            items: components["schemas"]["Rule"][];
         };
     };
     responses: never;
@@ -5685,6 +5798,48 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["MappingPreview"];
+                };
+            };
+            /** @description What went wrong. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What went wrong. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    postSyncConfigsValidate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ValidateDraftRequest"];
+            };
+        };
+        responses: {
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TableValidation"];
                 };
             };
             /** @description What went wrong. */
@@ -8491,6 +8646,82 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ConnectionTest"];
+                };
+            };
+            /** @description What went wrong. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What went wrong. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getTransforms: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Transforms"];
+                };
+            };
+            /** @description What went wrong. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What went wrong. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getRules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rules"];
                 };
             };
             /** @description What went wrong. */

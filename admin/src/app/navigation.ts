@@ -1,4 +1,5 @@
 import {
+  IconArrowsLeftRight,
   IconArrowsSplit2,
   IconDatabase,
   IconGauge,
@@ -21,6 +22,7 @@ interface Place {
 export const PLACES: readonly Place[] = [
   { to: '/', word: 'Dashboard', icon: IconGauge, key: 'd' },
   { to: '/datasources', word: 'Datasources', icon: IconDatabase, key: 's' },
+  { to: '/sync-configs', word: 'Sync configs', icon: IconArrowsLeftRight, key: 'y' },
   { to: '/jobs', word: 'Jobs', icon: IconListDetails, key: 'j' },
   { to: '/conflicts', word: 'Conflicts', icon: IconArrowsSplit2, key: 'c' },
   { to: '/audit', word: 'Audit', icon: IconHistory, key: 'a' },

@@ -8,10 +8,12 @@ import { dashboardRoutes } from '#features/dashboard/routes.ts'
 import { datasourceRoutes } from '#features/datasources/routes.ts'
 import { jobRoutes } from '#features/jobs/routes.ts'
 import { settingsRoutes } from '#features/settings/routes.ts'
+import { syncConfigRoutes } from '#features/sync-configs/routes.ts'
 
 const pages = shell.addChildren([
   ...dashboardRoutes,
   ...datasourceRoutes,
+  ...syncConfigRoutes,
   ...jobRoutes,
   ...conflictsRoutes,
   ...auditRoutes,

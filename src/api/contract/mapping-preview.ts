@@ -13,6 +13,14 @@ export const PreviewInput = z.strictObject(options).meta({ id: 'MappingQuestion'
 
 export const PreviewDraftInput = z.strictObject({ ...options, config: ConfigInput }).meta({ id: 'MappingPreviewDraft' })
 
+export const ValidateDraftInput = z
+  .strictObject({
+    table: options.table,
+    count: z.boolean().optional().meta({ description: 'Count the rows that do not fit, too. Default true.' }),
+    config: ConfigInput,
+  })
+  .meta({ id: 'ValidateDraftRequest' })
+
 const cells = z.array(z.string().nullable())
 
 export const MappingPreviewBody = z

@@ -1,7 +1,14 @@
 import { z } from 'zod'
 import { principalOf, type Api, type Context } from '#api/context.ts'
 import { idOrName } from '#api/contract/ids.ts'
-import { MappingPreviewBody, PreviewDraftInput, PreviewInput } from '#api/contract/mapping-preview.ts'
+import { TableValidation } from '#api/contract/jobs.ts'
+import {
+  MappingPreviewBody,
+  PreviewDraftInput,
+  PreviewInput,
+  ValidateDraftInput,
+} from '#api/contract/mapping-preview.ts'
+import { presentValidation } from '#api/present.ts'
 import { visibleConfig, visibleDatasource } from '#api/visible.ts'
 import { recordAudit } from '#control/audit.ts'
 import type { Actor } from '#model/access.ts'
@@ -9,6 +16,7 @@ import { acceptOtherNames, type ConfigDocument } from '#model/config-document.ts
 import { tableName } from '#model/table.ts'
 import { parseTableName } from '#model/table-pattern.ts'
 import type { Row } from '#model/value.ts'
+import type { MappingQuestion } from '#jobs/preview-mapping.ts'
 import type { MappingPreview } from '#sync/preview-mapping.ts'
 
 const tags = ['sync configs']
@@ -54,6 +62,24 @@ export function mappingPreviewRoutes(api: Api, context: Context): void {
       return present(await look(context, principalOf(request).actor, { subject: null, document, ...question }))
     },
   })
+  api.route({
+    method: 'POST',
+    url: '/sync-configs/validate',
+    config: { access: 'operator', ...slow },
+    preValidation: takeOtherNames,
+    schema: {
+      tags,
+      summary: 'Judge the columns of a mapping that is still being written, and count the rows that do not fit',
+      body: ValidateDraftInput,
+      response: { 200: TableValidation },
+    },
+    handler: async (request) => {
+      const { config: document, table, count = true } = request.body
+      const question = { ...(await askedOf(context, principalOf(request).actor, { document, table })), count }
+      const signal = AbortSignal.any([context.closing, AbortSignal.timeout(PREVIEW_MS)])
+      return presentValidation(await context.datasources.validateDraft(question, signal), true)
+    },
+  })
 }
 
 /** Fields as they were called elsewhere. */
@@ -71,19 +97,28 @@ interface Question {
   readonly limit?: number | undefined
 }
 
-async function look(
-  { store, datasources, closing }: Context,
+/** Both ends, what flows between them, and the table that is asked about. */
+async function askedOf(
+  { store }: Context,
   actor: Actor,
-  { subject, document, table, limit }: Question,
-): Promise<MappingPreview> {
+  { document, table }: Pick<Question, 'document' | 'table'>,
+): Promise<Omit<MappingQuestion, 'limit'>> {
   const { source_datasource_id: from, target_datasource_id: to, name: _, ...policies } = document
-  const question = {
+  return {
     source: await visibleDatasource(store, actor, from),
     target: await visibleDatasource(store, actor, to),
     policies,
     table: table === undefined ? null : parseTableName(table),
-    limit: limit ?? 20,
   }
+}
+
+async function look(
+  context: Context,
+  actor: Actor,
+  { subject, document, table, limit }: Question,
+): Promise<MappingPreview> {
+  const { store, datasources, closing } = context
+  const question = { ...(await askedOf(context, actor, { document, table })), limit: limit ?? 20 }
   const found = await datasources.previewMapping(question, AbortSignal.any([closing, AbortSignal.timeout(PREVIEW_MS)]))
   // Rows were shown to somebody.
   const data = {

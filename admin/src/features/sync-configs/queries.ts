@@ -1,7 +1,14 @@
-import { queryOptions, useQuery } from '@tanstack/react-query'
+import { infiniteQueryOptions, keepPreviousData, queryOptions, useQuery } from '@tanstack/react-query'
 import { api, body, type Schemas } from '#api/client.ts'
+import type { Document } from '#features/sync-configs/document.ts'
 
 export type SyncConfig = Schemas['SyncConfig']
+export type TableDescription = Schemas['TableDescription']
+export type Transform = Schemas['Transform']
+export type Rule = Schemas['Rule']
+export type TableValidation = Schemas['TableValidation']
+export type MappingPreview = Schemas['MappingPreview']
+type Suggestions = Schemas['MappingSuggestions']
 
 /** All sync configs that the key may see, by name. */
 export const configsQuery = queryOptions({
@@ -13,4 +20,109 @@ export const configsQuery = queryOptions({
 /** The sync config of an id, as soon as the list is there; undefined where there is none any more. */
 export function useConfig(id: string | null): SyncConfig | undefined {
   return useQuery(configsQuery).data?.find((one) => one.id === id)
+}
+
+export function configQuery(id: string) {
+  return queryOptions({
+    queryKey: ['sync-configs', 'one', id],
+    queryFn: () => body(api.GET('/api/v1/sync-configs/{id}', { params: { path: { id } } })),
+  })
+}
+
+export function versionsQuery(id: string) {
+  return infiniteQueryOptions({
+    queryKey: ['sync-configs', 'versions', id],
+    queryFn: ({ pageParam: cursor }) =>
+      body(
+        api.GET('/api/v1/sync-configs/{id}/versions', {
+          params: { path: { id }, query: { limit: '50', ...(cursor === '' ? {} : { cursor }) } },
+        }),
+      ),
+    initialPageParam: '',
+    getNextPageParam: ({ next_cursor: next }) => next,
+  })
+}
+
+/** The newest jobs: of one config, or of all. */
+export function jobsOfQuery(configId: string | null, limit: number) {
+  return queryOptions({
+    queryKey: ['jobs', 'of-config', configId, limit],
+    queryFn: async () => {
+      const query = { limit: String(limit), ...(configId === null ? {} : { config_id: configId }) }
+      return (await body(api.GET('/api/v1/jobs', { params: { query } }))).items
+    },
+  })
+}
+
+export function receiptQuery(jobId: string) {
+  return queryOptions({
+    queryKey: ['jobs', 'receipt', jobId],
+    queryFn: () => body(api.GET('/api/v1/jobs/{id}/receipt', { params: { path: { id: jobId } } })),
+    staleTime: Infinity,
+  })
+}
+
+/** A catalogue changes seldom, and reading it asks the database. */
+const CATALOGUE_MS = 5 * 60_000
+
+/** Tables and views of a datasource, all of them. */
+export function tablesQuery(datasource: string) {
+  return queryOptions({
+    queryKey: ['datasources', 'tables', datasource],
+    queryFn: async () => {
+      const tables: TableDescription[] = []
+      for (let cursor: string | null = ''; cursor !== null;) {
+        const query: { limit: string; cursor?: string } = { limit: '1000', ...(cursor === '' ? {} : { cursor }) }
+        const page: Schemas['SchemaAnswer'] = await body(
+          api.GET('/api/v1/datasources/{id}/schema', { params: { path: { id: datasource }, query } }),
+        )
+        tables.push(...page.items)
+        cursor = page.next_cursor
+      }
+      return tables
+    },
+    staleTime: CATALOGUE_MS,
+  })
+}
+
+export const transformsQuery = queryOptions({
+  queryKey: ['transforms'],
+  queryFn: async () => (await body(api.GET('/api/v1/transforms'))).items,
+  staleTime: Infinity,
+})
+
+export const rulesQuery = queryOptions({
+  queryKey: ['rules'],
+  queryFn: async () => (await body(api.GET('/api/v1/rules'))).items,
+  staleTime: Infinity,
+})
+
+/** What is asked about one table of a document, as it is being written. */
+interface Question {
+  readonly document: Document
+  readonly table: string
+  readonly enabled: boolean
+}
+
+/** A pair of columns is judged anew whenever the document changes; until then what was said before stands. */
+export function judgementQuery({ document, table, enabled }: Question) {
+  return queryOptions({
+    queryKey: ['sync-configs', 'judgement', table, document],
+    queryFn: () => body(api.POST('/api/v1/sync-configs/validate', { body: { config: document, table, count: false } })),
+    enabled,
+    staleTime: Infinity,
+    retry: false,
+    placeholderData: keepPreviousData,
+  })
+}
+
+export function previewQuery({ document, table, enabled, limit }: Question & { readonly limit: number }) {
+  return queryOptions({
+    queryKey: ['sync-configs', 'preview', table, limit, document],
+    queryFn: () => body(api.POST('/api/v1/sync-configs/preview', { body: { config: document, table, limit } })),
+    enabled,
+    staleTime: 60_000,
+    retry: false,
+    placeholderData: keepPreviousData,
+  })
 }

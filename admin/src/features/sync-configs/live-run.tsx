@@ -1,0 +1,121 @@
+import { Anchor, Group, Paper, Progress, Stack, Table, Text } from '@mantine/core'
+import { useQuery } from '@tanstack/react-query'
+import type { Schemas } from '#api/client.ts'
+import { isActive, useLiveJob, type Job } from '#features/jobs/queries.ts'
+import { dryRunOf } from '#features/sync-configs/receipt.ts'
+import { receiptQuery } from '#features/sync-configs/queries.ts'
+import { formatBytes, formatCount, plural } from '#lib/format.ts'
+import { JobStatus } from '#ui/mark.tsx'
+import { Duration, Time } from '#ui/time.tsx'
+
+/** The last job of a config, as it is at this moment, and what came of it. */
+export function LiveRun({ id }: { readonly id: string }) {
+  const { data: job } = useLiveJob(id)
+  if (job === undefined) return null
+  return (
+    <Paper withBorder p="md" component="section" aria-label="Last job">
+      <Stack gap="sm">
+        <Group justify="space-between" wrap="nowrap">
+          <Group gap="sm" aria-live="polite">
+            <JobStatus status={job.status} />
+            <Text size="sm">{kindInWords(job)}</Text>
+            <Text size="sm" className="quiet">
+              started <Time at={job.started_at ?? job.created_at} />,{' '}
+              <Duration from={job.started_at} to={job.finished_at} />
+            </Text>
+          </Group>
+          <Anchor href={`/jobs/${job.id}`} size="sm">
+            {job.dry_run ? 'See every change' : 'Open the job'}
+          </Anchor>
+        </Group>
+        {isActive(job) && job.progress !== null && <Live progress={job.progress} />}
+        {job.error !== null && (
+          <Text size="sm">
+            {job.error.message} {job.error.hint}
+          </Text>
+        )}
+        {job.status === 'succeeded' && (job.dry_run ? <Found id={job.id} /> : <Counts counts={job.counts} />)}
+      </Stack>
+    </Paper>
+  )
+}
+
+export function kindInWords({ kind, dry_run: dry, mode, tables }: Job): string {
+  const what = dry ? 'Dry run' : kind === 'sync' ? 'Sync' : (OTHERS[kind] ?? kind)
+  const how = mode === 'full' ? ', row by row' : ''
+  return `${what}${how}${tables === null ? '' : `, of ${plural(tables.length, 'table')}`}`
+}
+
+const OTHERS: Readonly<Record<string, string>> = { verify: 'Comparison', validate: 'Validation', revert: 'Undoing' }
+
+function Live({ progress }: { readonly progress: NonNullable<Job['progress']> }) {
+  const { phase, rows, bytes, percent, estimated, rows_per_second: rate, seconds_left: left } = progress
+  return (
+    <Stack gap={4}>
+      <Progress value={percent ?? 100} animated={percent === null} aria-label="Progress of the job" size="sm" />
+      <Text size="xs" className="quiet numbers">
+        {phase}, {plural(rows, 'row')}, {formatBytes(bytes)}, {formatCount(Math.round(rate))} rows/s
+        {percent === null ? ', total not known yet' : `, ${estimated ? 'about ' : ''}${Math.round(percent)} %`}
+        {left !== null && `, ${Math.round(left.low)} to ${Math.round(left.high)} s left`}
+      </Text>
+    </Stack>
+  )
+}
+
+function Counts({ counts }: { readonly counts: Schemas['Counts'] | null }) {
+  if (counts === null) return null
+  const { inserted, updated, deleted, unchanged, skipped, conflicted, rejected } = counts
+  const told = [
+    [inserted, 'inserted'],
+    [updated, 'updated'],
+    [deleted, 'deleted'],
+    [unchanged, 'unchanged'],
+    [skipped, 'skipped'],
+    [conflicted, 'in conflict'],
+    [rejected, 'set aside'],
+  ] as const
+  return (
+    <Text size="sm" className="numbers">
+      {plural(counts.read, 'row')} looked at:{' '}
+      {told
+        .filter(([count]) => count > 0)
+        .map(([count, word]) => `${formatCount(count)} ${word}`)
+        .join(', ')}
+      .
+    </Text>
+  )
+}
+
+/** What a dry run would do to each table. */
+function Found({ id }: { readonly id: string }) {
+  const { data } = useQuery(receiptQuery(id))
+  const tables = dryRunOf(data?.receipt)
+  if (tables === null) return null
+  if (tables.every(({ inserts, updates, deletes }) => inserts + updates + deletes === 0)) {
+    return <Text size="sm">Nothing to do: every row that was looked at is as it should be.</Text>
+  }
+  return (
+    <Table aria-label="What a run would do" maw={560} fz="sm">
+      <Table.Thead>
+        <Table.Tr>
+          <Table.Th>Table</Table.Th>
+          <Table.Th ta="right">Inserts</Table.Th>
+          <Table.Th ta="right">Updates</Table.Th>
+          <Table.Th ta="right">Deletes</Table.Th>
+        </Table.Tr>
+      </Table.Thead>
+      <Table.Tbody>
+        {tables.map(({ name, inserts, updates, deletes }) => (
+          <Table.Tr key={name}>
+            <Table.Td className="mono">{name}</Table.Td>
+            {[inserts, updates, deletes].map((count, i) => (
+              <Table.Td key={i} ta="right">
+                {formatCount(count)}
+              </Table.Td>
+            ))}
+          </Table.Tr>
+        ))}
+      </Table.Tbody>
+    </Table>
+  )
+}
