@@ -234,9 +234,9 @@ test('UX 8, 45: the text and the form are one document; what is wrong is said at
 
   // Leaving asks, and staying loses nothing.
   await page.getByRole('link', { name: 'Dashboard' }).click()
-  await page.getByRole('dialog', { name: /without saving/ }).waitFor()
+  await page.getByRole('dialog', { name: 'Leave without saving' }).waitFor()
   await browser.look(page, 'configs-leave')
-  await page.getByRole('button', { name: 'Stay' }).click()
+  await page.getByRole('button', { name: 'Stay here' }).click()
   await choose(page, 'A row that both sides changed', /Source wins/)
   await page.getByRole('button', { name: 'Save', exact: true }).click()
   await page.getByText('version 2', { exact: true }).waitFor()

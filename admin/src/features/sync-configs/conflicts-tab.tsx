@@ -8,8 +8,9 @@ import { Choose, ChoiceField, NumberField, TextField } from '#features/sync-conf
 import { tablesQuery } from '#features/sync-configs/queries.ts'
 import { options } from '#features/sync-configs/table-settings.tsx'
 import { indexOfTable, pickedBy, setTableField, tableOf } from '#features/sync-configs/tables.ts'
-import { nameOf, refOf } from '#features/sync-configs/table-names.ts'
+import { refOf } from '#features/sync-configs/table-names.ts'
 import { BASELINES, CONFLICTS, FIELD_CONFLICTS } from '#features/sync-configs/words.ts'
+import { formatTableName } from '#lib/table-name.ts'
 
 /** Who has the last word on rows that both sides changed: for the config, for a table, for a field. */
 export function ConflictsTab() {
@@ -70,7 +71,9 @@ function OwnStrategies() {
     .filter((table) => (table.conflict_strategy ?? table.conflict_fields ?? table.newer_by) !== undefined)
     .map(({ source }) => source)
   const shown = [...new Set([...spoken, ...added])]
-  const others = described.filter(({ table }) => pickedBy(document, table) !== null).map(({ table }) => nameOf(table))
+  const others = described
+    .filter(({ table }) => pickedBy(document, table) !== null)
+    .map(({ table }) => formatTableName(table))
   return (
     <Stack gap="sm">
       <Title order={2}>For one table, or one field</Title>
@@ -106,7 +109,8 @@ function OfTable({ name }: { readonly name: string }) {
   const { data: targets = [] } = useQuery(tablesQuery(document.target_datasource_id))
   const table = tableOf(document, name)
   const target = table.target ?? name
-  const columns = targets.find((one) => nameOf(one.table) === target)?.columns.map((column) => column.name) ?? []
+  const columns =
+    targets.find((one) => formatTableName(one.table) === target)?.columns.map((column) => column.name) ?? []
   const fields = Object.entries(table.conflict_fields ?? {})
   const at = indexOfTable(document, name)
   const set = <K extends keyof Table>(field: K, value: Table[K] | undefined): void =>

@@ -1,10 +1,11 @@
-import { Anchor, Group, Paper, Progress, Stack, Table, Text } from '@mantine/core'
+import { Group, Paper, Progress, Stack, Table, Text } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
 import type { Schemas } from '#api/client.ts'
 import { isActive, useLiveJob, type Job } from '#features/jobs/queries.ts'
 import { dryRunOf } from '#features/sync-configs/receipt.ts'
 import { receiptQuery } from '#features/sync-configs/queries.ts'
 import { formatBytes, formatCount, plural } from '#lib/format.ts'
+import { TextLink } from '#ui/link.tsx'
 import { JobStatus } from '#ui/mark.tsx'
 import { Duration, Time } from '#ui/time.tsx'
 
@@ -24,9 +25,9 @@ export function LiveRun({ id }: { readonly id: string }) {
               <Duration from={job.started_at} to={job.finished_at} />
             </Text>
           </Group>
-          <Anchor href={`/jobs/${job.id}`} size="sm">
+          <TextLink to="/jobs/$id" params={{ id: job.id }} search={job.dry_run ? { tab: 'changes' } : {}} size="sm">
             {job.dry_run ? 'See every change' : 'Open the job'}
-          </Anchor>
+          </TextLink>
         </Group>
         {isActive(job) && job.progress !== null && <Live progress={job.progress} />}
         {job.error !== null && (

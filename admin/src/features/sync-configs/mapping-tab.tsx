@@ -12,8 +12,8 @@ import { tablesQuery, type TableDescription } from '#features/sync-configs/queri
 import { isStrong } from '#features/sync-configs/suggested.tsx'
 import { mappedNames, tableRowsOf } from '#features/sync-configs/table-rows.ts'
 import { tableOf } from '#features/sync-configs/tables.ts'
-import { nameOf } from '#features/sync-configs/table-names.ts'
 import { useShow, useShown } from '#features/sync-configs/use-shown.ts'
+import { formatTableName } from '#lib/table-name.ts'
 import { formatCount, plural } from '#lib/format.ts'
 import { CopyAs, curlOf, quote } from '#ui/copy.tsx'
 import { Mark } from '#ui/mark.tsx'
@@ -58,7 +58,7 @@ function Tables({ source, target }: TablesProps) {
   }
   const to = tableOf(document, name).target ?? name
   const find = (tables: readonly TableDescription[], wish: string): TableDescription | undefined =>
-    tables.find(({ table }) => nameOf(table) === wish)
+    tables.find(({ table }) => formatTableName(table) === wish)
   return (
     <MappedTableProvider key={name} name={name} source={find(source, name)} target={find(target, to)}>
       <Stack gap="md">

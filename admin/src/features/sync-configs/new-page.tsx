@@ -1,4 +1,4 @@
-import { Anchor, Button, Group, Select, SimpleGrid, Stack, Text, TextInput, Title } from '@mantine/core'
+import { Button, Group, Select, SimpleGrid, Stack, Text, TextInput, Title } from '@mantine/core'
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useNavigate, useSearch } from '@tanstack/react-router'
 import { useState } from 'react'
@@ -12,6 +12,7 @@ import { configQuery, configsQuery } from '#features/sync-configs/queries.ts'
 import { SuggestTables } from '#features/sync-configs/suggest-tables.tsx'
 import { DELETES, DIRECTIONS, SCHEMA_POLICIES } from '#features/sync-configs/words.ts'
 import { CopyAs, curlOf } from '#ui/copy.tsx'
+import { ButtonLink, TextLink } from '#ui/link.tsx'
 import { Environment, Mark } from '#ui/mark.tsx'
 import { Answer, Empty, Page } from '#ui/page.tsx'
 import { Problem } from '#ui/problem.tsx'
@@ -37,11 +38,7 @@ function TooFew({ count }: { readonly count: number }) {
   return (
     <Empty
       title={count === 0 ? 'There is no datasource yet' : 'There is only one datasource'}
-      action={
-        <Button component="a" href="/datasources">
-          Go to datasources
-        </Button>
-      }
+      action={<ButtonLink to="/datasources/new">Add a datasource</ButtonLink>}
     >
       A sync config connects two databases: one to read from, and one to write to. Add both first.
     </Empty>
@@ -246,9 +243,9 @@ function EndChoice({ label, about, datasources, value, onChange, error }: EndCho
       {chosen === undefined ? (
         <Text size="xs" className="quiet">
           Not in the list?{' '}
-          <Anchor href="/datasources" size="xs">
+          <TextLink to="/datasources/new" size="xs">
             Add a datasource
-          </Anchor>
+          </TextLink>
         </Text>
       ) : (
         <Group gap="xs">

@@ -1,4 +1,4 @@
-import { Anchor, Button, Group, SimpleGrid, Stack, Text, Title } from '@mantine/core'
+import { Button, Group, SimpleGrid, Stack, Text, Title } from '@mantine/core'
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useNavigate } from '@tanstack/react-router'
 import { useMemo, useState } from 'react'
@@ -16,6 +16,7 @@ import { CONFLICTS, DELETES, DETECTION, DIRECTIONS, wordOf } from '#features/syn
 import { formatCount } from '#lib/format.ts'
 import { CopyAs, curlOf, quote } from '#ui/copy.tsx'
 import { DataTable, type DataColumn } from '#ui/data-table.tsx'
+import { TextLink } from '#ui/link.tsx'
 import { JobStatus } from '#ui/mark.tsx'
 import { Answer } from '#ui/page.tsx'
 import { say } from '#ui/say.ts'
@@ -82,9 +83,9 @@ function Jobs({ jobs, mayRun }: { readonly jobs: readonly Job[]; readonly mayRun
         keyOf={({ id }) => id}
       />
       {jobs.length === JOBS && (
-        <Anchor href={`/jobs?config_id=${base.id}`} size="sm">
+        <TextLink to="/jobs" search={{ config: base.id }} size="sm">
           All jobs of this config
-        </Anchor>
+        </TextLink>
       )}
     </>
   )
@@ -103,9 +104,9 @@ function jobColumns(): readonly DataColumn<Job>[] {
       header: 'What',
       value: kindInWords,
       cell: (job) => (
-        <Anchor href={`/jobs/${job.id}`} size="sm">
+        <TextLink to="/jobs/$id" params={{ id: job.id }} size="sm">
           {kindInWords(job)}
-        </Anchor>
+        </TextLink>
       ),
     },
     {

@@ -1,4 +1,4 @@
-import { nameOf } from '#features/sync-configs/table-names.ts'
+import { formatTableName } from '#lib/table-name.ts'
 
 export interface WouldDo {
   readonly name: string
@@ -12,7 +12,7 @@ export function dryRunOf(receipt: unknown): readonly WouldDo[] | null {
   const tables = fieldOf(receipt, 'tables')
   if (!Array.isArray(tables)) return null
   return tables.map((table: unknown) => ({
-    name: nameOf({ schema: textOf(table, 'schema'), name: textOf(table, 'name') }),
+    name: formatTableName({ schema: textOf(table, 'schema'), name: textOf(table, 'name') }),
     inserts: countOf(table, 'inserts'),
     updates: countOf(table, 'updates'),
     deletes: countOf(table, 'deletes'),

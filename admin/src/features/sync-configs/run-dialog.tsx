@@ -9,7 +9,8 @@ import { Ends } from '#features/sync-configs/ends.tsx'
 import { commandOf, requestOf, type RunKind, type Wish } from '#features/sync-configs/run.ts'
 import { tablesQuery, type SyncConfig } from '#features/sync-configs/queries.ts'
 import { pickedBy } from '#features/sync-configs/tables.ts'
-import { nameOf, refOf } from '#features/sync-configs/table-names.ts'
+import { refOf } from '#features/sync-configs/table-names.ts'
+import { formatTableName } from '#lib/table-name.ts'
 import { CopyAs, curlOf } from '#ui/copy.tsx'
 import { Environment } from '#ui/mark.tsx'
 import { Problem } from '#ui/problem.tsx'
@@ -157,8 +158,10 @@ function TableChoice({ config, value, onChange }: TableChoiceProps) {
   const { data } = useQuery(tablesQuery(config.source_datasource_id))
   const names = useMemo(() => {
     const named = (config.tables ?? []).flatMap(({ source }) => (refOf(source) === null ? [] : [source]))
-    const found = (data ?? []).filter(({ table }) => pickedBy(config, table) !== null).map(({ table }) => nameOf(table))
-    return [...new Set([...named, ...found])].toSorted()
+    const found = (data ?? [])
+      .filter(({ table }) => pickedBy(config, table) !== null)
+      .map(({ table }) => formatTableName(table))
+    return [...new Set([...named, ...found])].toSorted((a, b) => (a < b ? -1 : 1))
   }, [config, data])
   return (
     <MultiSelect

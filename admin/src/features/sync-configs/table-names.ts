@@ -51,15 +51,6 @@ function isWild({ text, literal }: Part): boolean {
   return !literal && text.includes('*')
 }
 
-/** The name of a table in its shortest form: as the service writes it. */
-export function nameOf({ schema, name }: TableRef): string {
-  return schema === 'public' ? quoted(name) : `${quoted(schema)}.${quoted(name)}`
-}
-
-function quoted(text: string): string {
-  return /[.:=,"*]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
-}
-
 /** Whether a name or a pattern stands for a table. */
 export function covers(text: string, ref: TableRef): boolean {
   const pattern = patternOf(text)

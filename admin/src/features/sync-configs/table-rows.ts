@@ -1,7 +1,8 @@
 import type { Document, Table } from '#features/sync-configs/document.ts'
 import type { TableDescription } from '#features/sync-configs/queries.ts'
 import { indexOfTable, pickedBy, tableOf, type Picked } from '#features/sync-configs/tables.ts'
-import { nameOf, refOf, type TableRef } from '#features/sync-configs/table-names.ts'
+import { refOf, type TableRef } from '#features/sync-configs/table-names.ts'
+import { formatTableName } from '#lib/table-name.ts'
 
 /** A line of the list of tables: a table of the source, or what the document names that is none. */
 export interface TableRow {
@@ -21,7 +22,7 @@ export function tableRowsOf(
   source: readonly TableDescription[],
   target: readonly TableDescription[] | undefined,
 ): readonly TableRow[] {
-  const there = target && new Set(target.map(({ table }) => nameOf(table)))
+  const there = target && new Set(target.map(({ table }) => formatTableName(table)))
   const rowOf = (name: string, ref: TableRef | null, described: TableDescription | null): TableRow => {
     const spoken = tableOf(document, name)
     const to = spoken.target ?? name
@@ -35,14 +36,14 @@ export function tableRowsOf(
       isInTarget: ref === null && spoken.target === undefined ? true : (there?.has(to) ?? null),
     }
   }
-  const known = new Set(source.map(({ table }) => nameOf(table)))
+  const known = new Set(source.map(({ table }) => formatTableName(table)))
   const others = (document.tables ?? []).filter(({ source: name }) => {
     const ref = refOf(name)
-    return ref === null || !known.has(nameOf(ref))
+    return ref === null || !known.has(formatTableName(ref))
   })
   return [
     ...others.map((table) => rowOf(table.source, table.query === undefined ? refOf(table.source) : null, null)),
-    ...source.map((described) => rowOf(nameOf(described.table), described.table, described)),
+    ...source.map((described) => rowOf(formatTableName(described.table), described.table, described)),
   ]
 }
 

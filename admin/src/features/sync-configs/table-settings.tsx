@@ -5,9 +5,9 @@ import { useDraft } from '#features/sync-configs/draft.tsx'
 import { Choose, Fact } from '#features/sync-configs/fields.tsx'
 import { tablesQuery } from '#features/sync-configs/queries.ts'
 import { indexOfTable, setTableField, tableOf } from '#features/sync-configs/tables.ts'
-import { nameOf } from '#features/sync-configs/table-names.ts'
 import { CONFLICTS, DELETES, DETECTION, wordOf } from '#features/sync-configs/words.ts'
 import { useShow } from '#features/sync-configs/use-shown.ts'
+import { formatTableName } from '#lib/table-name.ts'
 
 interface TableSettingsProps {
   readonly name: string
@@ -39,7 +39,7 @@ function Form({ name }: { readonly name: string }) {
   const { data: sources = [] } = useQuery(tablesQuery(document.source_datasource_id))
   const { data: targets = [] } = useQuery(tablesQuery(document.target_datasource_id))
   const table = tableOf(document, name)
-  const columns = sources.find((one) => nameOf(one.table) === name)?.columns.map((column) => column.name) ?? []
+  const columns = sources.find((one) => formatTableName(one.table) === name)?.columns.map((column) => column.name) ?? []
   const set = <K extends keyof Table>(field: K, value: Table[K] | undefined): void =>
     change((now) => setTableField(now, name, field, value))
   const at = indexOfTable(document, name)
@@ -50,7 +50,7 @@ function Form({ name }: { readonly name: string }) {
         label="Target table"
         description="Where it has another name in the target."
         placeholder={name}
-        data={targets.map((one) => nameOf(one.table))}
+        data={targets.map((one) => formatTableName(one.table))}
         value={table.target ?? ''}
         onChange={(value) => set('target', value === '' ? undefined : value)}
         error={problem('target')}

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
 import type { Document } from '#features/sync-configs/document.ts'
-import { covers, nameOf, refOf } from '#features/sync-configs/table-names.ts'
+import { covers, refOf } from '#features/sync-configs/table-names.ts'
 import { pickAll, pickedBy, pickTables, setTableField, tablesInWords } from '#features/sync-configs/tables.ts'
+import { formatTableName } from '#lib/table-name.ts'
 
 const ALL: Document = { name: 'shop', source_datasource_id: 'ds_1', target_datasource_id: 'ds_2' }
 const ORDERS = { schema: 'public', name: 'orders' }
@@ -11,7 +12,7 @@ test('names and patterns are read as the service reads them', () => {
   expect(refOf('orders')).toEqual(ORDERS)
   expect(refOf('"a.b"."c""d*"')).toEqual({ schema: 'a.b', name: 'c"d*' })
   for (const text of ['log_*', 'a.b.c', '', 'a.', '"a']) expect(refOf(text), text).toBeNull()
-  expect(nameOf({ schema: 'a.b', name: 'c"d*' })).toBe('"a.b"."c""d*"')
+  expect(formatTableName({ schema: 'a.b', name: 'c"d*' })).toBe('"a.b"."c""d*"')
   expect(covers('shop.log_*', LOG)).toBe(true)
   expect(covers('log_*', LOG)).toBe(false)
   expect(covers('*.*', ORDERS)).toBe(true)

@@ -1,5 +1,6 @@
 import { withField, type Document, type Table } from '#features/sync-configs/document.ts'
-import { covers, nameOf, refOf, type TableRef } from '#features/sync-configs/table-names.ts'
+import { covers, refOf, type TableRef } from '#features/sync-configs/table-names.ts'
+import { formatTableName } from '#lib/table-name.ts'
 
 /** Which tables of the source a document picks, and edits of what it says of them. */
 
@@ -62,14 +63,14 @@ function takeIn(document: Document, ref: TableRef): Document {
   const kept = excluded.filter((pattern) => !isTable(pattern, ref))
   const within = withField(document, 'exclude_tables', kept.length === 0 ? undefined : kept)
   if (pickedBy(within, ref) !== null) return within
-  return { ...within, tables: [...(within.tables ?? []), { source: nameOf(ref) }] }
+  return { ...within, tables: [...(within.tables ?? []), { source: formatTableName(ref) }] }
 }
 
 function leaveOut(document: Document, ref: TableRef): Document {
   const named = document.tables?.filter(({ source }) => !isTable(source, ref))
   const left = document.tables === undefined ? document : withField(document, 'tables', named)
   if (pickedBy(left, ref) === null) return left
-  return { ...left, exclude_tables: [...(left.exclude_tables ?? []), nameOf(ref)] }
+  return { ...left, exclude_tables: [...(left.exclude_tables ?? []), formatTableName(ref)] }
 }
 
 /** Takes away what a document says of a pattern, or of a query. */
