@@ -87,14 +87,15 @@ const COLUMNS: readonly DataColumn<AuditEvent>[] = [
 
 /** Facts in one line: only those that say something. */
 function factsOf(data: unknown): string {
-  if (typeof data !== 'object' || data === null) return String(data ?? '')
+  if (typeof data !== 'object' || data === null) return ''
   const said = Object.entries(data as Readonly<Record<string, unknown>>).filter(([, value]) => Boolean(value))
   return said.map(([name, value]) => `${wordsOf(name)} ${valueOf(value)}`).join(', ')
 }
 
 function valueOf(value: unknown): string {
   if (Array.isArray(value)) return value.map(valueOf).join(' ')
-  return typeof value === 'object' ? `(${factsOf(value)})` : String(value)
+  if (typeof value === 'object') return `(${factsOf(value)})`
+  return typeof value === 'string' ? value : JSON.stringify(value)
 }
 
 /** `allowProtectedWrite` as `allow protected write`. */
