@@ -21,6 +21,7 @@ import { healthRoutes, serviceRoutes } from '#api/routes/service.ts'
 import { jobRoutes } from '#api/routes/jobs.ts'
 import { historyRoutes } from '#api/routes/history.ts'
 import { liveRoutes } from '#api/routes/live.ts'
+import { carryOutRoutes } from '#api/routes/carry-out.ts'
 import { conflictRoutes } from '#api/routes/conflicts.ts'
 import { conflictRuleRoutes } from '#api/routes/conflict-rules.ts'
 import { rejectionRoutes } from '#api/routes/rejections.ts'
@@ -202,6 +203,7 @@ function registerRoutes(root: FastifyInstance, context: Context, prefix: string)
   approvalRoutes(api, context)
   rejectionRoutes(api, context)
   conflictRoutes(api, context)
+  carryOutRoutes(api, context)
   conflictRuleRoutes(api, context)
   historyRoutes(api, context)
   auditRoutes(api, context)

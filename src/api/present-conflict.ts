@@ -1,5 +1,5 @@
 import type { StoredConflict } from '#control/conflict-codec.ts'
-import type { OpenedConflict } from '#control/conflict-list.ts'
+import type { ConflictGroup, OpenedConflict } from '#control/conflict-list.ts'
 import type { ConflictSelection } from '#control/decide-conflicts.ts'
 import { describeType } from '#model/column-type.ts'
 import type { Asking } from '#model/conflict.ts'
@@ -31,6 +31,18 @@ export function presentConflictEntry(found: StoredConflict) {
     first_at: found.firstAt,
     last_at: found.lastAt,
     version: found.version,
+  }
+}
+
+export function presentGroup({ configId, lastJobId, target, kind, fields, conflicts, open }: ConflictGroup) {
+  return {
+    config_id: configId,
+    last_job_id: lastJobId,
+    target: { ...target },
+    kind,
+    fields: [...fields],
+    conflicts,
+    open,
   }
 }
 

@@ -35,6 +35,8 @@ export interface ConflictFilter {
   readonly strategy?: readonly ConflictStrategy[]
   /** One of the columns that both sides changed. */
   readonly field?: string
+  /** These very columns, as `StoredConflict.fields` has them. */
+  readonly fields?: readonly string[]
   /** The JSON of a key. */
   readonly key?: string
 }
@@ -46,7 +48,7 @@ export function conflictConditions(
   { isPostgres }: Pick<Store, 'isPostgres'>,
   filter: ConflictFilter,
 ): Expression<SqlBool>[] {
-  const { scope, configId, jobId, datasources, ids, target, status, kind, strategy, field, key } = filter
+  const { scope, configId, jobId, datasources, ids, target, status, kind, strategy, field, fields, key } = filter
   const conditions: Expression<SqlBool>[] = []
   if (scope !== undefined) conditions.push(where('scope', '=', scope))
   if (configId !== undefined) conditions.push(where('config_id', '=', configId))
@@ -60,6 +62,7 @@ export function conflictConditions(
   if (kind !== undefined) conditions.push(where('kind', 'in', [...kind]))
   if (strategy !== undefined) conditions.push(where('strategy', 'in', [...strategy]))
   if (field !== undefined) conditions.push(holdsName('fields', field, isPostgres))
+  if (fields !== undefined) conditions.push(where('fields', '=', JSON.stringify(fields)))
   if (key !== undefined) conditions.push(where('key', '=', key))
   return conditions
 }
@@ -154,8 +157,11 @@ async function askedAbout(db: Store['db'], ids: readonly string[]): Promise<Read
   return new Map(rows.map((row) => [row.conflict_id, row]))
 }
 
-/** Conflicts by what caused them. */
+/** Conflicts of one sync by what caused them. */
 export interface ConflictGroup {
+  readonly configId: string | null
+  /** The youngest of the jobs that saw them last. */
+  readonly lastJobId: string
   readonly target: TableRef
   readonly kind: ConflictKind
   readonly fields: readonly string[]
@@ -171,25 +177,47 @@ export async function groupConflicts(store: Store, filter: ConflictFilter): Prom
   const rows = await store.db
     .selectFrom('conflict')
     .where((where) => where.and(conflictConditions(where, store, filter)))
-    .select(['target_table', 'kind', 'fields'])
+    .select(['config_id', 'target_table', 'kind', 'fields'])
     .select((select) => [
+      select.fn.max('last_job_id').as('last_job_id'),
       select.fn.countAll().as('n'),
       sql<number>`sum(CASE WHEN status = 'open' THEN 1 ELSE 0 END)`.as('open'),
     ])
-    .groupBy(['target_table', 'kind', 'fields'])
+    .groupBy(['scope', 'config_id', 'target_table', 'kind', 'fields'])
     .orderBy('n', 'desc')
+    .orderBy('scope')
     .orderBy('target_table')
     .orderBy('kind')
     .orderBy('fields')
     .limit(MOST_GROUPS)
     .execute()
   return rows.map((row) => ({
+    configId: row.config_id,
+    lastJobId: row.last_job_id,
     target: toRef(row.target_table),
     kind: row.kind as ConflictKind,
     fields: JSON.parse(row.fields) as string[],
     conflicts: Number(row.n),
     open: Number(row.open),
   }))
+}
+
+/** How many conflicts there are of each status, whatever the filter says of that. */
+export async function countByStatus(
+  store: Store,
+  filter: ConflictFilter,
+): Promise<Readonly<Record<ConflictStatus, number>>> {
+  const { status: _status, ...ofAny } = filter
+  const rows = await store.db
+    .selectFrom('conflict')
+    .where((where) => where.and(conflictConditions(where, store, ofAny)))
+    .select(['status'])
+    .select((select) => select.fn.countAll().as('n'))
+    .groupBy('status')
+    .execute()
+  const counted = new Map(rows.map(({ status, n }) => [status, Number(n)]))
+  const of = (status: ConflictStatus): number => counted.get(status) ?? 0
+  return { open: of('open'), resolved: of('resolved'), applied: of('applied'), closed: of('closed') }
 }
 
 /** A conflict with all that is sealed of it; null where the key that sealed it is not known any more. */

@@ -12,7 +12,7 @@ import {
   type ConflictFilter,
   type OpenedConflict,
 } from './conflict-list.ts'
-import { canTake, sealBuilt, standingHolder, UNDECIDED, type BuiltRow } from './conflict-codec.ts'
+import { canTake, isInPlace, sealBuilt, standingHolder, UNDECIDED, type BuiltRow } from './conflict-codec.ts'
 import { keepRules } from './conflict-rules.ts'
 import { CONFLICTS_LOCK, type ConflictTools } from './conflicts.ts'
 import { versionConflict } from './datasources.ts'
@@ -115,6 +115,37 @@ function refuseUndecidable(
   )
 }
 
+/**
+ * Takes a decision back that no run has carried out: the conflict waits for somebody again.
+ * @throws AppError `not_found`, `version_conflict`, `wrong_state`
+ */
+export function withdrawDecision(
+  { store, box }: ConflictTools,
+  { id, version, actor }: ConflictAct,
+): Promise<OpenedConflict> {
+  return decided(store, actor, async (tx, audit) => {
+    const row = await tx.selectFrom('conflict').selectAll().where('id', '=', id).executeTakeFirst()
+    if (row === undefined) throw conflictNotFound(id)
+    if (version !== null && row.version !== version) throw versionConflict('conflict', row.version)
+    const { status, marks } = await openConflict(tx, box, row)
+    if (status !== 'resolved') {
+      throw new AppError('wrong_state', `The conflict ${id} is ${status}: there is no decision to take back.`, {
+        hint: status === 'applied' ? 'Decide it anew: the version that lost is kept.' : 'Look at it again.',
+      })
+    }
+    if (marks !== null && !(isInPlace(marks, 'source') && isInPlace(marks, 'target'))) {
+      throw new AppError('wrong_state', `An earlier decision about the conflict ${id} has been carried out.`, {
+        hint: 'Decide it anew: either version can still be taken.',
+      })
+    }
+    const changes = { ...UNDECIDED, status: 'open', version: row.version + 1 }
+    await tx.updateTable('conflict').set(changes).where('id', '=', id).execute()
+    const table = tableName(toRef(row.target_table))
+    await audit({ action: 'conflict.withdraw', subject: id, data: { table, kind: row.kind, was: row.resolution } })
+    return openConflict(tx, box, { ...row, ...changes })
+  })
+}
+
 /** What a decision about many conflicts is about, or would be. */
 export interface ConflictSelection {
   readonly conflicts: number
@@ -194,11 +225,12 @@ export function resolveConflicts(
 }
 
 /** What a filter names, for the audit log: values of keys stay out (invariant 7). */
-function describe({ status, ids, field, key }: ConflictFilter): Readonly<Record<string, unknown>> {
+function describe({ status, ids, field, fields, key }: ConflictFilter): Readonly<Record<string, unknown>> {
   return {
     status,
     ...(ids === undefined ? {} : { ids: ids.length }),
     ...(field === undefined ? {} : { field }),
+    ...(fields === undefined ? {} : { fields }),
     ...(key === undefined ? {} : { key: 'one key' }),
   }
 }

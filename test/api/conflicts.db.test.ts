@@ -93,8 +93,17 @@ describe.each(STORE_KINDS)('on %s', (kind) => {
       const page = await it.view('GET', list)
       expect(idsOf(page), list).toHaveLength(2)
       expect(page['groups'], list).toEqual([
-        { target: { schema: 'public', name: 'a' }, kind: 'update_update', fields: ['name'], conflicts: 2, open: 2 },
+        {
+          config_id: config,
+          last_job_id: job,
+          target: { schema: 'public', name: 'a' },
+          kind: 'update_update',
+          fields: ['name'],
+          conflicts: 2,
+          open: 2,
+        },
       ])
+      expect(page['counts'], list).toEqual({ open: 2, resolved: 0, applied: 0, closed: 0 })
       expect(JSON.stringify(page), list).not.toContain(CANARY_VALUE)
     }
     const shown = await it.ask('GET', `/conflicts/${id}`)
@@ -130,6 +139,8 @@ describe.each(STORE_KINDS)('on %s', (kind) => {
       ['kind=update_update&strategy=manual&table=a&field=name', 2],
       ['key=2', 1],
       ['field=price', 0],
+      [`fields=${encodeURIComponent('["name"]')}`, 2],
+      ['fields=[]', 0],
       [`job=${job}`, 2],
       [`job=${testId('job')}`, 0],
     ] as const) {
@@ -192,6 +203,51 @@ describe.each(STORE_KINDS)('on %s', (kind) => {
     )
     expect(JSON.stringify(items)).not.toContain(CANARY_VALUE)
     expect(JSON.stringify(await it.view('GET', `/sync/audit/${it.job}`))).toContain('conflict.resolve')
+  })
+
+  test('what was decided one by one is carried out by one run, or taken back before that', async () => {
+    await using it = await open(kind)
+    const { api, config, conflict: id } = it
+    const engine = await conflictsOfJob(it)
+    await engine.park(TABLE, [conflict('1'), conflict('2')])
+    const [other] = idsOf(await it.view('GET', '/conflicts?table=b'))
+    expect(await it.ask('POST', `/sync/${config}/carry-out`, {})).toMatchObject({ conflicts: 0, job_id: null })
+    for (const [one, take] of [
+      [id, 'source'],
+      [other, 'target'],
+    ] as const) {
+      await it.ask('POST', `/sync/${config}/resolve/${String(one)}`, { take, start: false })
+    }
+    await api.store.db.updateTable('job').set({ status: 'running' }).where('id', '=', it.job).execute()
+    const withdraw = `/conflicts/${id}/withdraw`
+    expect(await it.refused(withdraw, {})).toEqual([409, 'wrong_state'])
+    await api.store.db.updateTable('job').set({ status: 'succeeded' }).where('id', '=', it.job).execute()
+    expect(await it.refused(withdraw, {}, { 'if-match': '"7"' })).toEqual([412, 'version_conflict'])
+    expect(await it.ask('POST', withdraw, {})).toMatchObject({ status: 'open', resolution: null, resolved: null })
+    expect(await it.refused(withdraw, {})).toEqual([409, 'wrong_state'])
+    expect((await it.view('GET', '/conflicts?status=resolved'))['counts']).toMatchObject({ open: 3, resolved: 1 })
+    await it.ask('POST', `/sync/${config}/resolve/${id}`, { take: 'source', start: false })
+    const started = await it.ask('POST', `/sync/${config}/carry-out`, {})
+    expect(started).toMatchObject({ conflicts: 2, tables: [{ conflicts: 1 }, { conflicts: 1 }], note: null })
+    const job = await getJob(api.store, String(started['job_id']))
+    expect([...(job.request.tables ?? [])].toSorted()).toEqual(['a', 'b'])
+    // One that a run has carried out is decided anew, and not taken back.
+    const run = conflictsOf(job, api)
+    const a = { schema: 'public', name: 'a' }
+    for await (const some of run.resolved(a)) {
+      const applied = { outcome: 'applied', sourceFingerprint: '1', targetFingerprint: '1' } as const
+      await run.settle(
+        a,
+        some.map((one) => ({ id: one.id, ...applied })),
+      )
+    }
+    await api.store.db.updateTable('job').set({ status: 'succeeded' }).execute()
+    expect(await it.refused(withdraw, {})).toEqual([409, 'wrong_state'])
+    await it.ask('POST', `/sync/${config}/resolve/${id}`, { take: 'target', start: false })
+    expect(await it.refused(withdraw, {})).toEqual([409, 'wrong_state'])
+    expect(await it.view('GET', '/audit?action=conflict.withdraw')).toMatchObject({
+      items: [{ subject: id, data: { table: 'public.a', was: 'source' } }],
+    })
   })
 
   test('D15: a decision is made on the version that was looked at', async () => {

@@ -217,11 +217,18 @@ describe.each(STORE_KINDS)('signing in, on %s', (kind) => {
       const patch = { request: JSON.stringify(kept), counts }
       await api.store.db.updateTable('job').set(patch).where('id', '=', world.job).execute()
     }
+    const setDecided = () =>
+      api.store.db
+        .updateTable('conflict')
+        .set({ status: 'resolved', resolution: 'source' })
+        .where('id', '=', world.conflict)
+        .execute()
     const setStatus = (status: string) =>
       api.store.db.updateTable('job').set({ status }).where('id', '=', world.job).execute()
     const idFor = async (path: string): Promise<string> => {
       if (path.includes('/keys/')) return spare
       if (path.includes('/rejections/{')) return world.rejection
+      if (path.includes('/conflicts/{')) return world.conflict
       if (path.includes('/jobs/')) return world.job
       if (path.includes('/sync-configs/')) return world.config
       if (!path.includes('/sessions/')) return 'source'
@@ -236,6 +243,7 @@ describe.each(STORE_KINDS)('signing in, on %s', (kind) => {
       if (/stop/.test(path)) await setStatus('queued')
       if (/approve/.test(path)) await setStatus('awaiting_approval')
       if (/revert/.test(path)) await setWritten()
+      if (/carry-out|withdraw/.test(path)) await setDecided()
       const removed = method === 'DELETE' && path.includes('/datasources/') ? 'another' : null
       const confirm = path.includes('/sync-configs/') ? 'config' : (removed ?? '')
       const ids = { jobId: world.job, configId: world.config, conflictId: world.conflict, ruleId: rule?.id ?? '' }

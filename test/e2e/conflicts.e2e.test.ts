@@ -53,6 +53,8 @@ test('D15: conflicts list, show and resolve: one, with a row of its own, and all
     [2, 'operator', 'resolve', '--config', 'config', '--set', 'name=x', '--all'],
     [5, 'operator', 'resolve', '--job', job, '--take', 'target', '--all', '--no-input'],
     [2, 'operator', 'resolve', id, '--take', 'source', '--any-fields'],
+    [2, 'operator', 'carry-out'],
+    [5, 'operator', 'withdraw', id],
     [0, 'viewer', 'rules', 'config'],
     [2, 'operator', 'rules', 'remove', 'config', testId('conflict rule')],
   ] as const) {
@@ -65,6 +67,14 @@ test('D15: conflicts list, show and resolve: one, with a row of its own, and all
   expect(built, built.stderr).toMatchObject({ code: 0 })
   expect(built.stdout).toContain(`${id} is resolved: row; the next run carries it out`)
   expect((await run(['show', id])).stdout).toContain(`'both'`)
+  const withdrawn = await run(['withdraw', id])
+  expect(withdrawn.stdout, withdrawn.stderr).toContain(`${id} is open`)
+  const nothing = await run(['carry-out', '--config', 'config'])
+  expect(nothing.stdout, nothing.stderr).toContain('there is no decision to carry out')
+  await run(['resolve', id, '--set', 'name=both', '--no-start'])
+  const carried = await run(['carry-out', '--config', 'config', '--job', job, '--detach'])
+  expect(carried.stdout, carried.stderr).toMatch(/1 decision; job_\w+ carries it out/)
+  await api.store.db.updateTable('job').set({ status: 'cancelled' }).execute()
 
   const all = ['resolve', '--job', job, '--all', '--take', 'target']
   const preview = await run([...all, '--dry-run'])

@@ -48,6 +48,8 @@ export interface PrivateServerOptions {
   readonly major?: number
   readonly fsync?: boolean
   readonly settings?: Readonly<Record<string, string>>
+  /** The superuser's, asked for on every connection; without it whoever connects is let in. */
+  readonly password?: string
 }
 
 /** A server for one test alone, to be held with `await using`. */

@@ -1231,6 +1231,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/sync/{configId}/carry-out": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Start a run that carries out what was decided about conflicts of a sync config */
+        post: operations["postSyncConfigIdCarryOut"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sync/conflicts/{jobId}/carry-out": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Start a run that carries out what was decided about conflicts that a job saw */
+        post: operations["postSyncConflictsJobIdCarryOut"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/conflicts/{id}/withdraw": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Take a decision back that no run has carried out: the conflict waits for somebody again */
+        post: operations["postConflictsIdWithdraw"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sync-configs/{id}/conflict-rules": {
         parameters: {
             query?: never;
@@ -3162,8 +3213,18 @@ export interface components {
             items: components["schemas"]["ConflictEntry"][];
             /** @description Where the next page begins; null at the end. */
             next_cursor: string | null;
-            /** @description All that the filter lets through, by what caused them; the largest first. */
+            /** @description How many there are of each status, whatever the filter says of that. */
+            counts: {
+                open: number;
+                resolved: number;
+                applied: number;
+                closed: number;
+            };
+            /** @description All that the filter lets through, by sync and by what caused them; the largest first, and 100 at most. */
             groups: {
+                config_id: string | null;
+                /** @description The youngest of the jobs that saw them last. */
+                last_job_id: string;
                 target: {
                     schema: string;
                     name: string;
@@ -3215,6 +3276,8 @@ export interface components {
                 status?: ("open" | "resolved" | "applied")[];
                 kind?: ("update_update" | "insert_insert" | "update_delete" | "delete_update" | "first_contact" | "unique_clash")[];
                 strategy?: ("source_wins" | "target_wins" | "newer_wins" | "merge" | "manual" | "webhook")[];
+                /** @description Both sides changed these very columns, as groups has them; []: it is about the whole row. */
+                fields?: string[];
                 /**
                  * @description The table of the target.
                  * @example orders
@@ -3259,6 +3322,8 @@ export interface components {
                 status?: ("open" | "resolved" | "applied")[];
                 kind?: ("update_update" | "insert_insert" | "update_delete" | "delete_update" | "first_contact" | "unique_clash")[];
                 strategy?: ("source_wins" | "target_wins" | "newer_wins" | "merge" | "manual" | "webhook")[];
+                /** @description Both sides changed these very columns, as groups has them; []: it is about the whole row. */
+                fields?: string[];
                 /**
                  * @description The table of the target.
                  * @example orders
@@ -3300,6 +3365,49 @@ export interface components {
         };
         ResolvedConflict: {
             conflict: components["schemas"]["Conflict"];
+            /** @description The run that carries it out, where one was started. */
+            job_id: string | null;
+            /** @description The job of the same sync because of which none was started. */
+            active_job_id: string | null;
+            /** @description Why no run was started, where one was to be. */
+            note: string | null;
+        };
+        CarryOutRequest: {
+            /** @description Only what this job saw first or last. */
+            job?: string;
+            /** @description Write although the environment of the target is protected; needs confirm. */
+            allow_protected_write?: boolean;
+            /** @description Two ways: write although the environment of the source is protected; needs confirm, the name of the target. */
+            allow_protected_source_write?: boolean;
+            /** @description The very number of deletes that a brake named; needs confirm. */
+            approve_deletes?: number | null;
+            /** @description The very number of overwrites that a brake named; needs confirm. */
+            approve_overwrites?: number | null;
+            /** @description The name of what this is done to, typed out: it cannot be taken back. */
+            confirm?: string;
+        };
+        CarryOutJobRequest: {
+            /** @description Write although the environment of the target is protected; needs confirm. */
+            allow_protected_write?: boolean;
+            /** @description Two ways: write although the environment of the source is protected; needs confirm, the name of the target. */
+            allow_protected_source_write?: boolean;
+            /** @description The very number of deletes that a brake named; needs confirm. */
+            approve_deletes?: number | null;
+            /** @description The very number of overwrites that a brake named; needs confirm. */
+            approve_overwrites?: number | null;
+            /** @description The name of what this is done to, typed out: it cannot be taken back. */
+            confirm?: string;
+        };
+        CarriedOut: {
+            /** @description Decisions that no run has carried out. */
+            conflicts: number;
+            tables: {
+                target: {
+                    schema: string;
+                    name: string;
+                };
+                conflicts: number;
+            }[];
             /** @description The run that carries it out, where one was started. */
             job_id: string | null;
             /** @description The job of the same sync because of which none was started. */
@@ -7053,6 +7161,8 @@ export interface operations {
                 strategy?: string;
                 /** @description Only those that this job saw first or last. */
                 job?: string;
+                /** @description Only those of which both sides changed these very columns, as groups has them: a JSON list; []: about the whole row. */
+                fields?: string;
                 /**
                  * @description The table of the target.
                  * @example orders
@@ -7117,6 +7227,8 @@ export interface operations {
                 strategy?: string;
                 /** @description Only those that this job saw first or last. */
                 job?: string;
+                /** @description Only those of which both sides changed these very columns, as groups has them: a JSON list; []: about the whole row. */
+                fields?: string;
                 /**
                  * @description The table of the target.
                  * @example orders
@@ -7180,6 +7292,8 @@ export interface operations {
                 status?: string;
                 kind?: string;
                 strategy?: string;
+                /** @description Only those of which both sides changed these very columns, as groups has them: a JSON list; []: about the whole row. */
+                fields?: string;
                 /**
                  * @description The table of the target.
                  * @example orders
@@ -7456,6 +7570,152 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ResolvedConflicts"];
+                };
+            };
+            /** @description What went wrong. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What went wrong. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    postSyncConfigIdCarryOut: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same request gives the same answer for 24 hours, and does it once. */
+                "idempotency-key"?: string;
+            };
+            path: {
+                /** @description The id or the name of a sync config. */
+                configId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CarryOutRequest"];
+            };
+        };
+        responses: {
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CarriedOut"];
+                };
+            };
+            /** @description What went wrong. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What went wrong. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    postSyncConflictsJobIdCarryOut: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same request gives the same answer for 24 hours, and does it once. */
+                "idempotency-key"?: string;
+            };
+            path: {
+                /** @description The id of a job. */
+                jobId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CarryOutJobRequest"];
+            };
+        };
+        responses: {
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CarriedOut"];
+                };
+            };
+            /** @description What went wrong. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What went wrong. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    postConflictsIdWithdraw: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same request gives the same answer for 24 hours, and does it once. */
+                "idempotency-key"?: string;
+                /** @description The ETag that the change is based on; where it is not that any more, 412. */
+                "if-match"?: string;
+            };
+            path: {
+                /** @description The id of a conflict. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NoFields"];
+            };
+        };
+        responses: {
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conflict"];
                 };
             };
             /** @description What went wrong. */

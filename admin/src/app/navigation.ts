@@ -1,4 +1,4 @@
-import { IconGauge, IconListDetails, type Icon } from '@tabler/icons-react'
+import { IconArrowsSplit2, IconDatabase, IconGauge, IconHistory, IconListDetails, IconSettings, type Icon } from '@tabler/icons-react'
 import type { LinkProps } from '@tanstack/react-router'
 
 interface Place {
@@ -12,5 +12,9 @@ interface Place {
 /** The pages that everybody goes to, in the order of the navigation. */
 export const PLACES: readonly Place[] = [
   { to: '/', word: 'Dashboard', icon: IconGauge, key: 'd' },
+  { to: '/datasources', word: 'Datasources', icon: IconDatabase, key: 's' },
   { to: '/jobs', word: 'Jobs', icon: IconListDetails, key: 'j' },
+  { to: '/conflicts', word: 'Conflicts', icon: IconArrowsSplit2, key: 'c' },
+  { to: '/audit', word: 'Audit', icon: IconHistory, key: 'a' },
+  { to: '/settings', word: 'Settings', icon: IconSettings, key: 'e' },
 ]

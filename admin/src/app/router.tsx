@@ -1,11 +1,24 @@
 import { createRouter } from '@tanstack/react-router'
 import { root, shell, signIn } from '#app/base-routes.tsx'
 import { NotFound, PageFailed } from '#app/fallbacks.tsx'
+import { auditRoutes } from '#features/audit/routes.ts'
+import { conflictsRoutes } from '#features/conflicts/routes.ts'
 import { dashboardRoutes } from '#features/dashboard/routes.ts'
+import { datasourceRoutes } from '#features/datasources/routes.ts'
 import { jobRoutes } from '#features/jobs/routes.ts'
+import { settingsRoutes } from '#features/settings/routes.ts'
+
+const pages = shell.addChildren([
+  ...dashboardRoutes,
+  ...datasourceRoutes,
+  ...jobRoutes,
+  ...conflictsRoutes,
+  ...auditRoutes,
+  ...settingsRoutes,
+])
 
 export const router = createRouter({
-  routeTree: root.addChildren([signIn, shell.addChildren([...dashboardRoutes, ...jobRoutes])]),
+  routeTree: root.addChildren([signIn, pages]),
   defaultPreload: 'intent',
   defaultErrorComponent: PageFailed,
   defaultNotFoundComponent: NotFound,

@@ -18,3 +18,8 @@ export function useMay(role: Role): boolean {
   const { data } = useQuery(sessionQuery)
   return data !== undefined && RANK[data.key.role] >= RANK[role]
 }
+
+/** Whether the key is for all datasources: what concerns the whole service is refused to one that is for certain ones. */
+export function useIsUnscoped(): boolean {
+  return useQuery(sessionQuery).data?.key.datasources === null
+}

@@ -1,5 +1,6 @@
 import { Kbd, Modal, Table } from '@mantine/core'
 import { PLACES } from '#app/navigation.ts'
+import { keysOfPage } from '#lib/keys.ts'
 
 const ELSEWHERE = [
   ['Ctrl K', 'Search or go to'],
@@ -9,7 +10,13 @@ const ELSEWHERE = [
 ] as const
 
 export function Shortcuts({ onClose }: { readonly onClose: () => void }) {
-  const keys = [...ELSEWHERE, ...PLACES.map(({ key, word }) => [`g ${key}`, word] as const)]
+  const ofPage = keysOfPage()
+  const known = new Set(ofPage.map(({ key }) => key))
+  const keys = [
+    ...ofPage.map(({ key, about }) => [key, about] as const),
+    ...ELSEWHERE.filter(([key]) => !key.split(/\s+/).some((one) => known.has(one))),
+    ...PLACES.map(({ key, word }) => [`g ${key}`, word] as const),
+  ]
   return (
     <Modal opened onClose={onClose} title="Keys">
       <Table>

@@ -41,10 +41,24 @@ const teal: MantineColorsTuple = [
   '#0b524a',
 ]
 
+/** What destroys something: dark enough under white, and on white, to be read. */
+const red: MantineColorsTuple = [
+  '#fdeceb',
+  '#fad4d2',
+  '#f4a9a5',
+  '#ee7f79',
+  '#f2837d',
+  '#dd4f47',
+  '#cc3a32',
+  '#b3261e',
+  '#98201a',
+  '#7d1a15',
+]
+
 export const theme = createTheme({
   primaryColor: 'teal',
   primaryShade: { light: 7, dark: 7 },
-  colors: { gray: slate, dark, teal },
+  colors: { gray: slate, dark, teal, red },
   fontFamily: "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif",
   fontFamilyMonospace: "ui-monospace, 'SF Mono', Menlo, Consolas, 'Liberation Mono', monospace",
   fontSizes: { xs: '0.75rem', sm: '0.8125rem', md: '0.875rem', lg: '1rem', xl: '1.25rem' },
@@ -70,6 +84,7 @@ export const theme = createTheme({
       },
     },
     Menu: { defaultProps: { transitionProps: { duration: 100 }, shadow: 'sm' } },
+    Notification: { defaultProps: { closeButtonProps: { 'aria-label': 'Close' } } },
     Tooltip: { defaultProps: { openDelay: 300, withArrow: true } },
   },
 })

@@ -24,9 +24,9 @@ export function CopyButton({ text, children = 'Copy' }: CopyButtonProps) {
 
 /** The same action by other means: what each of them would say. */
 export interface OtherMeans {
-  readonly curl?: string
-  readonly cli?: string
-  readonly yaml?: string
+  readonly curl?: string | undefined
+  readonly cli?: string | undefined
+  readonly yaml?: string | undefined
 }
 
 const NAMES = { curl: 'curl', cli: 'command line', yaml: 'YAML' } as const

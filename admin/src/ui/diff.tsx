@@ -40,6 +40,39 @@ export function Diff({ before, after }: DiffProps) {
   )
 }
 
+interface AgainstProps {
+  readonly text: string | null | undefined
+  /** What it is held against. */
+  readonly other: string | null | undefined
+}
+
+/** A value of which is marked what another one does not have, where there is one: long texts by word, JSON indented. */
+export function Against({ text, other }: AgainstProps) {
+  const parts = useMemo(() => compare(other, text), [other, text])
+  if (text === other || text === undefined || other === undefined) return <Value text={text} />
+  if (parts === null) {
+    return (
+      <mark className={classes['differs']}>
+        <Value text={text} />
+      </mark>
+    )
+  }
+  return (
+    <span className={classes['value']}>
+      {parts.map(({ value, added, removed }, i) => {
+        if (removed) return null
+        return added ? (
+          <mark key={i} className={classes['differs']}>
+            {value}
+          </mark>
+        ) : (
+          value
+        )
+      })}
+    </span>
+  )
+}
+
 function Part({ value, added, removed }: Pick<Change, 'value' | 'added' | 'removed'>) {
   if (added) return <ins className={classes['added']}>{value}</ins>
   if (removed) return <del className={classes['removed']}>{value}</del>

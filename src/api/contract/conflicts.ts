@@ -131,9 +131,14 @@ export const ConflictPage = z
   .object({
     items: z.array(ConflictEntry),
     next_cursor: z.string().nullable().meta({ description: 'Where the next page begins; null at the end.' }),
+    counts: z
+      .object({ open: z.int(), resolved: z.int(), applied: z.int(), closed: z.int() })
+      .meta({ description: 'How many there are of each status, whatever the filter says of that.' }),
     groups: z
       .array(
         z.object({
+          config_id: z.string().nullable(),
+          last_job_id: z.string().meta({ description: 'The youngest of the jobs that saw them last.' }),
           target: table,
           kind,
           fields: z.array(z.string()),
@@ -141,7 +146,10 @@ export const ConflictPage = z
           open: z.int().meta({ description: 'How many of them wait for somebody.' }),
         }),
       )
-      .meta({ description: 'All that the filter lets through, by what caused them; the largest first.' }),
+      .meta({
+        description:
+          'All that the filter lets through, by sync and by what caused them; the largest first, and 100 at most.',
+      }),
   })
   .meta({ id: 'ConflictPage' })
 
@@ -155,9 +163,21 @@ function several(name: string, names: readonly string[]) {
     .optional()
 }
 
+const column = z.string().min(1).max(200)
+
+/** The text of `fields` in a query. */
+function isListOfTexts(text: string): boolean {
+  try {
+    const list: unknown = JSON.parse(text)
+    return Array.isArray(list) && list.every((one) => typeof one === 'string')
+  } catch {
+    return false
+  }
+}
+
 const FILTERS = {
   table: tableName.optional().meta({ description: 'The table of the target.' }),
-  field: z.string().min(1).max(200).optional().meta({ description: 'A column that both sides changed.' }),
+  field: column.optional().meta({ description: 'A column that both sides changed.' }),
   key: z
     .string()
     .min(1)
@@ -171,6 +191,15 @@ export const ConflictQuery = z.strictObject({
   kind: several('kind', CONFLICT_KINDS),
   strategy: several('strategy', CONFLICT_STRATEGIES),
   job: idOf('job').optional().meta({ description: 'Only those that this job saw first or last.' }),
+  fields: z
+    .string()
+    .max(50_000)
+    .refine(isListOfTexts, 'fields is a JSON list of the names of columns, such as ["name"].')
+    .optional()
+    .meta({
+      description:
+        'Only those of which both sides changed these very columns, as groups has them: a JSON list; []: about the whole row.',
+    }),
   ...FILTERS,
   sort: sort(['seq'], 'seq'),
   limit,
@@ -232,6 +261,11 @@ const WhichInput = z.strictObject({
     .meta({ description: 'Default open.' }),
   kind: z.array(kind).min(1).optional(),
   strategy: z.array(strategy).min(1).optional(),
+  fields: z
+    .array(column)
+    .max(2_000)
+    .optional()
+    .meta({ description: 'Both sides changed these very columns, as groups has them; []: it is about the whole row.' }),
   ...FILTERS,
 })
 
@@ -275,6 +309,23 @@ const CARRIED_OUT = {
 }
 
 export const Resolved = z.object({ conflict: Conflict, ...CARRIED_OUT }).meta({ id: 'ResolvedConflict' })
+
+export const CarryOutInput = z
+  .strictObject({
+    job: idOf('job').optional().meta({ description: 'Only what this job saw first or last.' }),
+    ...CONSENT_FIELDS,
+  })
+  .meta({ id: 'CarryOutRequest' })
+
+export const CarryOutJobInput = z.strictObject(CONSENT_FIELDS).meta({ id: 'CarryOutJobRequest' })
+
+export const CarriedOut = z
+  .object({
+    conflicts: z.int().meta({ description: 'Decisions that no run has carried out.' }),
+    tables: z.array(z.object({ target: table, conflicts: z.int() })),
+    ...CARRIED_OUT,
+  })
+  .meta({ id: 'CarriedOut' })
 
 export const ResolvedMany = z
   .object({

@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
-import { carryOut, requireCarryOutConsent, type Carrier } from '#api/carry-out.ts'
+import { carryOut, requireCarryOutConsent } from '#api/carry-out.ts'
+import { placeOfConfig, placeOfJob, visibleConflict, type ConflictPlace } from '#api/conflict-place.ts'
 import { principalOf, type Api, type Context } from '#api/context.ts'
 import * as contract from '#api/contract/conflicts.ts'
 import { idOf, idOrName, idPath } from '#api/contract/ids.ts'
@@ -9,13 +10,13 @@ import { limitOf } from '#api/contract/paging.ts'
 import { etag, ifMatch, versionOf } from '#api/contract/versions.ts'
 import { answerOnce } from '#api/once.ts'
 import { isNumber, pageOf, readCursor } from '#api/page.ts'
-import { presentConflict, presentConflictEntry, presentSelection } from '#api/present-conflict.ts'
+import { presentConflict, presentConflictEntry, presentGroup, presentSelection } from '#api/present-conflict.ts'
 import { InvalidRequest } from '#api/problem.ts'
 import { readKey } from '#api/row-key.ts'
-import { intendedAgain } from '#api/start.ts'
-import { nullIfMissing, visibleConfig, visibleDatasource, visibleJob } from '#api/visible.ts'
+import { visibleConfig, visibleJob } from '#api/visible.ts'
 import {
   conflictNotFound,
+  countByStatus,
   getConflict,
   groupConflicts,
   listConflicts,
@@ -25,7 +26,7 @@ import {
 import { previewConflicts, resolveConflict, resolveConflicts, type Remember } from '#control/decide-conflicts.ts'
 import { conflictScopeOf } from '#jobs/conflicts.ts'
 import { buildRow } from '#jobs/decide-conflict.ts'
-import { includesRole, type Actor } from '#model/access.ts'
+import { includesRole } from '#model/access.ts'
 import type { ConflictKind, ConflictStatus, ConflictStrategy } from '#model/conflict.ts'
 import { parseTableName } from '#model/table-pattern.ts'
 
@@ -37,13 +38,6 @@ const conflictId = idOf('conflict')
 const headers = z.looseObject({ ...onceHeaders.shape, ...ifMatch.shape })
 
 type Exchange = { readonly request: FastifyRequest; readonly reply: FastifyReply }
-
-/** Which conflicts, and what carries out what is decided of them. */
-interface Place extends Carrier {
-  readonly filter: ConflictFilter
-  /** What the audit log knows a decision about many by. */
-  readonly subject: string
-}
 
 /** Rows that both sides changed: looked at, and decided. */
 export function conflictRoutes(api: Api, context: Context): void {
@@ -62,11 +56,8 @@ function listRoutes(api: Api, context: Context): void {
     const after = readCursor(query.cursor, isNumber)
     const found = await listConflicts(store, filter, { after, limit: limit + 1, descending })
     const page = pageOf(found, limit, { placeOf: ({ seq }) => seq, present: presentConflictEntry })
-    const groups = await groupConflicts(store, filter)
-    return {
-      ...page,
-      groups: groups.map((group) => ({ ...group, target: { ...group.target }, fields: [...group.fields] })),
-    }
+    const counts = await countByStatus(store, filter)
+    return { ...page, counts, groups: (await groupConflicts(store, filter)).map(presentGroup) }
   }
   api.route({
     method: 'GET',
@@ -121,11 +112,12 @@ function listRoutes(api: Api, context: Context): void {
 }
 
 function filterOf(query: z.infer<typeof contract.ConflictQuery>): ConflictFilter {
-  const { status, kind, strategy } = query
+  const { status, kind, strategy, fields } = query
   return {
     ...(status === undefined ? {} : { status: status.split(',') as ConflictStatus[] }),
     ...(kind === undefined ? {} : { kind: kind.split(',') as ConflictKind[] }),
     ...(strategy === undefined ? {} : { strategy: strategy.split(',') as ConflictStrategy[] }),
+    ...(fields === undefined ? {} : { fields: JSON.parse(fields) as string[] }),
     ...rowFilter(query),
   }
 }
@@ -194,7 +186,7 @@ function resolveOneRoutes(api: Api, context: Context): void {
 async function resolveOne(
   context: Context,
   exchange: Exchange,
-  { place, id, version }: { place: Place; id: string; version: number | null },
+  { place, id, version }: { place: ConflictPlace; id: string; version: number | null },
   fields: z.infer<typeof contract.ResolveInput>,
 ) {
   const principal = principalOf(exchange.request)
@@ -224,7 +216,7 @@ async function resolveOne(
 
 /** @throws InvalidRequest where the conflicts belong to no sync config, whose later runs a rule would be for */
 function rememberOf(
-  { filter, conflictScope }: Place,
+  { filter, conflictScope }: ConflictPlace,
   {
     remember = false,
     remember_any_fields: anyFields = false,
@@ -285,17 +277,18 @@ function resolveManyRoutes(api: Api, context: Context): void {
 async function resolveMany(
   context: Context,
   exchange: Exchange,
-  place: Place,
+  place: ConflictPlace,
   { take, filter: given = {}, ids, expect, digest, ...fields }: z.infer<typeof contract.ResolveManyInput>,
 ) {
   const { store } = context
   const principal = principalOf(exchange.request)
-  const { status, kind, strategy, ...rows } = given
+  const { status, kind, strategy, fields: columns, ...rows } = given
   const filter: ConflictFilter = {
     ...(status === undefined ? {} : { status }),
     ...(kind === undefined ? {} : { kind }),
     ...(strategy === undefined ? {} : { strategy }),
     ...(ids === undefined ? {} : { ids }),
+    ...(columns === undefined ? {} : { fields: columns }),
     ...rowFilter(rows),
     ...place.filter,
   }
@@ -325,32 +318,4 @@ async function resolveMany(
     () => Promise.resolve(null),
   )
   return body
-}
-
-async function placeOfConfig(context: Context, actor: Actor, idOrOwnName: string): Promise<Place> {
-  const { store } = context
-  const { id, document } = await visibleConfig(store, actor, idOrOwnName)
-  const target = await visibleDatasource(store, actor, document.target_datasource_id)
-  return { filter: { scope: id }, subject: id, what: { config: id }, target, conflictScope: null, scope: id }
-}
-
-async function placeOfJob(context: Context, actor: Actor, id: string): Promise<Place> {
-  const { store } = context
-  const job = await visibleJob(store, actor, id)
-  const { what, targetId } = await intendedAgain(context, job)
-  const target = await visibleDatasource(store, actor, targetId)
-  const scope = conflictScopeOf(job)
-  const conflictScope = job.configId === scope ? null : scope
-  return { filter: { scope, jobId: id }, subject: id, what, target, conflictScope, scope }
-}
-
-/** A conflict is there for whoever may see its job, or its sync config. @throws AppError `not_found` */
-async function visibleConflict(context: Context, actor: Actor, id: string): Promise<OpenedConflict> {
-  const { store } = context
-  const found = await getConflict(context, id)
-  const job = await visibleJob(store, actor, found.lastJobId).catch(nullIfMissing)
-  if (job !== null) return found
-  const config = found.configId === null ? null : await visibleConfig(store, actor, found.configId).catch(nullIfMissing)
-  if (config === null) throw conflictNotFound(id)
-  return found
 }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { Option, type Command } from 'commander'
 import type { z } from 'zod'
 import { asObject, type ApiClient } from '#api/client.ts'
-import { Conflict, ConflictPage, ConflictRules, Resolved, ResolvedMany } from '#api/contract/conflicts.ts'
+import { CarriedOut, Conflict, ConflictPage, ConflictRules, Resolved, ResolvedMany } from '#api/contract/conflicts.ts'
 import type { Context, Outcome, Runner } from '#cli/command.ts'
 import { formatCount, plural } from '#cli/format.ts'
 import { carriedLine, conflictLines, groupLines, listLines, ruleLines, selectionLines } from '#cli/report-conflicts.ts'
@@ -64,11 +64,14 @@ interface ResolveFlags extends FilterFlags {
   readonly anyFields?: true
 }
 
+type CarryOutFlags = Pick<ResolveFlags, 'config' | 'job' | 'detach' | 'allowProtectedWrite' | 'confirm'>
+
 /** Rows that both sides changed, and what people decide about them. */
 export function addConflicts(program: Command, run: Runner): void {
   const group = program.command('conflicts').helpCommand(false).description('rows that both sides changed')
   addLooking(group, run)
   addResolve(group, run)
+  addCarryOut(group, run)
   addRules(group, run)
 }
 
@@ -121,6 +124,42 @@ function addResolve(group: Command, run: Runner): void {
     withService(run, resolve, (client, context) =>
       id === undefined ? resolveMany(client, flags, context) : resolveOne(client, { id, flags }, context),
     ),
+  )
+}
+
+function addCarryOut(group: Command, run: Runner): void {
+  const carry = group
+    .command('carry-out')
+    .description('start the run that carries out what was decided with --no-start')
+    .option('--config <config>', 'conflicts of this sync config')
+    .option('--job <job>', 'conflicts that this job saw')
+    .option('--detach', 'start the run, and do not wait for it')
+    .option('--allow-protected-write', 'write although the environment of the target is protected')
+    .option('--confirm <name>', 'the name of the target, where the service asks for it')
+  addServiceFlags(carry).action(async (flags: CarryOutFlags) =>
+    withService(run, carry, async (client, context) => {
+      const { config, job } = flags
+      if (config === undefined && job === undefined) throw new AppError('usage', 'Say whose: --config, --job or both.')
+      const path =
+        config === undefined
+          ? `/sync/conflicts/${encodeURIComponent(job ?? '')}/carry-out`
+          : `/sync/${encodeURIComponent(config)}/carry-out`
+      const body = { ...consentBody(flags), ...(config === undefined ? {} : given({ job })) }
+      const result = CarriedOut.parse(await client.post(path, body, { idempotencyKey: randomUUID() }))
+      if (result.conflicts > 0) {
+        return follow(client, { decided: plural(result.conflicts, 'decision'), result, flags }, context)
+      }
+      const summary = 'there is no decision to carry out'
+      return { exit: EXIT.done, summary, result, lines: [summary] }
+    }),
+  )
+  const withdraw = group.command('withdraw <id>').description('take a decision back that no run has carried out')
+  addServiceFlags(withdraw).action(async (id: string) =>
+    withService(run, withdraw, async (client) => {
+      const result = Conflict.parse(await client.post(`/conflicts/${encodeURIComponent(id)}/withdraw`, {}))
+      const summary = `${id} is ${result.status}`
+      return { exit: EXIT.done, summary, result, lines: [summary] }
+    }),
   )
 }
 
@@ -198,14 +237,12 @@ async function resolveOne(
   )
 }
 
+type Carried = z.infer<typeof Resolved> | z.infer<typeof ResolvedMany> | z.infer<typeof CarriedOut>
+
 /** Waits for the run that carries the decision out, where one was started. */
 async function follow(
   client: ApiClient,
-  {
-    decided,
-    result,
-    flags,
-  }: { decided: string; result: z.infer<typeof Resolved> | z.infer<typeof ResolvedMany>; flags: ResolveFlags },
+  { decided, result, flags }: { decided: string; result: Carried; flags: Pick<ResolveFlags, 'detach'> },
   context: Context,
 ): Promise<Outcome> {
   if (result.job_id !== null && !flags.detach) {
