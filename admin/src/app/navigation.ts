@@ -1,4 +1,12 @@
-import { IconArrowsSplit2, IconDatabase, IconGauge, IconHistory, IconListDetails, IconSettings, type Icon } from '@tabler/icons-react'
+import {
+  IconArrowsSplit2,
+  IconDatabase,
+  IconGauge,
+  IconHistory,
+  IconListDetails,
+  IconSettings,
+  type Icon,
+} from '@tabler/icons-react'
 import type { LinkProps } from '@tanstack/react-router'
 
 interface Place {

@@ -1,5 +1,6 @@
-import { Stack, Text } from '@mantine/core'
+import { Button, Group, Stack, Text } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
+import { Link } from '@tanstack/react-router'
 import { tableWords } from '#features/jobs/job-words.ts'
 import { jobConflictsQuery, type Job } from '#features/jobs/queries.ts'
 import { formatCount, plural } from '#lib/format.ts'
@@ -50,12 +51,18 @@ export function ConflictsTab({ job }: { readonly job: Job }) {
                 ))}
               </tbody>
             </table>
-            <div>
+            <Group gap="xs">
+              <Button
+                variant="default"
+                renderRoot={(props) => <Link {...props} to="/conflicts" search={{ job: job.id }} />}
+              >
+                {open > 0 ? `Decide on ${plural(open, 'conflict')}` : 'Show the conflicts'}
+              </Button>
               <CopyAs
                 cli={cliOf('conflicts', 'list', '--job', job.id)}
                 curl={curlOf('GET', `/api/v1/sync/conflicts/${job.id}`)}
               />
-            </div>
+            </Group>
           </Stack>
         )
       }}
