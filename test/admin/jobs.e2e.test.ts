@@ -262,6 +262,31 @@ test('UX 14, 22: rows that moved since are decided on, a brake names its number,
   other.expectQuiet()
 })
 
+test('a job leads to the conflicts that it found', async () => {
+  await using source = await createDatabase(sharedServers().source)
+  await using target = await createDatabase(sharedServers().target)
+  await source.sql(ROWS)
+  await target.sql(ROWS)
+  await using service = await new ServeUnderTest().start()
+  await service.register({ source: source.url, target: target.url })
+  await changeConfig(service, { conflict_strategy: 'manual' })
+  await service.succeeded(await service.run())
+  await source.sql(`UPDATE product SET title = 'ours' WHERE id = 1`)
+  await target.sql(`UPDATE product SET title = 'theirs' WHERE id = 1`)
+  const id = await service.run()
+  await service.succeeded(id)
+  await using browser = await Browser.start(service.url)
+  const page = await browser.signIn(service.key)
+  await page.goto(`${service.url}/jobs/${id}`)
+  await page.getByRole('tab', { name: 'Conflicts 1' }).click()
+  await page.getByRole('table', { name: 'Conflicts by cause' }).getByText('1 open').waitFor()
+  await browser.look(page, 'job-conflicts')
+  await page.getByRole('link', { name: 'Decide on 1 conflict' }).click()
+  await page.getByRole('heading', { name: 'Conflicts', exact: true }).waitFor()
+  expect(new URL(page.url()).searchParams.get('job')).toBe(id)
+  browser.expectQuiet()
+})
+
 /** A port that nobody listens on, so that a service comes back where it was. */
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
