@@ -1,7 +1,7 @@
 import type { Key } from '#model/change.ts'
 import type { Agreed } from '#model/conflict.ts'
 import type { Digest, Fingerprint } from '#model/fingerprint.ts'
-import type { Bucketing } from './adapter.ts'
+import type { Bucketing, Parts } from './adapter.ts'
 
 /** What both sides of a mapping had when they last agreed, row by row, as the target keeps it. */
 export interface Baseline {
@@ -9,9 +9,13 @@ export interface Baseline {
   readonly complete: boolean
   /** What the buckets of each side were then. One pass. */
   digests(bucketing: Bucketing): Promise<readonly BaselineDigest[]>
+  /** The same of parts of some buckets. */
+  partDigests(parts: Parts): AsyncIterable<readonly BaselineDigest[]>
   /** Rows of some buckets, ordered by bucket. */
   rows(bucketing: Bucketing, buckets: readonly number[] | 'all'): AsyncIterable<AgreedRow>
   find(keys: readonly Key[]): Promise<readonly AgreedRow[]>
+  /** The fingerprint of each column of the row that both had, by itself; by the JSON of the key, where they are known. */
+  fields(keys: readonly Key[]): Promise<ReadonlyMap<string, readonly Fingerprint[]>>
   /** Keys of rows on which the sides agreed to differ. */
   differing(): AsyncIterable<Key>
 }
@@ -27,8 +31,8 @@ export interface BaselineDigest {
 export interface AgreedRow extends Agreed {
   readonly bucket: number
   readonly key: Key
-  /** The fingerprint of each column of the row that both had, by itself; null where they differed, or none are kept. */
-  readonly fields: readonly Fingerprint[] | null
+  /** `fields` knows it: the sides had the same row, and the fingerprints of its columns are kept. */
+  readonly hasFields: boolean
 }
 
 /** What the sides agree on from now on. */

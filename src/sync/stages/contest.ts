@@ -1,6 +1,6 @@
 import type { Key } from '#model/change.ts'
 import type { ConflictTable, FoundConflict } from '#model/conflict.ts'
-import { fingerprint } from '#model/fingerprint.ts'
+import { fingerprint, type Fingerprint } from '#model/fingerprint.ts'
 import { LARGE_ROW_BYTES, type Row } from '#model/value.ts'
 import { must } from '#lib/assert.ts'
 import { isSameCell } from '#sync/conflicts/compare.ts'
@@ -16,6 +16,8 @@ interface Rows {
   readonly source: Row | null
   readonly target: Row | null
   readonly large: boolean
+  /** The fingerprint of each column of the row that both had last, where it is known and asked for. */
+  readonly fields: readonly Fingerprint[] | null
 }
 
 /**
@@ -25,7 +27,7 @@ interface Rows {
 export async function contest(
   plan: TablePlan,
   contested: readonly Contested[],
-  context: Pick<ThreeWayContext, 'source' | 'target' | 'clockSkewMs'>,
+  context: Pick<ThreeWayContext, 'source' | 'target' | 'baseline' | 'clockSkewMs'>,
 ): Promise<Settlement[]> {
   const rows = await readRows(plan, contested, context)
   return contested.map((of, i) => settle(plan, { of, rows: must(rows[i], 'the rows of a conflict') }, context))
@@ -34,18 +36,20 @@ export async function contest(
 async function readRows(
   plan: TablePlan,
   contested: readonly Contested[],
-  { source, target }: Pick<ThreeWayContext, 'source' | 'target'>,
+  { source, target, baseline }: Pick<ThreeWayContext, 'source' | 'target' | 'baseline'>,
 ): Promise<Rows[]> {
   const small = (side: Side): Key[] =>
     contested.flatMap((of) => (of[side] !== undefined && of[side].bytes < LARGE_ROW_BYTES ? [of.key] : []))
+  const merging = plan.conflict.strategy === 'merge' ? contested.filter(({ agreed }) => agreed?.hasFields) : []
   const [here, there] = await Promise.all([
     rowsByKey(source, plan.sourceScan, small('source')),
     rowsByKey(target, plan.write.scan, small('target')),
   ])
+  const known = await baseline?.fields(merging.map(({ key }) => key))
   return contested.map((of) => {
     const id = JSON.stringify(of.key)
     const large = [of.source, of.target].some((row) => row !== undefined && row.bytes >= LARGE_ROW_BYTES)
-    return { source: here.get(id) ?? null, target: there.get(id) ?? null, large }
+    return { source: here.get(id) ?? null, target: there.get(id) ?? null, large, fields: known?.get(id) ?? null }
   })
 }
 
@@ -77,10 +81,9 @@ function newerOf(plan: TablePlan, { source, target }: Rows, clockSkewMs: number)
 
 function merge(plan: TablePlan, one: Case, clockSkewMs: number): Settlement {
   const { of, rows } = one
-  const { source, target } = rows
+  const { source, target, fields } = rows
   if (source === null || target === null) return leave(plan, one, 'One side deleted the row that the other changed.')
   const newer = newerOf(plan, rows, clockSkewMs)
-  const fields = of.agreed?.fields ?? null
   const merged = mergeRows(mergeColumns(plan), {
     source,
     target,

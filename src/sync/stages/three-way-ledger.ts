@@ -112,7 +112,7 @@ export class Ledger {
   adopt({ key, source, target, agreed }: Judged): void {
     if (source !== undefined) this.#counts.unchanged += 1
     const known = agreed !== undefined && isSame(agreed.source, source) && isSame(agreed.target, target)
-    const lacks = this.#plan.write.baselineFields && agreed?.fields === null && source !== undefined
+    const lacks = this.#plan.write.baselineFields && agreed?.hasFields === false && source !== undefined
     if (!known || lacks) this.#remember(key, source, target)
   }
 
