@@ -16,11 +16,15 @@ const HISTORIES = Number(process.env['SYNCLINE_TEST_HISTORIES'] ?? 4)
 
 const { source, target } = sharedServers()
 
-/** A run of keys from `at` on, as a share of all keys; beyond 0 and 1 lie keys that no row had when the baseline was made. */
+/**
+ * A run of keys, some behind `at`, a share of all keys; beyond 0 and 1 lie keys that no row had when the baseline was made.
+ * The places are few, so that what one round leaves apart lies beside what the next one changes.
+ */
 const edit = fc.record({
-  side: fc.constantFrom('source', 'target'),
+  sides: fc.constantFrom<readonly ('source' | 'target')[]>(['source'], ['target'], ['source', 'target']),
   op: fc.constantFrom('update', 'delete', 'insert'),
-  at: fc.double({ min: -0.1, max: 1.1, noNaN: true }),
+  at: fc.constantFrom(-0.05, 0, 0.5, 1),
+  behind: fc.nat(150),
   keys: fc.constantFrom(1, 1, 2, 40),
   value: fc.constantFrom('x', 'y'),
 })
@@ -40,8 +44,8 @@ const history = fc.record({
   first: fc.constantFrom(-4_000, 0, 1, 2 ** 31 - 200_000),
   step: fc.constantFrom(1, 3, 15, 40),
   rounds: fc.array(fc.array(edit, { minLength: 1, maxLength: 5, size: 'max' }), {
-    minLength: 1,
-    maxLength: 3,
+    minLength: 2,
+    maxLength: 4,
     size: 'max',
   }),
 })
@@ -55,18 +59,18 @@ const DELETING = {
   maxOverwritePercent: 100,
 } as const
 
-async function carryOut(
-  pair: Pair,
-  { rows, first, step }: History,
-  { side, op, at, keys, value }: Edit,
-): Promise<void> {
-  const from = first + Math.round(at * rows) * step
+async function carryOut(pair: Pair, { rows, first, step }: History, edit: Edit): Promise<void> {
+  const { sides, op, at, behind, keys, value } = edit
+  const from = first + (Math.round(at * rows) + behind) * step
   const range = `id BETWEEN ${from} AND ${from + (keys - 1) * step}`
-  if (op === 'update') await pair[side].sql(`UPDATE t SET a = '${value}' WHERE ${range}`)
-  else if (op === 'delete') await pair[side].sql(`DELETE FROM t WHERE ${range}`)
-  else {
-    await pair[side].sql(`INSERT INTO t SELECT ${from} + n * ${step}, '${value}', 'b'
-      FROM generate_series(0, ${keys - 1}) n ON CONFLICT DO NOTHING`)
+  for (const side of sides) {
+    const own = `'${value} of the ${side}'`
+    if (op === 'update') await pair[side].sql(`UPDATE t SET a = ${own} WHERE ${range}`)
+    else if (op === 'delete') await pair[side].sql(`DELETE FROM t WHERE ${range}`)
+    else {
+      await pair[side].sql(`INSERT INTO t SELECT ${from} + n * ${step}, ${own}, 'b'
+        FROM generate_series(0, ${keys - 1}) n ON CONFLICT DO NOTHING`)
+    }
   }
 }
 
