@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream'
 import type { Key, Operation, Rejection, RowFault } from '#model/change.ts'
 import type { Form } from '#model/column-type.ts'
 import type { Condition } from '#model/condition.ts'
-import type { Agreed } from '#model/conflict.ts'
+import type { BaselineDetail, KeptAgreement } from '#model/conflict.ts'
 import type { Cursor } from '#model/detection.ts'
 import type { AppError } from '#model/errors.ts'
 import type { ColumnHash, Digest, Fingerprint, FingerprintAlgorithm } from '#model/fingerprint.ts'
@@ -293,6 +293,12 @@ export interface Snapshot extends RowSource, AsyncDisposable {
   knownMappings(mappingIds: readonly string[]): Promise<ReadonlySet<string>>
   /** Which of these keys' rows were last written by the job of a claim. */
   writtenBy(claim: Claim, scan: Scan, keys: readonly Key[]): Promise<readonly Key[]>
+  /**
+   * Who holds what a unique index (null: any of the table) lets one row alone have: for each of these rows, given by all
+   * columns of the scan, another row that has the values that it is to have. Rows in whose way none is are left out, and so
+   * is an index that is about other columns too, or about another table.
+   */
+  holders(scan: Scan, index: TableRef | null, rows: readonly Row[]): Promise<readonly Holder[]>
   /** Which of these keys the baseline holds: rows that this sync wrote or found in step. As JSON of the key. */
   owned(mappingId: string, scan: Scan, keys: readonly Key[]): Promise<ReadonlySet<string>>
   /** The keys of rows whose cursor has come to a value, or has none, in no order; the scan's columns are the key. */
@@ -303,6 +309,16 @@ export interface Snapshot extends RowSource, AsyncDisposable {
   detectionState(mapping: Pick<MappingIdentity, 'mappingId' | 'mappingHash'>): Promise<string | null>
   /** What both sides last agreed on; null where nothing is known of that, or was known under another mapping. */
   baseline(mapping: Pick<MappingIdentity, 'mappingId' | 'mappingHash'>, scan: Scan): Promise<Baseline | null>
+}
+
+/** A row that another one cannot get past. */
+export interface Holder {
+  /** The place of the other one among those that were asked about. */
+  readonly place: number
+  readonly index: TableRef
+  /** The columns that the values of the index are made of. */
+  readonly columns: readonly string[]
+  readonly row: KeyFingerprint
 }
 
 export interface SequenceState {
@@ -325,7 +341,7 @@ export interface BatchRow {
 }
 
 /** What the baseline has for a row. */
-export type BaselineRow = Agreed
+export type BaselineRow = KeptAgreement
 
 /**
  * A row of the target before and after its batch, as the transaction saw it, by the columns of `Telling.images`: also what
@@ -415,8 +431,8 @@ export interface WritePlan {
   readonly silenceTriggers: boolean
   /** Keep the baseline in the same transaction. */
   readonly baseline: boolean
-  /** Keep a fingerprint of each column in it. */
-  readonly baselineFields: boolean
+  /** What it keeps beside the fingerprints of both rows. */
+  readonly baselineDetails: readonly BaselineDetail[]
 }
 
 /**
@@ -429,6 +445,8 @@ export interface WritePlan {
  */
 export interface Writer {
   readonly tables: TableMaker
+  /** Brings the state that an earlier version of the program has left here up to date; no snapshot of ours may be open. */
+  upgradeState(): Promise<void>
   /**
    * Keeps every other run of these mappings out until this writer is closed or its process ends. Under a lease it first
    * ends the sessions that older leases of the same job hold still: their process is paused or cut off (hazard B7). Where
@@ -468,8 +486,11 @@ export interface Writer {
    * except the keys that the proof left out. Returns how many it holds then.
    */
   adopt(claim: Claim, plan: WritePlan, what: { moment: Snapshot; except: Iterable<readonly Key[]> }): Promise<number>
-  /** Sets what the baseline has for rows that are not written. May be done again. */
-  remember(claim: Claim, plan: WritePlan, rows: readonly RememberedRow[]): Promise<void>
+  /**
+   * Sets what the baseline has for rows that are not written. May be done again. Returns the keys of those of which it was to
+   * keep the values of the target's row, and that are other rows there by now.
+   */
+  remember(claim: Claim, plan: WritePlan, rows: readonly RememberedRow[]): Promise<readonly Key[]>
   /** Says what the job is about to do to the table, so that a later run knows where this one was. */
   startPhase(claim: Claim, phase: 'loading' | 'applying'): Promise<void>
   /** Closes the job for all its mappings at once and makes everything before it durable. Returns the counters, by claim. */

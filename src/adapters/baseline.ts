@@ -1,6 +1,7 @@
 import type { Key } from '#model/change.ts'
-import type { Agreed } from '#model/conflict.ts'
+import type { Agreed, FieldBase } from '#model/conflict.ts'
 import type { Digest, Fingerprint } from '#model/fingerprint.ts'
+import type { Row } from '#model/value.ts'
 import type { Bucketing, Parts } from './adapter.ts'
 
 /** What both sides of a mapping had when they last agreed, row by row, as the target keeps it. */
@@ -13,9 +14,9 @@ export interface Baseline {
   partDigests(parts: Parts): AsyncIterable<readonly BaselineDigest[]>
   /** Rows of some buckets, ordered by bucket. */
   rows(bucketing: Bucketing, buckets: readonly number[] | 'all'): AsyncIterable<AgreedRow>
-  find(keys: readonly Key[]): Promise<readonly AgreedRow[]>
-  /** The fingerprint of each column of the row that both had, by itself; by the JSON of the key, where they are known. */
-  fields(keys: readonly Key[]): Promise<ReadonlyMap<string, readonly Fingerprint[]>>
+  find(keys: readonly Key[]): Promise<readonly FoundRow[]>
+  /** The rows that both had under some of these keys; keys of which the values are not known are left out. */
+  images(keys: readonly Key[]): Promise<readonly BaseImage[]>
   /** Keys of rows on which the sides agreed to differ. */
   differing(): AsyncIterable<Key>
 }
@@ -31,8 +32,21 @@ export interface BaselineDigest {
 export interface AgreedRow extends Agreed {
   readonly bucket: number
   readonly key: Key
-  /** `fields` knows it: the sides had the same row, and the fingerprints of its columns are kept. */
+  /** The sides had the same row, and the fingerprint of each of its columns is known. */
   readonly hasFields: boolean
+  /** The values of that row are known too. */
+  readonly hasImage: boolean
+}
+
+export interface FoundRow extends AgreedRow {
+  /** The fingerprint of each column of the row that both had, by itself; null where they differed, or none are kept. */
+  readonly fields: readonly Fingerprint[] | null
+}
+
+/** The row that both had under a key, by the columns of the scan. */
+export interface BaseImage {
+  readonly key: Key
+  readonly row: Row
 }
 
 /** What the sides agree on from now on. */
@@ -41,11 +55,13 @@ export interface Agreement {
   readonly target: Fingerprint | null
   /** The target has the row that is written, whatever `target` says. */
   readonly asWritten: boolean
-  /** The fingerprint of each column of the row that both are taken to have; null where none are known. */
-  readonly fields: readonly Fingerprint[] | null
+  /** The row that both are taken to have; null where nothing of it is known. */
+  readonly base: FieldBase | 'as written' | null
 }
 
 /** A row that nobody writes, and on which the sides agree as they are. Null on both sides: it is forgotten. */
-export interface RememberedRow extends Agreed, Pick<Agreement, 'fields'> {
+export interface RememberedRow extends Agreed {
   readonly key: Key
+  /** The row that both are taken to have; null: the target's, where that is the row on which they agree. */
+  readonly base: FieldBase | null
 }

@@ -4,6 +4,8 @@ import type { Key } from '#model/change.ts'
 import type { Attempt } from './attempt.ts'
 import type { TablePlan } from './plan.ts'
 import type { AgreementsOf, BaselinesOf } from './stages/apply.ts'
+import { clashesAmong } from './stages/clashes.ts'
+import { conflictTable } from './stages/contest.ts'
 import { NOTHING_LEFT } from './stages/detect.ts'
 import { overlaidSource } from './stages/images-source.ts'
 import { agreementOf, agreements, rowImages } from './stages/three-way-lists.ts'
@@ -18,10 +20,16 @@ export class BackTable extends TableSync {
   readonly #attempt: Attempt
   #source: TableSync['source'] | null = null
 
-  /** `attempt` is that of this way: the target's moment is its source, and the source its target. */
-  constructor(plan: TablePlan, attempt: Attempt) {
+  readonly #forth: TablePlan
+
+  /**
+   * `attempt` is that of this way: the target's moment is its source, and the source its target.
+   * @param forth the plan whose way back this is
+   */
+  constructor(plan: TablePlan, attempt: Attempt, forth: TablePlan) {
     super(plan, attempt)
     this.#attempt = attempt
+    this.#forth = forth
   }
 
   override get source(): TableSync['source'] {
@@ -61,9 +69,21 @@ export class BackTable extends TableSync {
   protected override readonly agreementsOf: AgreementsOf = (keys) => this.#sent(keys, true)
   protected override readonly baselinesOf: BaselinesOf = (keys) => this.#sent(keys, false)
 
-  /** Keys of rows that are not in the source as they were to be. */
-  get notWritten(): readonly Key[] {
-    return this.refused
+  /** A conflict is known by the way forth, whichever side a row cannot be written into. */
+  async #setClashesApart(): Promise<void> {
+    if (this.outcome.later.length === 0) return
+    const { source: home, target, conflicts, signal } = this.#attempt
+    const { plan, source: rows } = this
+    const shown = this.#forth
+    await using into = await target.snapshot(1, signal)
+    await clashesAmong(this.outcome, { plan, shown, rows, from: super.source, into, home }, async (found) => {
+      await conflicts?.park(conflictTable(shown), found)
+    })
+  }
+
+  override async settle(): Promise<void> {
+    await this.#setClashesApart()
+    await super.settle()
   }
 
   protected override get leavesMoved(): boolean {

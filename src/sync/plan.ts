@@ -7,6 +7,7 @@ import type { Detecting } from '#model/detection.ts'
 import type { ErrorCode } from '#model/errors.ts'
 import type { FingerprintAlgorithm } from '#model/fingerprint.ts'
 import {
+  baselineDetails,
   conflictPolicy,
   isThreeWay,
   needsBaseline,
@@ -28,6 +29,7 @@ import type { Value } from '#model/value.ts'
 import type { LookupNeed } from './transforms/transform.ts'
 import { compileRules, referenceNeed } from './rules/rules.ts'
 import type { Rule } from './rules/rule-document.ts'
+import { conflictProblem } from './plan-conflicts.ts'
 import { planDetection } from './plan-detection.ts'
 import {
   planFields,
@@ -143,7 +145,7 @@ export function planTable(
   const conflict = conflictPolicy(policies, mapping)
   const mapped = mapRows(carried, key, { source, filter })
   const wrong =
-    unknownColumn(conflict, carried, target) ??
+    conflictProblem(conflict, carried, { target, baseline: policies.baseline }) ??
     (policies.direction === 'two_way' ? oneWayProblem(mapping, { source, key, carried }) : null) ??
     (mapped && ruleProblem(mapped, target))
   if (wrong) return { problems: [wrong] }
@@ -179,7 +181,7 @@ export function planTable(
       keyIsUnique: key.uniqueInTarget,
       silenceTriggers: false,
       baseline: needsBaseline(policies, mapping),
-      baselineFields: conflict.strategy === 'merge',
+      baselineDetails: baselineDetails(policies, mapping),
     },
     conflict,
     detecting: looked.detecting,
@@ -222,7 +224,7 @@ function backOf(plan: TablePlan, cyclic: ReadonlySet<string>): TablePlan {
       keyIsUnique: plan.sourceKeyIsUnique,
       silenceTriggers: false,
       baseline: true,
-      baselineFields: false,
+      baselineDetails: write.baselineDetails.filter((name) => name === 'image'),
     },
     proofScans: { source: plan.proofScans.target, target: plan.proofScans.source },
     sourceKeyIsUnique: write.keyIsUnique,
@@ -280,19 +282,6 @@ function scansOf(of: {
     })),
   })
   return { sourceScan, targetScan }
-}
-
-/** A column by which conflicts are to be decided, and which no row has. */
-function unknownColumn(
-  { newerBy, fields }: ConflictPolicy,
-  carried: readonly Field[],
-  target: TableSchema,
-): Problem | null {
-  const wanted = [...(newerBy === null ? [] : [newerBy]), ...fields.keys()]
-  const unknown = wanted.find((name) => !carried.some((field) => field.target.name === name))
-  if (unknown === undefined) return null
-  const message = `${tableName(target.ref)} has no column "${unknown}" that is carried, and conflicts are to be decided by it.`
-  return { code: 'column_not_found', message }
 }
 
 function isInteger({ feed, target }: Field): boolean {

@@ -1,14 +1,19 @@
 import type { Snapshot } from '#adapters/adapter.ts'
 import type { Baseline, RememberedRow } from '#adapters/baseline.ts'
-import { must } from '#lib/assert.ts'
+import { assert, must } from '#lib/assert.ts'
 import type { Key } from '#model/change.ts'
-import type { ResolvedConflict, ResolvedOutcome } from '#model/conflict.ts'
+import type { FoundConflict, ResolvedConflict, ResolvedOutcome } from '#model/conflict.ts'
 import type { Verification } from '#model/receipt.ts'
+import { LARGE_ROW_BYTES, type Row } from '#model/value.ts'
 import type { Attempt } from './attempt.ts'
 import type { TablePlan } from './plan.ts'
 import type { AgreementsOf } from './stages/apply.ts'
+import { setClashesApartAhead } from './stages/clashes-ahead.ts'
+import { clashesAmong } from './stages/clashes.ts'
+import { conflictTable } from './stages/contest.ts'
 import type { DetectContext, Detection } from './stages/detect.ts'
 import { overlaidSource } from './stages/images-source.ts'
+import { rowsByKey } from './stages/set-aside.ts'
 import { detectThreeWay } from './stages/three-way.ts'
 import {
   agreedList,
@@ -23,6 +28,9 @@ import {
 import type { BatchBounds, Images, StagedChange } from './staging.ts'
 import { TableSync } from './sync-table.ts'
 
+/** Rows whose values are in memory at once. */
+const IMAGES = 100
+
 const KEYS: BatchBounds = { rows: 2_000, bytes: Infinity }
 
 /**
@@ -33,6 +41,8 @@ const KEYS: BatchBounds = { rows: 2_000, bytes: Infinity }
 export class ThreeWayTable extends TableSync {
   readonly #attempt: Attempt
   #source: TableSync['source'] | null = null
+  /** Of the target, where it is open still when all is written. */
+  #moment: Snapshot | null = null
   #carried: readonly ResolvedConflict[] = []
   #moved: readonly ResolvedOutcome[] = []
 
@@ -69,6 +79,7 @@ export class ThreeWayTable extends TableSync {
 
   protected override async find(context: Omit<DetectContext, 'target'>, target: Snapshot): Promise<Detection> {
     const { conflicts, clockSkewMs } = this.#attempt
+    if (this.plan.back !== null) this.#moment = target
     const baseline = await this.#baseline(target)
     const source = super.source
     const candidates = this.bulk ? null : await this.look.candidates(this.plan, target)
@@ -129,7 +140,38 @@ export class ThreeWayTable extends TableSync {
     }
   }
 
+  /** Who is to have a unique value is for somebody to decide. */
+  protected async setClashesApart(): Promise<void> {
+    if (this.outcome.later.length === 0) return
+    const { conflicts, signal } = this.#attempt
+    const { plan, source: rows, wholeSource: from } = this
+    await using into = await this.batchTarget.snapshot(1, signal)
+    await clashesAmong(this.outcome, { plan, shown: plan, rows, from, into, home: into }, async (found) => {
+      await conflicts?.park(conflictTable(plan), found)
+    })
+  }
+
+  /** The same before anything is written, against the very moment in which the changes were found. */
+  async setClashesApartAhead(into: Snapshot): Promise<void> {
+    const { conflicts, staging, signal } = this.#attempt
+    const { plan, source: rows, wholeSource: from } = this
+    const decisions = new Map(this.#carried.map((decision) => [JSON.stringify(decision.key), decision.id]))
+    const tell = async (found: readonly FoundConflict[]): Promise<void> => {
+      await conflicts?.park(conflictTable(plan), found)
+      // What was decided would not get past the other row either.
+      const again = found.flatMap(({ key, sourceFingerprint, targetFingerprint }): ResolvedOutcome[] => {
+        const id = decisions.get(JSON.stringify(key))
+        return id === undefined ? [] : [{ id, outcome: 'moved', sourceFingerprint, targetFingerprint }]
+      })
+      this.#moved = [...this.#moved, ...again]
+    }
+    const sides = { plan, shown: plan, rows, from, into, home: into }
+    const found = must(this.detection, 'a detection')
+    this.detection = await setClashesApartAhead(found, sides, { staging, signal, tell })
+  }
+
   override async settle(): Promise<void> {
+    await this.setClashesApart()
     await super.settle()
     await this.#remember()
   }
@@ -145,10 +187,48 @@ export class ThreeWayTable extends TableSync {
         .filter((key) => !refused.has(JSON.stringify(key)) && !held.has(JSON.stringify(key)))
       const known = this.agreementsOf(keys)
       const rows = keys.map((key): RememberedRow => {
-        const { source, target, fields } = must(known.get(JSON.stringify(key)), 'an agreement of each key')
-        return { key, source, target, fields }
+        const { source, target, base } = must(known.get(JSON.stringify(key)), 'an agreement of each key')
+        assert(base !== 'as written', 'nobody writes a row that is remembered')
+        return { key, source, target, base }
       })
-      await writer.remember(this.claim, this.plan.write, rows)
+      const moved = await writer.remember(this.claim, this.plan.write, rows)
+      const lost = new Set(moved.map((key) => JSON.stringify(key)))
+      await this.#rememberValues(rows.filter(({ key }) => lost.has(JSON.stringify(key))))
+    }
+  }
+
+  /** Of rows that somebody edits meanwhile: the values that both had stand in the moments in which they were compared. */
+  async #rememberValues(rows: readonly RememberedRow[]): Promise<void> {
+    const writer = must(this.batchTarget.writer, 'a writer')
+    const { sourceScan, write } = this.plan
+    const sides = [
+      [super.source, sourceScan] as const,
+      ...(this.#moment === null ? [] : [[this.#moment, write.scan] as const]),
+    ]
+    for (let start = 0; start < rows.length; start += IMAGES) {
+      const some = rows.slice(start, start + IMAGES)
+      const known = new Map<string, Row>()
+      for (const [side, scan] of sides) {
+        const wanted = new Map(some.map(({ key, source }) => [JSON.stringify(key), source]))
+        const there = await side.fingerprints(
+          scan,
+          some.map(({ key }) => key),
+        )
+        const same = there.filter(
+          ({ key, fingerprint, bytes }) => bytes < LARGE_ROW_BYTES && wanted.get(JSON.stringify(key)) === fingerprint,
+        )
+        for (const [id, row] of await rowsByKey(
+          side,
+          scan,
+          same.map(({ key }) => key),
+        ))
+          known.set(id, row)
+      }
+      const told = some.flatMap((row): RememberedRow[] => {
+        const had = known.get(JSON.stringify(row.key))
+        return had === undefined ? [] : [{ ...row, base: { row: had } }]
+      })
+      await writer.remember(this.claim, write, told)
     }
   }
 

@@ -44,6 +44,9 @@ export async function keepOthersOutOfSource(
   if (ways.length > 0) await source.writer?.keepOthersOut(ways, job)
 }
 
+/** Rows whose values are in memory at once. */
+const IMAGES = 100
+
 const KEYS: BatchBounds = { rows: 2_000, bytes: Infinity }
 
 /**
@@ -55,6 +58,8 @@ export async function takeUpSent({ plans }: Selection, request: SyncRequest, too
   const { source, target } = request
   const ways = plans.flatMap(({ back }, i) => (back === null ? [] : [{ plan: must(plans[i], 'a plan'), back }]))
   if (ways.length === 0 || request.replay !== undefined) return
+  // A moment that stays open while the other way is written would stand in the way.
+  for (const { writer } of [source, target]) await writer?.upgradeState()
   await using sending = await source.snapshot(1, tools.signal)
   for (const { plan, back } of ways) {
     const sent = await sending.baseline(back, back.write.scan)
@@ -69,11 +74,21 @@ export async function takeUpSent({ plans }: Selection, request: SyncRequest, too
       const known = (await (await moment.baseline(plan, plan.write.scan))?.find(rows.map(({ key }) => key))) ?? []
       const of = new Map(known.map((row) => [JSON.stringify(row.key), row]))
       const late = rows.filter((row) => !isKnown(row, of.get(JSON.stringify(row.key))))
-      await writerOf(request).remember(
-        claims.forward,
-        plan.write,
-        late.map(({ key, source: then }) => ({ key, source: then, target: then, fields: null })),
-      )
+      for (let start = 0; start < late.length; start += IMAGES) {
+        const some = late.slice(start, start + IMAGES)
+        const images = await sent.images(some.map(({ key }) => key))
+        const had = new Map(images.map(({ key, row }) => [JSON.stringify(key), { row }]))
+        await writerOf(request).remember(
+          claims.forward,
+          plan.write,
+          some.map(({ key, source: then }) => ({
+            key,
+            source: then,
+            target: then,
+            base: had.get(JSON.stringify(key)) ?? null,
+          })),
+        )
+      }
       await forget(must(source.writer, 'a source that is opened for writing'), { claim: claims.back, plan: back }, rows)
     }
   }
@@ -99,7 +114,7 @@ async function forget(
   { claim, plan }: { claim: Claim; plan: TablePlan },
   rows: readonly { readonly key: Key }[],
 ): Promise<void> {
-  const gone = rows.map(({ key }) => ({ key, source: null, target: null, fields: null }))
+  const gone = rows.map(({ key }) => ({ key, source: null, target: null, base: null }))
   await writer.remember(claim, plan.write, gone)
 }
 
@@ -114,11 +129,20 @@ async function* batches(rows: AsyncIterable<AgreedRow>): AsyncGenerator<readonly
   if (some.length > 0) yield some
 }
 
-/** The baseline of the target knows what was sent: nobody need take it up any more. */
-async function forgetSent({ tables, attempt, request }: WayBack): Promise<void> {
+/**
+ * The baseline of the target knows what was sent: nobody need take it up any more. Of a row that belongs on both sides and
+ * could not be written to the target it does not: what the target had stands in the note alone, and the next run takes it up.
+ */
+async function forgetSent({ tables, attempt, request }: WayBack, others: readonly TableSync[]): Promise<void> {
   for (const { claim, plan } of tables) {
-    const sent = attempt.staging.read(plan.mappingId, ['insert', 'update', 'delete'], KEYS)
-    for (const rows of sent) await forget(writerOf(request), { claim, plan }, rows)
+    const other = others.find((table) => table.plan.back?.mappingId === plan.mappingId)
+    // Of a table that was stopped nothing is remembered.
+    if (other === undefined || other.stopped !== null) continue
+    const open = new Set(other.refused.map((key) => JSON.stringify(key)))
+    for (const rows of attempt.staging.read(plan.mappingId, ['insert', 'update', 'delete'], KEYS)) {
+      const known = rows.filter(({ key }) => !open.has(JSON.stringify(key)))
+      await forget(writerOf(request), { claim, plan }, known)
+    }
   }
 }
 
@@ -135,13 +159,12 @@ export async function wayBack(
     target: source,
     quarantine: null,
     history: null,
-    conflicts: null,
   }
   const back: BackTable[] = []
   const intents: Intent[] = []
   for (const { plan, detection: found } of tables) {
     if (plan.back === null || found === null) continue
-    const table = new BackTable(plan.back, turned)
+    const table = new BackTable(plan.back, turned, plan)
     await table.detect(moment)
     const detection = must(table.detection, 'a detection')
     if (detection.inserts + detection.updates + detection.deletes === 0) continue
@@ -158,15 +181,15 @@ export async function writeBack({ tables, attempt, request }: WayBack, others: r
   if (tables.length > 0) await writeAll(tables, attempt, writerOf(request))
   for (const table of others) {
     if (!(table instanceof ThreeWayTable)) continue
-    table.takeBack(tables.find(({ plan }) => plan.mappingId === table.plan.back?.mappingId)?.notWritten ?? [])
+    table.takeBack(tables.find(({ plan }) => plan.mappingId === table.plan.back?.mappingId)?.refused ?? [])
   }
 }
 
 /** When the target is written too: proves what was written to the source, and closes the job there. */
-export async function closeBack(back: WayBack): Promise<TableReceipt[]> {
+export async function closeBack(back: WayBack, others: readonly TableSync[]): Promise<TableReceipt[]> {
   const { tables, attempt, request } = back
   if (tables.length === 0) return []
-  await forgetSent(back)
+  await forgetSent(back, others)
   return await closeAll(tables, { attempt, request, writer: writerOf(request) })
 }
 

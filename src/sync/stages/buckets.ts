@@ -32,8 +32,9 @@ export async function chooseBuckets(
   const max = known.reduce((high, bound) => (bound.max > high ? bound.max : high), known[0]?.max ?? 0n)
   const span = max - min + 1n
   if (span > BigInt(Math.max(rows, 1)) * SPARSEST) return byHash
-  const even = divideUp(span, BigInt(wanted))
-  const width = even < PARTS ? even : divideUp(even, BigInt(PARTS)) * BigInt(PARTS)
+  // Estimates of small tables are too high: a range of so many keys has no more rows than a bucket should have.
+  const even = divideUp(span, BigInt(Math.min(wanted, Number(divideUp(span, BigInt(ROWS_PER_BUCKET))))))
+  const width = divideUp(even, BigInt(PARTS)) * BigInt(PARTS)
   return { by: 'key range', start: min, width, count: Number((span + width - 1n) / width) }
 }
 
@@ -43,7 +44,7 @@ function divideUp(a: bigint, b: bigint): bigint {
 
 /** How buckets that differ are cut; null where that is not worth it. */
 export function cutBuckets(bucketing: Bucketing, buckets: readonly number[]): Parts | null {
-  if (bucketing.by !== 'key range' || bucketing.width % BigInt(PARTS) !== 0n) return null
+  if (bucketing.by !== 'key range') return null
   if (buckets.length === 0 || buckets.length > bucketing.count * MOST_CUT) return null
   const finer = { ...bucketing, width: bucketing.width / BigInt(PARTS), count: bucketing.count * PARTS }
   return { of: bucketing, buckets, finer }

@@ -1,6 +1,6 @@
+import type { FoundRow } from '#adapters/baseline.ts'
 import type { Key } from '#model/change.ts'
-import type { ConflictTable, FoundConflict } from '#model/conflict.ts'
-import { fingerprint, type Fingerprint } from '#model/fingerprint.ts'
+import type { ConflictTable, FieldBase, FoundConflict } from '#model/conflict.ts'
 import { LARGE_ROW_BYTES, type Row } from '#model/value.ts'
 import { must } from '#lib/assert.ts'
 import { isSameCell } from '#sync/conflicts/compare.ts'
@@ -15,10 +15,14 @@ import type { Contested, Settlement, ThreeWayContext } from './three-way.ts'
 interface Rows {
   readonly source: Row | null
   readonly target: Row | null
+  /** What both had last, where that is known by its values. */
+  readonly base: Row | null
   readonly large: boolean
   /** The fingerprint of each column of the row that both had last, where it is known and asked for. */
-  readonly fields: readonly Fingerprint[] | null
+  readonly fields: FoundRow['fields']
 }
+
+type ContestContext = Pick<ThreeWayContext, 'source' | 'target' | 'baseline' | 'clockSkewMs'>
 
 /**
  * Decides on rows that both sides changed, by their values: by time, field by field, or not at all, so that somebody has
@@ -27,7 +31,7 @@ interface Rows {
 export async function contest(
   plan: TablePlan,
   contested: readonly Contested[],
-  context: Pick<ThreeWayContext, 'source' | 'target' | 'baseline' | 'clockSkewMs'>,
+  context: ContestContext,
 ): Promise<Settlement[]> {
   const rows = await readRows(plan, contested, context)
   return contested.map((of, i) => settle(plan, { of, rows: must(rows[i], 'the rows of a conflict') }, context))
@@ -36,20 +40,27 @@ export async function contest(
 async function readRows(
   plan: TablePlan,
   contested: readonly Contested[],
-  { source, target, baseline }: Pick<ThreeWayContext, 'source' | 'target' | 'baseline'>,
+  { source, target, baseline }: ContestContext,
 ): Promise<Rows[]> {
   const small = (side: Side): Key[] =>
     contested.flatMap((of) => (of[side] !== undefined && of[side].bytes < LARGE_ROW_BYTES ? [of.key] : []))
-  const merging = plan.conflict.strategy === 'merge' ? contested.filter(({ agreed }) => agreed?.hasFields) : []
-  const [here, there] = await Promise.all([
+  const known = (which: 'hasImage' | 'hasFields'): Key[] =>
+    contested.flatMap(({ agreed, key }) => (agreed?.[which] === true ? [key] : []))
+  const fingerprinted = plan.conflict.strategy === 'merge' ? known('hasFields') : []
+  const imaged = known('hasImage')
+  const [here, there, images] = await Promise.all([
     rowsByKey(source, plan.sourceScan, small('source')),
     rowsByKey(target, plan.write.scan, small('target')),
+    imaged.length === 0 ? [] : (baseline?.images(imaged) ?? []),
   ])
-  const known = await baseline?.fields(merging.map(({ key }) => key))
+  const found = fingerprinted.length === 0 ? [] : ((await baseline?.find(fingerprinted)) ?? [])
+  const before = new Map(images.map(({ key, row }) => [JSON.stringify(key), row]))
+  const fields = new Map(found.map((row) => [JSON.stringify(row.key), row.fields]))
   return contested.map((of) => {
     const id = JSON.stringify(of.key)
     const large = [of.source, of.target].some((row) => row !== undefined && row.bytes >= LARGE_ROW_BYTES)
-    return { source: here.get(id) ?? null, target: there.get(id) ?? null, large, fields: known?.get(id) ?? null }
+    const sides = { source: here.get(id) ?? null, target: there.get(id) ?? null }
+    return { ...sides, base: before.get(id) ?? null, fields: fields.get(id) ?? null, large }
   })
 }
 
@@ -81,18 +92,23 @@ function newerOf(plan: TablePlan, { source, target }: Rows, clockSkewMs: number)
 
 function merge(plan: TablePlan, one: Case, clockSkewMs: number): Settlement {
   const { of, rows } = one
-  const { source, target, fields } = rows
+  const { source, target } = rows
   if (source === null || target === null) return leave(plan, one, 'One side deleted the row that the other changed.')
   const newer = newerOf(plan, rows, clockSkewMs)
   const merged = mergeRows(mergeColumns(plan), {
     source,
     target,
-    base: fields === null ? null : { fingerprints: fields },
+    base: baseOf(one),
     newer: 'newer' in newer ? newer.newer : null,
   })
   if (merged.conflicts.length > 0) return leave(plan, one, null, merged)
   const isThere = merged.row.every((cell, i) => isSameCell(cell, target[i] ?? null))
-  return { of, take: 'merged', row: isThere ? null : merged.row, fields: source.map((cell) => fingerprint([cell])) }
+  return { of, take: 'merged', row: isThere ? null : merged.row, source, target }
+}
+
+function baseOf({ rows: { base, fields } }: Case): FieldBase | null {
+  if (base !== null) return { row: base }
+  return fields && { fingerprints: fields }
 }
 
 export function mergeColumns(plan: TablePlan): MergeColumn[] {
@@ -124,8 +140,9 @@ function leave(plan: TablePlan, { of, rows }: Case, reason: string | null, merge
     fields: merged === undefined ? differing(plan, rows) : merged.conflicts.map((i) => columns[i]?.name ?? ''),
     source: rows.source,
     target: rows.target,
-    base: null,
+    base: rows.base,
     merged: merged?.row ?? null,
+    holder: null,
     large: rows.large,
     strategy: plan.conflict.strategy,
     reason,

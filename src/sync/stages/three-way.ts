@@ -1,27 +1,26 @@
-import type { Bucketing, KeyFingerprint } from '#adapters/adapter.ts'
-import type { AgreedRow, Baseline, BaselineDigest } from '#adapters/baseline.ts'
+import type { KeyFingerprint } from '#adapters/adapter.ts'
+import type { AgreedRow, Baseline } from '#adapters/baseline.ts'
 import type { Rejection } from '#model/change.ts'
 import type { Agreed, ConflictKind, FoundConflict, ResolvedConflict, ResolvedOutcome } from '#model/conflict.ts'
-import type { Fingerprint } from '#model/fingerprint.ts'
 import { LARGE_ROW_BYTES, type Row } from '#model/value.ts'
 import { isSameCell } from '#sync/conflicts/compare.ts'
 import { decide } from '#sync/conflicts/decide.ts'
 import type { Conflicts } from '#sync/conflicts.ts'
 import type { TablePlan } from '#sync/plan.ts'
 import { refuseTooMany } from './apply.ts'
-import { bucketsOf, chooseBuckets, cutBuckets, DigestTable, partsOf, readParts } from './buckets.ts'
 import { conflictTable, contest } from './contest.ts'
 import {
   BucketReader,
   descendsOnlyWhereDigestsDiffer,
-  digestSide,
   leaveSettled,
   setAside,
   type DetectContext,
   type Detection,
 } from './detect.ts'
 import { candidateBatches, rowsOfTables, type Candidates } from './detectors/candidates.ts'
+import { heldBy, wayOf, type Held } from './in-the-way.ts'
 import { rowsByKey } from './set-aside.ts'
+import { digestAll, digestParts, type Digests } from './three-way-digests.ts'
 import { Ledger } from './three-way-ledger.ts'
 
 /** What detection needs beside, where each side is held against what both last agreed on. */
@@ -57,32 +56,27 @@ export interface Contested extends Judged {
   readonly kind: ConflictKind
 }
 
+/** A row that was made of both sides' rows. */
+export interface MergedRow {
+  /** Null: the target has it already. */
+  readonly row: Row | null
+  readonly source: Row
+  readonly target: Row
+}
+
 /** What becomes of a contested row. */
 export type Settlement =
   | { readonly of: Contested; readonly take: 'source' | 'target' }
-  | {
-      readonly of: Contested
-      readonly take: 'merged'
-      /** Null: the target has it already. */
-      readonly row: Row | null
-      /** The fingerprint of each column of the source's row: what the next merge begins with. */
-      readonly fields: readonly Fingerprint[]
-    }
+  | ({ readonly of: Contested; readonly take: 'merged' } & MergedRow)
   | { readonly of: Contested; readonly take: 'nothing'; readonly found: FoundConflict }
 
 type Left = Extract<Settlement, { take: 'nothing' }>
 
-/** Digests of some buckets, or of the parts of some: of each side as it is, and as it was when both last agreed. */
-interface Digests {
-  readonly bucketing: Bucketing
-  readonly buckets: Iterable<number>
-  readonly now: Readonly<Record<'source' | 'target', DigestTable>>
-  readonly agreed: Readonly<Record<'source' | 'target', DigestTable>>
-  readonly differing: ReadonlyMap<number, BaselineDigest['differing']>
-}
-
 /** Rows that are decided on at once. */
 const FLUSH_ROWS = 2_000
+
+/** Bytes of rows that are decided on at once. */
+const SETTLE_BYTES = 16 * 1024 * 1024
 
 /** Decisions that one run carries out in a table; the next one goes on. */
 const MOST_DECISIONS = 50_000
@@ -135,6 +129,7 @@ class ThreeWay {
       ])
       const of = { source: byKey(here), target: byKey(there), agreed: byKey(agreed) }
       const built = await this.#standing(batch, of)
+      const held = await heldBy(batch, this.#plan, this.#context)
       for (const decision of batch) {
         const id = JSON.stringify(decision.key)
         const row = {
@@ -143,7 +138,7 @@ class ThreeWay {
           agreed: of.agreed.get(id),
           key: decision.key,
         }
-        this.#carryOne(decision, row, built.has(id))
+        this.#carryOne(decision, row, { stands: built.has(id), held: held.get(decision.id) ?? null })
       }
       await this.#flush(FLUSH_ROWS)
     }
@@ -173,29 +168,41 @@ class ThreeWay {
     )
   }
 
-  #carryOne(decision: ResolvedConflict, row: Judged, stands: boolean): void {
+  #carryOne(
+    decision: ResolvedConflict,
+    row: Judged,
+    { stands, held }: { readonly stands: boolean; readonly held: Held | null },
+  ): void {
     const id = JSON.stringify(decision.key)
     const now = { source: row.source?.fingerprint ?? null, target: row.target?.fingerprint ?? null }
     const taken = decision.resolution === 'source' || decision.resolution === 'target' ? decision.resolution : null
     // The side that was taken is what it was, and the other one has its row by now.
     const followed = taken !== null && now.source === now.target && now[taken] === decision[`${taken}Fingerprint`]
-    if (
-      !stands &&
-      !followed &&
-      (now.source !== decision.sourceFingerprint || now.target !== decision.targetFingerprint)
-    ) {
-      this.#moved.push({
-        id: decision.id,
-        outcome: 'moved',
-        sourceFingerprint: now.source,
-        targetFingerprint: now.target,
-      })
+    const isMoved = now.source !== decision.sourceFingerprint || now.target !== decision.targetFingerprint
+    const way = held === null ? 'free' : wayOf(decision, held)
+    if (this.#decided.has(id) || way === 'barred' || (!stands && !followed && isMoved)) {
+      const sides = { sourceFingerprint: now.source, targetFingerprint: now.target }
+      this.#moved.push({ id: decision.id, outcome: 'moved', ...sides })
       return
     }
+    this.#decide(id, row)
+    this.#apply(decision, row, stands)
+    if (way === 'given' && held !== null) this.#makeWay(decision, held)
+  }
+
+  /** The row in the way gives its value up, unless somebody has decided on that row too. */
+  #makeWay({ holder }: ResolvedConflict, { judged, yielded }: Held): void {
+    const id = JSON.stringify(judged.key)
+    if (this.#decided.has(id) || holder === null || yielded === null) return
+    this.#decide(id, judged)
+    this.#ledger.giveWay(judged, holder.side, yielded)
+  }
+
+  /** The comparison has nothing more to do with it. */
+  #decide(id: string, row: Judged): void {
     this.#decided.set(id, row)
     if (row.source !== undefined) this.#decidedRows.source += 1
     if (row.target !== undefined) this.#decidedRows.target += 1
-    this.#apply(decision, row, stands)
   }
 
   /** `stands`: the target has the row that was built already. */
@@ -219,12 +226,12 @@ class ThreeWay {
   async compare(): Promise<void> {
     const plan = this.#plan
     const { source, target, baseline, signal } = this.#context
-    const all = await this.#digestAll()
+    const all = await digestAll(plan, this.#context)
     this.#rows.source = all.now.source.total
     this.#rows.target = all.now.target.total
     let { bucketing } = all
     let bad = this.#differing(all)
-    const parts = await this.#digestParts(bucketing, bad)
+    const parts = await digestParts(plan, this.#context, { bucketing, bad })
     if (parts !== null) {
       bucketing = parts.bucketing
       bad = this.#differing(parts)
@@ -240,34 +247,6 @@ class ThreeWay {
     for (const [id, row] of this.#decided) if (!this.#met.has(id)) this.#ledger.notQuiet(row)
     await this.#flush(1)
     signal.throwIfAborted()
-  }
-
-  async #digestAll(): Promise<Digests> {
-    const plan = this.#plan
-    const { source, target, baseline } = this.#context
-    const bucketing = await chooseBuckets(plan, { source, target })
-    const [here, there, agreed] = await Promise.all([
-      digestSide(source, plan.sourceScan, bucketing, this.#context),
-      digestSide(target, plan.write.scan, bucketing, this.#context),
-      baseline?.digests(bucketing) ?? [],
-    ])
-    const tables = { source: new DigestTable(bucketing.count), target: new DigestTable(bucketing.count) }
-    const differing = addAgreed(tables, agreed)
-    return { bucketing, buckets: bucketsOf(bucketing), now: { source: here, target: there }, agreed: tables, differing }
-  }
-
-  /** Null where the rows of the buckets are as well read at once. */
-  async #digestParts(bucketing: Bucketing, bad: readonly number[]): Promise<Digests | null> {
-    const parts = descendsOnlyWhereDigestsDiffer(this.#plan) ? cutBuckets(bucketing, bad) : null
-    if (parts === null) return null
-    const now = await readParts(this.#plan, this.#context, parts)
-    if (now === null) return null
-    const agreed = { source: DigestTable.ofParts(parts), target: DigestTable.ofParts(parts) }
-    const differing = new Map<number, BaselineDigest['differing']>()
-    for await (const some of this.#context.baseline?.partDigests(parts) ?? nothing()) {
-      for (const [part, apart] of addAgreed(agreed, some)) differing.set(part, apart)
-    }
-    return { bucketing: parts.finer, buckets: partsOf(parts), now, agreed, differing }
   }
 
   /** The buckets, or parts, whose rows have to be looked at; all others are counted as they are. */
@@ -400,19 +379,23 @@ class ThreeWay {
   /** Hands on what has come together, where that is at least so many rows. */
   async #flush(least: number): Promise<void> {
     if (this.#contested.length >= least) {
-      const left: Left[] = []
-      for (const settlement of await contest(this.#plan, this.#contested.splice(0), this.#context)) {
-        const { of } = settlement
-        if (settlement.take === 'source') this.#ledger.toTarget(of, 'found')
-        else if (settlement.take === 'target') this.#ledger.takeTarget(of)
-        else if (settlement.take === 'merged') this.#ledger.merge(of, settlement)
-        else if (settlement.take === 'nothing') {
-          left.push(settlement)
-        }
-      }
-      await this.#park(left)
+      for (const some of bySize(this.#contested.splice(0))) await this.#settle(some)
     }
     await this.#ledger.flush(this.#context, { all: least === 1 })
+  }
+
+  async #settle(contested: readonly Contested[]): Promise<void> {
+    const left: Left[] = []
+    for (const settlement of await contest(this.#plan, contested, this.#context)) {
+      const { of } = settlement
+      if (settlement.take === 'source') this.#ledger.toTarget(of, 'found')
+      else if (settlement.take === 'target') this.#ledger.takeTarget(of)
+      else if (settlement.take === 'merged') this.#ledger.merge(of, settlement)
+      else if (settlement.take === 'nothing') {
+        left.push(settlement)
+      }
+    }
+    await this.#park(left)
   }
 
   /** They wait for somebody, but for those of a sort on which somebody has decided once for all. */
@@ -449,14 +432,19 @@ class ThreeWay {
 // eslint-disable-next-line require-yield -- nothing is there to be given
 async function* nothing(): AsyncGenerator<never> {}
 
-/** Adds what the baseline has of buckets; returns on how many rows of each the sides agreed to differ. */
-function addAgreed(
-  tables: Readonly<Record<'source' | 'target', DigestTable>>,
-  digests: readonly BaselineDigest[],
-): Map<number, BaselineDigest['differing']> {
-  tables.source.add(digests.map(({ bucket, source: digest }) => ({ bucket, digest })))
-  tables.target.add(digests.map(({ bucket, target: digest }) => ({ bucket, digest })))
-  return new Map(digests.map(({ bucket, differing }) => [bucket, differing]))
+/** In parts whose rows may stand in memory at once (invariant 6). */
+function* bySize(contested: readonly Contested[]): Generator<readonly Contested[]> {
+  let part: Contested[] = []
+  let bytes = 0
+  for (const one of contested) {
+    part.push(one)
+    bytes += (one.source?.bytes ?? 0) + (one.target?.bytes ?? 0)
+    if (bytes < SETTLE_BYTES) continue
+    yield part
+    part = []
+    bytes = 0
+  }
+  if (part.length > 0) yield part
 }
 
 function isSameRow(a: Row | null, b: Row | null): boolean {
