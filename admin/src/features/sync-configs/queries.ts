@@ -8,7 +8,6 @@ export type Transform = Schemas['Transform']
 export type Rule = Schemas['Rule']
 export type TableValidation = Schemas['TableValidation']
 export type MappingPreview = Schemas['MappingPreview']
-export type Suggestions = Schemas['MappingSuggestions']
 
 /** All sync configs that the key may see, by name. */
 export const configsQuery = queryOptions({
