@@ -1,4 +1,5 @@
 import type pg from 'pg'
+import { connect } from './servers.ts'
 
 /**
  * Deterministic data, made by the server itself: the same bytes on every machine. Each value follows from the row's
@@ -45,6 +46,42 @@ export async function makeWide(client: pg.Client, { name, rows, primaryKey }: Wi
 
 export function wideCount(scale: number): number {
   return Math.max(1, Math.round(WIDE_ROWS * scale))
+}
+
+/** What the heap of `wide` and its out-of-line values take. */
+export async function wideBytes(url: string): Promise<number> {
+  await using client = await connect(url)
+  const { rows } = await client.query<{ bytes: string }>(`SELECT pg_table_size('wide') AS bytes`)
+  return Number(rows[0]?.bytes)
+}
+
+const UPDATED = 0.6
+
+export interface Changes {
+  /** From 1 on: every turn changes other rows. */
+  readonly turn: number
+  /** Of the table as it was made. */
+  readonly rows: number
+  readonly changes: number
+  /** Only rows with even or with odd ids, so that the changes of two sides never meet. */
+  readonly lane?: 'even' | 'odd'
+}
+
+/**
+ * Changes that are spread over `wide`: six tenths updates, two of inserts, two of deletes. Inserts go to the end.
+ */
+export function changesOf({ turn, rows, changes, lane }: Changes): string[] {
+  const updates = Math.round(changes * UPDATED)
+  const [inserts, deletes] = [Math.floor((changes - updates) / 2), Math.ceil((changes - updates) / 2)]
+  const inLane = lane === undefined ? '' : `/ 2 * 2 + ${lane === 'even' ? 0 : 1}`
+  const spread = (count: number, shift: number): string =>
+    `SELECT (1 + (g * ${Math.floor(rows / count)}::int8 + ${turn} * ${shift}::int8) % ${rows}) ${inLane} FROM generate_series(1, ${count}) g`
+  const first = rows + (2 * turn + (lane === 'odd' ? 1 : 0)) * inserts + 1
+  return [
+    `UPDATE wide SET note = 'changed in turn ${turn}', total = total + 1 WHERE id IN (${spread(updates, 7907)})`,
+    `DELETE FROM wide WHERE id IN (${spread(deletes, 104_729)})`,
+    `INSERT INTO wide ${wideRows(first, first + inserts - 1, 'new')}`,
+  ]
 }
 
 /** A shop of eight tables: 1 GB with its indexes at scale 1. Keys of several kinds, secondary indexes, foreign keys. */

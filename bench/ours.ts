@@ -6,10 +6,15 @@ import type { Command } from './measure.ts'
 /** How the program is started: see the first line of `src/main.ts`. */
 const FLAGS = ['--max-semi-space-size=2', '--max-old-space-size=400']
 
-/** The program as its users call it: `sync SOURCE TARGET …`. */
-export function sync(source: string, target: string, ...options: readonly string[]): Command {
+/** The program as its users call it. */
+export function program(...words: readonly string[]): readonly string[] {
   const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
-  return { argv: [process.execPath, ...FLAGS, main, 'sync', source, target, '--yes', '--json', ...options] }
+  return [process.execPath, ...FLAGS, main, ...words]
+}
+
+/** `sync SOURCE TARGET …` */
+export function sync(source: string, target: string, ...options: readonly string[]): Command {
+  return { argv: program('sync', source, target, '--yes', '--json', ...options) }
 }
 
 /** No proof and no memory of rows: what a peer does that copies and trusts. Checkpoints and receipt stay. */

@@ -8,10 +8,12 @@ import { parseArgs } from 'node:util'
 import type { Result } from './contest.ts'
 import { apply } from './jobs/apply.ts'
 import { code } from './jobs/code.ts'
+import { conflicts } from './jobs/conflicts.ts'
 import { difference } from './jobs/difference.ts'
 import { mappedTable } from './jobs/mapped-table.ts'
 import { oneTable } from './jobs/one-table.ts'
 import { parallel } from './jobs/parallel.ts'
+import { threeWay } from './jobs/three-way.ts'
 import { wholeDatabase } from './jobs/whole-database.ts'
 import { report, type BenchRecord } from './report.ts'
 import { SETTINGS, startServers, type Servers } from './servers.ts'
@@ -32,6 +34,8 @@ const CONTESTS = [
   { jobs: ['9', '14'], run: apply },
   { jobs: ['13'], run: parallel },
   { jobs: ['15'], run: code },
+  { jobs: ['16', '17', '18'], run: threeWay },
+  { jobs: ['19'], run: conflicts },
 ] as const
 
 const { values, positionals } = parseArgs({

@@ -14,9 +14,11 @@ import { DEFAULT_POLICIES, plainMapping, type Policies } from '#model/sync-confi
 import type { Journal } from '#sync/journal.ts'
 import { runSync } from '#sync/run-sync.ts'
 
-const [sourceUrl = '', targetUrl = '', policies = '{}', mapping = 'null'] = process.argv.slice(2)
+const [sourceUrl = '', targetUrl = '', given = '{}', mapping = 'null'] = process.argv.slice(2)
+const policies: Policies = { ...DEFAULT_POLICIES, ...(JSON.parse(given) as Partial<Policies>) }
 const signal = new AbortController().signal
-await using source = await openDatabase(sourceUrl, { write: null, signal })
+const back = policies.direction === 'two_way' ? permitWrite(sourceUrl) : null
+await using source = await openDatabase(sourceUrl, { write: back, signal })
 await using target = await openDatabase(targetUrl, { write: permitWrite(targetUrl), signal })
 const started = new Map<string, number>()
 const phases: Record<string, number> = {}
@@ -36,7 +38,7 @@ const ref = { schema: 'public', name: mapped?.table ?? '' }
 const tables = mapped && [{ ...plainMapping(ref, ref), fields: mapped.fields.map(toFieldMapping) }]
 
 const receipt = await runSync(
-  { source, target, config: { ...DEFAULT_POLICIES, ...(JSON.parse(policies) as Partial<Policies>), tables } },
+  { source, target, config: { ...policies, tables } },
   {
     openStaging: () => new EmbeddedStaging(join(tmpdir(), `bench-${process.pid}-${randomUUID()}.sqlite`)),
     journal: { record },

@@ -1,15 +1,13 @@
 import type { Command } from '#bench/measure.ts'
 import { contest, type Contestant, type Result } from '#bench/contest.ts'
-import { makeWide, wideCount, wideRows } from '#bench/data.ts'
+import { changesOf, makeWide, wideBytes, wideCount } from '#bench/data.ts'
 import { measure } from '#bench/measure.ts'
 import { child, sync } from '#bench/ours.ts'
 import { assertEqual, checksum, connect, freshDatabase, run } from '#bench/servers.ts'
 import type { Bench } from '#bench/run.ts'
 import { tapWire } from '#bench/wire.ts'
 
-const UPDATES = 60
-const INSERTS = 20
-const DELETES = 20
+const CHANGES = 100
 
 const OPTIONS = ['--delete', '--delete-scope', 'mirror', '--verify', 'changed']
 
@@ -22,12 +20,12 @@ export async function difference({ servers, scale, rounds }: Bench): Promise<Res
     await using client = await connect(url)
     await makeWide(client, { name: 'wide', rows, primaryKey: true })
   }
-  const bytes = await tableBytes(source)
+  const bytes = await wideBytes(source)
   const wires = new Map<Commander, number>()
   let turn = 0
   const change = async (): Promise<void> => {
     turn += 1
-    await run(source, ...changesOf(turn, rows))
+    await run(source, ...changesOf({ turn, rows, changes: CHANGES }))
   }
   // First contact is behind us, as it is in each run but one.
   await change()
@@ -51,7 +49,7 @@ export async function difference({ servers, scale, rounds }: Bench): Promise<Res
     [
       {
         job: '8',
-        title: `${UPDATES + INSERTS + DELETES} changes in ${rows} rows`,
+        title: `${CHANGES} changes in ${rows} rows`,
         ours: 'syncline, 100 changes',
         peer: 'bisection 32/16384 MD5',
         atMost: 0.3,
@@ -76,21 +74,3 @@ export async function difference({ servers, scale, rounds }: Bench): Promise<Res
 }
 
 type Commander = (source: string, target: string) => Command
-
-async function tableBytes(url: string): Promise<number> {
-  await using client = await connect(url)
-  const { rows } = await client.query<{ bytes: string }>(`SELECT pg_table_size('wide') AS bytes`)
-  return Number(rows[0]?.bytes)
-}
-
-/** The same kind of changes at other places every turn. Inserts take the places of earlier deletes and go to the end. */
-function changesOf(turn: number, rows: number): string[] {
-  const spread = (count: number, prime: number): string =>
-    `SELECT 1 + (g * ${prime}::int8 + ${turn} * 7907) % ${rows} FROM generate_series(1, ${count}) g`
-  const first = rows + turn * INSERTS
-  return [
-    `UPDATE wide SET note = 'changed in turn ${turn}', total = total + 1 WHERE id IN (${spread(UPDATES, Math.floor(rows / UPDATES))})`,
-    `DELETE FROM wide WHERE id IN (SELECT 1 + (g * ${Math.floor(rows / DELETES)}::int8 + ${turn} * 104729) % ${rows} FROM generate_series(1, ${DELETES}) g)`,
-    `INSERT INTO wide ${wideRows(first, first + INSERTS - 1, 'new')}`,
-  ]
-}

@@ -160,6 +160,13 @@ export type Bucketing =
   | { readonly by: 'key range'; readonly start: bigint; readonly width: bigint; readonly count: number }
   | { readonly by: 'key hash'; readonly count: number }
 
+/** Buckets by key range, and how they are cut into parts: part `p` of bucket `b` is bucket `b * parts + p` of `finer`. */
+export interface Parts {
+  readonly of: Extract<Bucketing, { by: 'key range' }>
+  readonly buckets: readonly number[]
+  readonly finer: Extract<Bucketing, { by: 'key range' }>
+}
+
 /** A part of a scan's digests: what one slice of the table adds to the buckets that it touches. */
 export interface BucketDigest {
   readonly bucket: number
@@ -237,12 +244,16 @@ export interface Proof {
 export interface RowSource {
   /** Exact number of rows. */
   count(scan: Scan): Promise<number>
+  /** About how many rows there are, without reading them. */
+  estimate(scan: Scan): Promise<number>
   /** Smallest and largest value of the first key column, an integer; null for an empty table. */
   keyBounds(scan: Scan): Promise<{ readonly min: bigint; readonly max: bigint } | null>
   /** Rows in which the key has a NULL, and keys that more than one row has; asked where no constraint forbids them. */
   keyFaults(scan: Scan): Promise<{ readonly nulls: number; readonly duplicates: number; readonly sample: Key | null }>
   /** One pass over the table in slices of about half a second; each yield is one slice. */
   digests(scan: Scan, bucketing: Bucketing): AsyncIterable<readonly BucketDigest[]>
+  /** Digests of the parts of some buckets. Null where nothing finds their rows but another pass over the table. */
+  partDigests(scan: Scan, parts: Parts): AsyncIterable<readonly BucketDigest[]> | null
   /** Keys and fingerprints of the rows in some buckets (`all`: in every one), ordered by bucket. */
   keys(scan: Scan, bucketing: Bucketing, buckets: readonly number[] | 'all'): AsyncIterable<KeyFingerprint>
   /** Some rows, to be looked at: at most `limit`. */

@@ -2,7 +2,7 @@ import type { Key } from '#model/change.ts'
 import type { Agreed, FieldBase } from '#model/conflict.ts'
 import type { Digest, Fingerprint } from '#model/fingerprint.ts'
 import type { Row } from '#model/value.ts'
-import type { Bucketing } from './adapter.ts'
+import type { Bucketing, Parts } from './adapter.ts'
 
 /** What both sides of a mapping had when they last agreed, row by row, as the target keeps it. */
 export interface Baseline {
@@ -10,9 +10,11 @@ export interface Baseline {
   readonly complete: boolean
   /** What the buckets of each side were then. One pass. */
   digests(bucketing: Bucketing): Promise<readonly BaselineDigest[]>
+  /** The same of parts of some buckets. */
+  partDigests(parts: Parts): AsyncIterable<readonly BaselineDigest[]>
   /** Rows of some buckets, ordered by bucket. */
   rows(bucketing: Bucketing, buckets: readonly number[] | 'all'): AsyncIterable<AgreedRow>
-  find(keys: readonly Key[]): Promise<readonly AgreedRow[]>
+  find(keys: readonly Key[]): Promise<readonly FoundRow[]>
   /** The rows that both had under some of these keys; keys of which the values are not known are left out. */
   images(keys: readonly Key[]): Promise<readonly BaseImage[]>
   /** Keys of rows on which the sides agreed to differ. */
@@ -30,10 +32,15 @@ export interface BaselineDigest {
 export interface AgreedRow extends Agreed {
   readonly bucket: number
   readonly key: Key
-  /** The fingerprint of each column of the row that both had, by itself; null where they differed, or none are kept. */
-  readonly fields: readonly Fingerprint[] | null
+  /** The sides had the same row, and the fingerprint of each of its columns is known. */
+  readonly hasFields: boolean
   /** The values of that row are known too. */
   readonly hasImage: boolean
+}
+
+export interface FoundRow extends AgreedRow {
+  /** The fingerprint of each column of the row that both had, by itself; null where they differed, or none are kept. */
+  readonly fields: readonly Fingerprint[] | null
 }
 
 /** The row that both had under a key, by the columns of the scan. */

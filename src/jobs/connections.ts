@@ -4,8 +4,8 @@ import type { Policies } from '#model/sync-config.ts'
 
 /**
  * The budget of connections. A run that does `n` things at once holds at most `3 n + 3` connections to each side: a shared
- * snapshot has one that exports it and up to two readers for each thing under way, the writer two for each and a guard,
- * and one more looks at definitions; they are not all open at the same time. So that one job never shuts all others out, it may hold half of a datasource's pool, and what it does at once is cut down
+ * snapshot has one that exports it and up to three readers for each thing under way, the writer two for each and a guard,
+ * and one more looks at definitions; readers and writer are not at work at the same time. So that one job never shuts all others out, it may hold half of a datasource's pool, and what it does at once is cut down
  * to that; jobs are claimed only while what all of them may hold fits into the pool (`claimNextJob`). A pool of fewer
  * than 6 connections is exceeded, by one job at a time.
  */

@@ -162,10 +162,8 @@ class Matching {
   }
 
   async #buckets(): Promise<number> {
-    const { source, target } = this.#plan
-    const rows = Math.max(source.rowEstimate ?? 0, target.rowEstimate ?? 0, 1)
     const sides = { source: this.#source, target: this.#into }
-    return (await chooseBuckets({ ...this.#plan, integerKey: false }, sides, rows)).count
+    return (await chooseBuckets({ ...this.#plan, integerKey: false }, sides)).count
   }
 
   /**

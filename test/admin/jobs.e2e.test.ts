@@ -215,6 +215,78 @@ test('UX 25: rejected rows are shown by cause, one is mended, and a replay write
   browser.expectQuiet()
 })
 
+test('UX 14, 22: rows that moved since are decided on, a brake names its number, and a viewer is offered nothing', async () => {
+  await using source = await createDatabase(sharedServers().source)
+  await using target = await createDatabase(sharedServers().target)
+  await source.sql(
+    `${ROWS}; UPDATE product SET title = 'ours ' || id WHERE id <= 3; DELETE FROM product WHERE id > 150`,
+  )
+  await target.sql(ROWS)
+  await using service = await new ServeUnderTest().start()
+  await service.register({ source: source.url, target: target.url })
+  await changeConfig(service, { max_delete_percent: 10 })
+  const planned = await service.run({ dry_run: true })
+  await service.succeeded(planned)
+  await target.sql(`UPDATE product SET title = 'theirs' WHERE id IN (1, 2)`)
+  await using browser = await Browser.start(service.url)
+  const page = await browser.signIn(service.key)
+  await page.goto(`${service.url}/jobs/${planned}`)
+  await page.getByText('The run would delete 150', { exact: false }).waitFor()
+  await page.getByRole('button', { name: 'Approve 153 changes' }).click()
+  const dialog = page.getByRole('dialog', { name: 'Approve 153 changes' })
+  await dialog.getByText('You approve exactly 150 deletes.').waitFor()
+  await dialog.getByLabel('Type copy to go on').fill('copy')
+  await browser.look(page, 'job-brake')
+  await dialog.getByRole('button', { name: 'Apply 153 changes' }).click()
+  await page.getByText('Needs decisions').waitFor({ timeout: 60_000 })
+  await page.getByRole('button', { name: 'Apply the change of id=1' }).waitFor({ timeout: 30_000 })
+  await browser.look(page, 'job-moved')
+  await page.getByRole('button', { name: 'Apply the change of id=1' }).click()
+  await page.getByRole('button', { name: 'Leave the row id=2' }).click()
+  await page.getByText('Succeeded', { exact: true }).waitFor({ timeout: 60_000 })
+  expect(await target.sql(`SELECT title FROM product WHERE id <= 3 ORDER BY id`)).toEqual([
+    ['ours 1'],
+    ['theirs'],
+    ['ours 3'],
+  ])
+  browser.expectQuiet()
+
+  const again = await service.run({ dry_run: true })
+  await service.succeeded(again)
+  const viewer = await service.ask('POST', '/api/v1/keys', { name: 'looker', role: 'viewer' })
+  await using other = await Browser.start(service.url)
+  const seen = await other.signIn(String(viewer['key']))
+  await seen.goto(`${service.url}/jobs/${again}?tab=changes`)
+  await seen.getByText('values are for operators', { exact: false }).first().waitFor()
+  expect(await seen.getByRole('button', { name: /Approve|Run again|Leave out|Download/ }).count()).toBe(0)
+  other.expectQuiet()
+})
+
+test('a job leads to the conflicts that it found', async () => {
+  await using source = await createDatabase(sharedServers().source)
+  await using target = await createDatabase(sharedServers().target)
+  await source.sql(ROWS)
+  await target.sql(ROWS)
+  await using service = await new ServeUnderTest().start()
+  await service.register({ source: source.url, target: target.url })
+  await changeConfig(service, { conflict_strategy: 'manual' })
+  await service.succeeded(await service.run())
+  await source.sql(`UPDATE product SET title = 'ours' WHERE id = 1`)
+  await target.sql(`UPDATE product SET title = 'theirs' WHERE id = 1`)
+  const id = await service.run()
+  await service.succeeded(id)
+  await using browser = await Browser.start(service.url)
+  const page = await browser.signIn(service.key)
+  await page.goto(`${service.url}/jobs/${id}`)
+  await page.getByRole('tab', { name: 'Conflicts 1' }).click()
+  await page.getByRole('table', { name: 'Conflicts by cause' }).getByText('1 open').waitFor()
+  await browser.look(page, 'job-conflicts')
+  await page.getByRole('link', { name: 'Decide on 1 conflict' }).click()
+  await page.getByRole('heading', { name: 'Conflicts', exact: true }).waitFor()
+  expect(new URL(page.url()).searchParams.get('job')).toBe(id)
+  browser.expectQuiet()
+})
+
 /** A port that nobody listens on, so that a service comes back where it was. */
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')

@@ -69,6 +69,8 @@ export class Browser implements AsyncDisposable {
     for (const scheme of SCHEMES) {
       await page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' })
       await page.locator(`html[data-mantine-color-scheme=${scheme}]`).waitFor()
+      // Half-way from the one to the other nothing has the colours that people see.
+      await page.waitForFunction(`!document.getAnimations().some((each) => each instanceof CSSTransition)`)
       if (PICTURES !== undefined) {
         mkdirSync(PICTURES, { recursive: true })
         await page.screenshot({ path: join(PICTURES, `${name}-${scheme}.png`), fullPage: true })

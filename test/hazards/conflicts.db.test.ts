@@ -298,3 +298,17 @@ test('D16: undoing a job gives back what was agreed on a row that one side did n
   expect(await stateOf(pair, 'target')).toBe('2ab')
   expect(await baselineOf()).toEqual(before)
 })
+
+test('rows on which the sides agreed to differ are counted as that beside rows that change', async () => {
+  const config = { ...DELETING, conflictStrategy: 'target_wins', verifyAfter: 'full' } as const
+  await using pair = await createPair(source, target)
+  await pair.both('CREATE TABLE item (id int PRIMARY KEY, a text, b text)')
+  await pair.source.sql(`INSERT INTO item SELECT n, 'a', 'b' FROM generate_series(1, 5000) n; ANALYZE item`)
+  await pair.run(config)
+  await pair.both(`UPDATE item SET b = current_database() WHERE id IN (2000, 2500)`)
+  expect((await pair.run(config)).counts).toMatchObject({ skipped: 2, unchanged: 4_998 })
+  // In the bucket of the one, and in another part of it.
+  await pair.source.sql(`UPDATE item SET a = 's' WHERE id = 2030`)
+  const { counts } = await pair.run(config)
+  expect(counts).toMatchObject({ read: 5_000, skipped: 2, updated: 1, unchanged: 4_997 })
+})

@@ -1,19 +1,13 @@
-import { Box, Button } from '@mantine/core'
-import { Link, type ErrorComponentProps } from '@tanstack/react-router'
+import { Box } from '@mantine/core'
+import { type ErrorComponentProps } from '@tanstack/react-router'
 import { Empty } from '#ui/page.tsx'
 import { Problem } from '#ui/problem.tsx'
+import { PageButton } from '#ui/page-link.tsx'
 
 export function NotFound() {
   return (
     <Box p="lg">
-      <Empty
-        title="There is no such page"
-        action={
-          <Button component={Link} to="/">
-            Go to the dashboard
-          </Button>
-        }
-      >
+      <Empty title="There is no such page" action={<PageButton to="/">Go to the dashboard</PageButton>}>
         The address may be from an older version, or a part of it was lost on the way.
       </Empty>
     </Box>

@@ -1,6 +1,7 @@
 import { createRouter } from '@tanstack/react-router'
 import { root, shell, signIn } from '#app/base-routes.tsx'
 import { NotFound, PageFailed } from '#app/fallbacks.tsx'
+import { oldRoutes } from '#app/old-routes.ts'
 import { auditRoutes } from '#features/audit/routes.ts'
 import { conflictsRoutes } from '#features/conflicts/routes.ts'
 import { dashboardRoutes } from '#features/dashboard/routes.ts'
@@ -20,7 +21,7 @@ const pages = shell.addChildren([
 ])
 
 export const router = createRouter({
-  routeTree: root.addChildren([signIn, pages]),
+  routeTree: root.addChildren([signIn, ...oldRoutes, pages]),
   defaultPreload: 'intent',
   defaultErrorComponent: PageFailed,
   defaultNotFoundComponent: NotFound,

@@ -1,11 +1,12 @@
-import type { Bucketing, MappingIdentity } from '#adapters/adapter.ts'
-import type { AgreedRow, BaseImage, Baseline } from '#adapters/baseline.ts'
+import type { Bucketing, MappingIdentity, Parts } from '#adapters/adapter.ts'
+import type { AgreedRow, BaseImage, Baseline, BaselineDigest, FoundRow } from '#adapters/baseline.ts'
 import { must } from '#lib/assert.ts'
 import type { Key } from '#model/change.ts'
 import type { BaselineDetail } from '#model/conflict.ts'
 import type { Digest } from '#model/fingerprint.ts'
 import { DETAILS, DETAIL_TYPES } from './baseline-details.ts'
 import type { Connection, TextRow } from './connection.ts'
+import { BUCKETS_PER_QUERY, chunks, fewRanges, keyRanges, KEYS_PER_QUERY, rangeSelection } from './read.ts'
 import type { Sessions } from './snapshot.ts'
 import { quote, xorSql } from './sql.ts'
 import { baselineTable } from './state.ts'
@@ -16,9 +17,6 @@ interface BaselineFacts {
   readonly complete: boolean
   readonly details: readonly BaselineDetail[]
 }
-
-/** Keys in one statement. */
-const KEYS_PER_QUERY = 5_000
 
 /** The baseline of a mapping as a snapshot sees it. */
 export class PostgresBaseline implements Baseline {
@@ -71,60 +69,87 @@ export class PostgresBaseline implements Baseline {
     const details = DETAILS.map((name) =>
       this.#details.includes(name) ? `o.${name}` : `NULL::${DETAIL_TYPES[name]} AS ${name}`,
     )
-    return `(SELECT ${key.join(', ')}, o.source_fingerprint, o.target_fingerprint, ${details.join(', ')} FROM ${this.#table} o) t`
+    return `(SELECT ${key.join(', ')}, o.source_fingerprint, o.target_fingerprint, ${details.join(', ')} FROM ${this.#table} o)`
   }
 
   get #columns(): string {
-    return `t.source_fingerprint, t.target_fingerprint, t.fields, t.image IS NOT NULL, ${this.#sql.keyExpressions.join(', ')}`
+    return `t.source_fingerprint, t.target_fingerprint, t.fields IS NOT NULL, t.image IS NOT NULL, ${this.#sql.keyExpressions.join(', ')}`
   }
 
   digests(bucketing: Bucketing): ReturnType<Baseline['digests']> {
-    const sums = (column: string, major: number): string =>
-      `count(${column}), coalesce(${xorSql(column, major)}, 0), coalesce(sum(${column}), 0)`
-    return this.#sessions.use(async (connection) => {
-      const rows = await connection.query(
-        `SELECT b, ${sums('s', connection.major)}, ${sums('t', connection.major)}, count(*) FILTER (WHERE s <> t),
-           count(*) FILTER (WHERE t IS NULL), count(*) FILTER (WHERE s IS NULL)
-         FROM (SELECT ${this.#sql.bucket(bucketing)} AS b, t.source_fingerprint AS s, t.target_fingerprint AS t
-               FROM ${this.#from} OFFSET 0) x GROUP BY b`,
-      )
-      return rows.map((row) => ({
-        bucket: Number(row[0]),
-        source: toDigest(row, 1),
-        target: toDigest(row, 4),
-        differing: { both: Number(row[7]), sourceOnly: Number(row[8]), targetOnly: Number(row[9]) },
-      }))
-    })
+    return this.#sessions.use((connection) =>
+      this.#digests(connection, bucketing, { from: `${this.#from} t`, parameters: [] }),
+    )
+  }
+
+  async *partDigests({ of, buckets, finer }: Parts): AsyncGenerator<readonly BaselineDigest[]> {
+    const key = this.#sql.keyExpressions[0]
+    for (const some of chunks(buckets, BUCKETS_PER_QUERY)) {
+      const selection = rangeSelection(this.#from, { key, ranges: keyRanges(of, some) })
+      yield await this.#sessions.use((connection) => this.#digests(connection, finer, selection))
+    }
+  }
+
+  async #digests(
+    connection: Connection,
+    bucketing: Bucketing,
+    { from, parameters }: ReturnType<typeof rangeSelection>,
+  ): Promise<BaselineDigest[]> {
+    const sums = (column: string): string =>
+      `count(${column}), coalesce(${xorSql(column, connection.major)}, 0), coalesce(sum(${column}), 0)`
+    const rows = await connection.query(
+      `SELECT b, ${sums('s')}, ${sums('t')}, count(*) FILTER (WHERE s <> t),
+         count(*) FILTER (WHERE t IS NULL), count(*) FILTER (WHERE s IS NULL)
+       FROM (SELECT ${this.#sql.bucket(bucketing)} AS b, t.source_fingerprint AS s, t.target_fingerprint AS t
+             FROM ${from} OFFSET 0) x GROUP BY b`,
+      parameters,
+    )
+    return rows.map((row) => ({
+      bucket: Number(row[0]),
+      source: toDigest(row, 1),
+      target: toDigest(row, 4),
+      differing: { both: Number(row[7]), sourceOnly: Number(row[8]), targetOnly: Number(row[9]) },
+    }))
   }
 
   async *rows(bucketing: Bucketing, buckets: readonly number[] | 'all'): AsyncGenerator<AgreedRow> {
     const bucket = this.#sql.bucket(bucketing)
+    const { from, parameters } = this.#selection(bucketing, buckets)
     const connection = await this.#sessions.acquire()
     try {
-      const some = buckets === 'all' ? '' : `WHERE ${bucket} = ANY($1::int8[])`
-      const statement = `SELECT ${bucket} AS b, ${this.#columns} FROM ${this.#from} ${some} ORDER BY b`
-      for await (const row of connection.stream(statement, buckets === 'all' ? [] : [buckets])) yield toAgreed(row)
+      const statement = `SELECT ${bucket} AS b, ${this.#columns} FROM ${from} ORDER BY b`
+      for await (const row of connection.stream(statement, parameters)) yield toAgreed(row)
     } finally {
       this.#sessions.release(connection)
     }
   }
 
-  find(keys: readonly Key[]): Promise<readonly AgreedRow[]> {
+  #selection(bucketing: Bucketing, buckets: readonly number[] | 'all'): ReturnType<typeof rangeSelection> {
+    if (buckets === 'all') return { from: `${this.#from} t`, parameters: [] }
+    const ranges = fewRanges(bucketing, buckets)
+    if (ranges !== null) return rangeSelection(this.#from, { key: this.#sql.keyExpressions[0], ranges })
+    return { from: `${this.#from} t WHERE ${this.#sql.bucket(bucketing)} = ANY($1::int8[])`, parameters: [buckets] }
+  }
+
+  find(keys: readonly Key[]): Promise<readonly FoundRow[]> {
     return this.#sessions.use(async (connection) => {
-      const found: AgreedRow[] = []
-      for (let start = 0; start < keys.length; start += KEYS_PER_QUERY) {
-        found.push(...(await this.#findSome(connection, keys.slice(start, start + KEYS_PER_QUERY))))
+      const found: FoundRow[] = []
+      for await (const [fields, ...row] of this.#byKeys(connection, `t.fields, 0, ${this.#columns}`, keys)) {
+        // The text of an array of numbers: {1,-2}
+        found.push({ ...toAgreed(row), fields: fields?.slice(1, -1).split(',') ?? null })
       }
       return found
     })
   }
 
-  async #findSome(connection: Connection, keys: readonly Key[]): Promise<AgreedRow[]> {
-    const rows = await connection.query(
-      `SELECT 0, ${this.#columns} FROM ${this.#sql.keysFrom(1)} JOIN ${this.#from} ON ${this.#sql.keyEquals('k.k')}`,
-      keyParameters(keys, this.#sql.scan.keyLength),
-    )
-    return rows.map(toAgreed)
+  async *#byKeys(connection: Connection, columns: string, keys: readonly Key[]): AsyncGenerator<TextRow> {
+    const sql = this.#sql
+    for (const some of chunks(keys, KEYS_PER_QUERY)) {
+      yield* await connection.query(
+        `SELECT ${columns} FROM ${sql.keysFrom(1)} JOIN ${this.#from} t ON ${sql.keyEquals('k.k')}`,
+        keyParameters(some, sql.scan.keyLength),
+      )
+    }
   }
 
   images(keys: readonly Key[]): Promise<readonly BaseImage[]> {
@@ -133,7 +158,7 @@ export class PostgresBaseline implements Baseline {
     return this.#sessions.use(async (connection) => {
       const rows = await connection.query(
         `SELECT ${[...this.#sql.keyExpressions, ...cells].join(', ')}
-         FROM ${this.#sql.keysFrom(1)} JOIN ${this.#from} ON ${this.#sql.keyEquals('k.k')}
+         FROM ${this.#sql.keysFrom(1)} JOIN ${this.#from} t ON ${this.#sql.keyEquals('k.k')}
          WHERE pg_catalog.cardinality(t.image) = ${columns.length}`,
         keyParameters(keys, keyLength),
       )
@@ -144,7 +169,7 @@ export class PostgresBaseline implements Baseline {
   async *differing(): AsyncGenerator<Key> {
     const connection = await this.#sessions.acquire()
     try {
-      const statement = `SELECT ${this.#sql.keyExpressions.join(', ')} FROM ${this.#from}
+      const statement = `SELECT ${this.#sql.keyExpressions.join(', ')} FROM ${this.#from} t
         WHERE t.source_fingerprint IS DISTINCT FROM t.target_fingerprint`
       for await (const row of connection.stream(statement, [])) yield row
     } finally {
@@ -162,13 +187,12 @@ function toDigest(row: TextRow, at: number): Digest {
 }
 
 function toAgreed(row: TextRow): AgreedRow {
-  const [bucket, source, target, fields, hasImage, ...key] = row
+  const [bucket, source, target, hasFields, hasImage, ...key] = row
   return {
     bucket: Number(bucket),
     source: source ?? null,
     target: target ?? null,
-    // The text of an array of numbers: {1,-2}
-    fields: fields === null || fields === undefined ? null : fields.slice(1, -1).split(','),
+    hasFields: hasFields === 't',
     hasImage: hasImage === 't',
     key,
   }

@@ -1,4 +1,4 @@
-import type { BucketDigest, Bucketing, Claim, KeyFingerprint, Scan, SequenceState } from '#adapters/adapter.ts'
+import type { BucketDigest, Bucketing, Claim, KeyFingerprint, Parts, Scan, SequenceState } from '#adapters/adapter.ts'
 import { must } from '#lib/assert.ts'
 import type { Key } from '#model/change.ts'
 import type { Row } from '#model/value.ts'
@@ -12,7 +12,9 @@ import { keyParameters, type TableSql } from './table-sql.ts'
 const SLICE_MS = 500
 const FIRST_SLICE_PAGES = 2_048
 /** Keys in one statement: enough that the round trip does not matter, few enough to plan and send quickly. */
-const KEYS_PER_QUERY = 5_000
+export const KEYS_PER_QUERY = 5_000
+/** Buckets whose parts one statement digests: what it answers with stands in memory. */
+export const BUCKETS_PER_QUERY = 512
 /** Beyond this share of bad buckets one pass over the table is cheaper than a range scan for each. */
 const RANGE_SCAN_SHARE = 0.2
 
@@ -45,6 +47,23 @@ export async function* readDigests(
     // Buckets that are touched by few rows each cost more to send than to compute: then take larger slices.
     slicer.adapt(performance.now() - started, examined, rows.length * 4 > examined)
     yield digests
+  }
+}
+
+/** Digests of parts of buckets, whose rows an index finds: of what differs, so that it costs little beside the pass before. */
+export async function* readPartDigests(
+  connection: Connection,
+  sql: TableSql,
+  { of, buckets, finer }: Parts,
+): AsyncGenerator<readonly BucketDigest[]> {
+  for (const some of chunks(buckets, BUCKETS_PER_QUERY)) {
+    const selection = rangeSelection(sql.from, { key: sql.keyExpressions[0], ranges: keyRanges(of, some) })
+    const rows = await connection.query(
+      `SELECT b, count(*), ${xorSql('h', connection.major)}, sum(h)
+       FROM (SELECT ${sql.bucket(finer)} AS b, ${sql.fingerprint} AS h FROM ${selection.from} OFFSET 0) x GROUP BY b`,
+      selection.parameters,
+    )
+    yield rows.map(toBucketDigest)
   }
 }
 
@@ -129,28 +148,40 @@ function bucketSelection(
   buckets: readonly number[] | 'all',
 ): { from: string; parameters: unknown[] } {
   if (buckets === 'all') return { from: `${sql.from} t`, parameters: [] }
-  if (bucketing.by === 'key range' && buckets.length <= bucketing.count * RANGE_SCAN_SHARE) {
-    const ranges = keyRanges(bucketing, buckets)
-    const key = sql.keyExpressions[0]
-    return {
-      // A subquery per range, kept apart by OFFSET 0, so that each is an index range scan.
-      from: `unnest($1::int8[], $2::int8[]) AS range(lo, hi) CROSS JOIN LATERAL (
-               SELECT * FROM ${sql.from} t WHERE ${key} >= range.lo AND ${key} <= range.hi OFFSET 0) t`,
-      parameters: [ranges.map((range) => range.lo), ranges.map((range) => range.hi)],
-    }
-  }
+  const ranges = sql.seeksKeys ? fewRanges(bucketing, buckets) : null
+  if (ranges !== null) return rangeSelection(sql.from, { key: sql.keyExpressions[0], ranges })
   return { from: `${sql.from} t WHERE ${sql.bucket(bucketing)} = ANY($1::int8[])`, parameters: [buckets] }
+}
+
+interface KeyRange {
+  readonly lo: bigint
+  readonly hi: bigint
+}
+
+/** The key ranges of buckets that are few of all; null where a pass finds them as fast. */
+export function fewRanges(bucketing: Bucketing, buckets: readonly number[]): readonly KeyRange[] | null {
+  if (bucketing.by !== 'key range' || buckets.length > bucketing.count * RANGE_SCAN_SHARE) return null
+  return keyRanges(bucketing, buckets)
+}
+
+/** A subquery per range, kept apart by OFFSET 0, so that each is an index range scan. `key` is of row `t`. */
+export function rangeSelection(
+  from: string,
+  { key, ranges }: { key: string | undefined; ranges: readonly KeyRange[] },
+): { from: string; parameters: unknown[] } {
+  return {
+    from: `unnest($1::int8[], $2::int8[]) AS range(lo, hi) CROSS JOIN LATERAL (
+             SELECT * FROM ${from} t WHERE ${key} >= range.lo AND ${key} <= range.hi OFFSET 0) t`,
+    parameters: [ranges.map((range) => range.lo), ranges.map((range) => range.hi)],
+  }
 }
 
 const INT8_MIN = -(2n ** 63n)
 const INT8_MAX = 2n ** 63n - 1n
 
 /** Inclusive key ranges of buckets, neighbours joined. The first and the last bucket are open at their outer end. */
-function keyRanges(
-  bucketing: Extract<Bucketing, { by: 'key range' }>,
-  buckets: readonly number[],
-): { lo: bigint; hi: bigint }[] {
-  const ranges: { lo: bigint; hi: bigint; last: number }[] = []
+export function keyRanges(bucketing: Extract<Bucketing, { by: 'key range' }>, buckets: readonly number[]): KeyRange[] {
+  const ranges: (KeyRange & { last: number })[] = []
   for (const bucket of [...buckets].sort((a, b) => a - b)) {
     const lo = bucket === 0 ? INT8_MIN : bucketing.start + BigInt(bucket) * bucketing.width
     const hi = bucket === bucketing.count - 1 ? INT8_MAX : bucketing.start + BigInt(bucket + 1) * bucketing.width - 1n
@@ -230,6 +261,13 @@ export async function readKeyFaults(
   }
 }
 
+/** What the planner expects of a scan: it knows how large a table is by now, its partitions, and what a filter leaves. */
+export async function readEstimate(connection: Connection, sql: TableSql): Promise<number> {
+  const [row] = await connection.query(`EXPLAIN (FORMAT JSON) SELECT FROM ${sql.from} t`)
+  const [explained] = JSON.parse(must(row?.[0], 'a plan')) as readonly { Plan: { 'Plan Rows': number } }[]
+  return must(explained, 'a plan').Plan['Plan Rows']
+}
+
 export async function readKeyBounds(
   connection: Connection,
   sql: TableSql,
@@ -301,6 +339,6 @@ export async function readWrittenBy(
   return ours
 }
 
-function* chunks<T>(items: readonly T[], size: number): Generator<readonly T[]> {
+export function* chunks<T>(items: readonly T[], size: number): Generator<readonly T[]> {
   for (let start = 0; start < items.length; start += size) yield items.slice(start, start + size)
 }

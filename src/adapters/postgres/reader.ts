@@ -11,11 +11,13 @@ import { readProof } from './proof.ts'
 import {
   readDigests,
   readFingerprints,
+  readEstimate,
   readKeyBounds,
   readKeyFaults,
   readKeys,
   readKnownMappings,
   readOwned,
+  readPartDigests,
   readRows,
   readSequences,
   readWrittenBy,
@@ -62,6 +64,10 @@ export class PostgresSnapshot implements Snapshot {
     return rows.length === 0
   }
 
+  estimate(scan: Scan): Promise<number> {
+    return this.#shared.use((connection) => readEstimate(connection, this.#sql(scan)))
+  }
+
   keyBounds(scan: Scan): ReturnType<Snapshot['keyBounds']> {
     return this.#shared.use((connection) => readKeyBounds(connection, this.#sql(scan)))
   }
@@ -74,6 +80,21 @@ export class PostgresSnapshot implements Snapshot {
     const connection = await this.#shared.acquire()
     try {
       yield* readDigests(connection, this.#sql(scan), bucketing)
+    } catch (error) {
+      throw toAppError(error, `comparing ${tableName(scan.table)}`)
+    } finally {
+      this.#shared.release(connection)
+    }
+  }
+
+  partDigests(...[scan, parts]: Parameters<Snapshot['partDigests']>): ReturnType<Snapshot['partDigests']> {
+    return this.#sql(scan).seeksKeys ? this.#partDigests(scan, parts) : null
+  }
+
+  async *#partDigests(...[scan, parts]: Parameters<Snapshot['partDigests']>) {
+    const connection = await this.#shared.acquire()
+    try {
+      yield* readPartDigests(connection, this.#sql(scan), parts)
     } catch (error) {
       throw toAppError(error, `comparing ${tableName(scan.table)}`)
     } finally {

@@ -43,6 +43,13 @@ export class TableSql {
     this.keyExpressions = this.expressions.slice(0, scan.keyLength)
   }
 
+  /** An index finds ranges of the first key column; without one each range would be a pass over the table. */
+  get seeksKeys(): boolean {
+    const { primaryKey, uniqueKeys } = this.table.schema
+    const first = this.scan.columns[0]?.name
+    return [primaryKey, ...uniqueKeys].some((unique) => unique?.columns[0] === first)
+  }
+
   /** What of a relation meets the filter: a subquery that the planner dissolves. It has the rows' places where there are any. */
   filtered(from: string): string {
     const { filter } = this.scan

@@ -54,6 +54,10 @@ export class RestSnapshot implements Snapshot {
     return Promise.resolve()
   }
 
+  estimate(scan: Scan): Promise<number> {
+    return this.count(scan)
+  }
+
   async count(scan: Scan): Promise<number> {
     if (scan.filter === null) return (await this.#copy(scan)).rows
     let rows = 0
@@ -128,6 +132,10 @@ export class RestSnapshot implements Snapshot {
       slice = new Map()
     }
     if (slice.size > 0) yield told()
+  }
+
+  partDigests(): null {
+    return null
   }
 
   async *keys(...[scan, bucketing, buckets]: Parameters<Snapshot['keys']>): AsyncGenerator<KeyFingerprint> {

@@ -1,3 +1,4 @@
+import type { FoundRow } from '#adapters/baseline.ts'
 import type { Key } from '#model/change.ts'
 import type { ConflictTable, FieldBase, FoundConflict } from '#model/conflict.ts'
 import { LARGE_ROW_BYTES, type Row } from '#model/value.ts'
@@ -17,6 +18,8 @@ interface Rows {
   /** What both had last, where that is known by its values. */
   readonly base: Row | null
   readonly large: boolean
+  /** The fingerprint of each column of the row that both had last, where it is known and asked for. */
+  readonly fields: FoundRow['fields']
 }
 
 type ContestContext = Pick<ThreeWayContext, 'source' | 'target' | 'baseline' | 'clockSkewMs'>
@@ -41,17 +44,23 @@ async function readRows(
 ): Promise<Rows[]> {
   const small = (side: Side): Key[] =>
     contested.flatMap((of) => (of[side] !== undefined && of[side].bytes < LARGE_ROW_BYTES ? [of.key] : []))
-  const known = contested.flatMap(({ agreed, key }) => (agreed?.hasImage === true ? [key] : []))
+  const known = (which: 'hasImage' | 'hasFields'): Key[] =>
+    contested.flatMap(({ agreed, key }) => (agreed?.[which] === true ? [key] : []))
+  const fingerprinted = plan.conflict.strategy === 'merge' ? known('hasFields') : []
+  const imaged = known('hasImage')
   const [here, there, images] = await Promise.all([
     rowsByKey(source, plan.sourceScan, small('source')),
     rowsByKey(target, plan.write.scan, small('target')),
-    known.length === 0 ? [] : (baseline?.images(known) ?? []),
+    imaged.length === 0 ? [] : (baseline?.images(imaged) ?? []),
   ])
+  const found = fingerprinted.length === 0 ? [] : ((await baseline?.find(fingerprinted)) ?? [])
   const before = new Map(images.map(({ key, row }) => [JSON.stringify(key), row]))
+  const fields = new Map(found.map((row) => [JSON.stringify(row.key), row.fields]))
   return contested.map((of) => {
     const id = JSON.stringify(of.key)
     const large = [of.source, of.target].some((row) => row !== undefined && row.bytes >= LARGE_ROW_BYTES)
-    return { source: here.get(id) ?? null, target: there.get(id) ?? null, base: before.get(id) ?? null, large }
+    const sides = { source: here.get(id) ?? null, target: there.get(id) ?? null }
+    return { ...sides, base: before.get(id) ?? null, fields: fields.get(id) ?? null, large }
   })
 }
 
@@ -97,9 +106,8 @@ function merge(plan: TablePlan, one: Case, clockSkewMs: number): Settlement {
   return { of, take: 'merged', row: isThere ? null : merged.row, source, target }
 }
 
-function baseOf({ of: { agreed }, rows }: Case): FieldBase | null {
-  if (rows.base !== null) return { row: rows.base }
-  const fields = agreed?.fields ?? null
+function baseOf({ rows: { base, fields } }: Case): FieldBase | null {
+  if (base !== null) return { row: base }
   return fields && { fingerprints: fields }
 }
 

@@ -4,7 +4,7 @@ import type { Policies } from '#model/sync-config.ts'
 import type { StagedChange, Staging } from '#sync/staging.ts'
 import type { TablePlan } from '#sync/plan.ts'
 import { refuseTooMany } from './apply.ts'
-import { chooseBuckets, DigestTable } from './buckets.ts'
+import { bucketsOf, chooseBuckets, cutBuckets, DigestTable, partsOf, readParts } from './buckets.ts'
 import { differingValues } from './detectors/content.ts'
 import { settledId, type Settled } from './settled.ts'
 
@@ -56,26 +56,32 @@ export interface DetectContext {
 const APPEND_ROWS = 5_000
 
 /**
- * Finds the changes of one table: digests of buckets over both sides at once, then keys and fingerprints of the buckets
- * that differ, compared here. `full` and `content` hold every bucket for different. Each key of either side is counted once.
+ * Finds the changes of one table: digests of buckets over both sides at once, then of the parts of buckets that differ where
+ * an index finds these, then keys and fingerprints of what differs still, compared here. `full` and `content` hold every bucket for different. Each key of either side is counted once.
  */
 export async function detect(plan: TablePlan, context: DetectContext): Promise<Detection> {
   const { source, target } = context
-  const rows = Math.max(plan.source.rowEstimate ?? 0, plan.target.rowEstimate ?? 0, 1)
-  const bucketing = await chooseBuckets(plan, { source, target }, rows)
+  const bucketing = await chooseBuckets(plan, { source, target })
   context.staging.clear(plan.mappingId)
   const [sourceDigests, targetDigests] = await Promise.all([
     digestSide(source, plan.sourceScan, bucketing, context),
     digestSide(target, plan.write.scan, bucketing, context),
   ])
-  const bad: number[] = []
   let unchanged = 0
-  for (let bucket = 0; bucket < bucketing.count; bucket++) {
-    if (descendsOnlyWhereDigestsDiffer(plan) && sourceDigests.agrees(targetDigests, bucket)) {
-      unchanged += sourceDigests.rows(bucket)
-    } else if (sourceDigests.rows(bucket) + targetDigests.rows(bucket) > 0) bad.push(bucket)
+  const differing = (buckets: Iterable<number>, sides: Record<'source' | 'target', DigestTable>): number[] => {
+    const bad: number[] = []
+    for (const bucket of buckets) {
+      if (descendsOnlyWhereDigestsDiffer(plan) && sides.source.agrees(sides.target, bucket)) {
+        unchanged += sides.source.rows(bucket)
+      } else if (sides.source.rows(bucket) + sides.target.rows(bucket) > 0) bad.push(bucket)
+    }
+    return bad
   }
-  const found = bad.length === 0 ? NOTHING_FOUND : await descend(plan, { bucketing, bad }, context)
+  let last = { bucketing, bad: differing(bucketsOf(bucketing), { source: sourceDigests, target: targetDigests }) }
+  const parts = descendsOnlyWhereDigestsDiffer(plan) ? cutBuckets(bucketing, last.bad) : null
+  const sides = parts && (await readParts(plan, { source, target }, parts))
+  if (parts !== null && sides !== null) last = { bucketing: parts.finer, bad: differing(partsOf(parts), sides) }
+  const found = last.bad.length === 0 ? NOTHING_FOUND : await descend(plan, last, context)
   return {
     sourceRows: sourceDigests.total,
     targetRows: targetDigests.total,

@@ -1,4 +1,5 @@
 import type { KeyFingerprint } from '#adapters/adapter.ts'
+import type { FoundRow } from '#adapters/baseline.ts'
 import type { Key } from '#model/change.ts'
 import { takesValue, type ResolvedConflict } from '#model/conflict.ts'
 import { LARGE_ROW_BYTES, type Row } from '#model/value.ts'
@@ -6,9 +7,13 @@ import type { TablePlan } from '#sync/plan.ts'
 import { rowsByKey } from './set-aside.ts'
 import type { Judged, ThreeWayContext } from './three-way.ts'
 
+export interface HoldingRow extends Judged {
+  readonly agreed: FoundRow | undefined
+}
+
 /** The row that was in the way of what was decided (`unique_clash`), as it is now. */
 export interface Held {
-  readonly judged: Judged
+  readonly judged: HoldingRow
   readonly moved: boolean
   /** The row once it has given way; null where it cannot. */
   readonly yielded: Row | null

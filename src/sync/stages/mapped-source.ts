@@ -139,6 +139,10 @@ class MappedSource implements RowSource, AsyncDisposable {
     return this.#snapshot.count(this.#mapped.raw)
   }
 
+  estimate(): Promise<number> {
+    return this.#snapshot.estimate(this.#mapped.raw)
+  }
+
   keyBounds(): ReturnType<RowSource['keyBounds']> {
     return this.#snapshot.keyBounds(this.#mapped.raw)
   }
@@ -162,6 +166,10 @@ class MappedSource implements RowSource, AsyncDisposable {
       })
       yield [...digests.values()]
     }
+  }
+
+  partDigests(): null {
+    return null
   }
 
   *#read(buckets: readonly number[] | 'all'): Generator<KeyFingerprint> {

@@ -7,9 +7,11 @@ export type ByKeys = Pick<RowSource, 'rows' | 'largeRows' | 'fingerprints' | 'pr
 export function withOwnRows(base: RowSource, own: ByKeys): RowSource {
   return {
     count: (scan) => base.count(scan),
+    estimate: (scan) => base.estimate(scan),
     keyBounds: (scan) => base.keyBounds(scan),
     keyFaults: (scan) => base.keyFaults(scan),
     digests: (scan, bucketing) => base.digests(scan, bucketing),
+    partDigests: (scan, parts) => base.partDigests(scan, parts),
     keys: (scan, bucketing, buckets) => base.keys(scan, bucketing, buckets),
     sample: (scan, limit) => base.sample(scan, limit),
     copyFormats: (scan) => base.copyFormats(scan),

@@ -8,6 +8,7 @@ import { LARGE_ROW_BYTES, sizeOfRow, type Row } from '#model/value.ts'
 import type { TablePlan } from '#sync/plan.ts'
 import type { KeptImage, StagedChange, Staging } from '#sync/staging.ts'
 import { COUNTERS, decideTargetOnly, type DetectContext, type Detection } from './detect.ts'
+import type { HoldingRow } from './in-the-way.ts'
 import {
   agreedList,
   agreementImage,
@@ -115,11 +116,9 @@ export class Ledger {
     if (!known || (source !== undefined && this.#lacksDetails(agreed, source))) this.#remember(key, source, target)
   }
 
-  #lacksDetails({ fields, hasImage }: AgreedRow, { bytes }: KeyFingerprint): boolean {
+  #lacksDetails({ hasFields, hasImage }: AgreedRow, { bytes }: KeyFingerprint): boolean {
     const { baselineDetails: kept } = this.#plan.write
-    return (
-      (kept.includes('fields') && fields === null) || (kept.includes('image') && !hasImage && bytes < LARGE_ROW_BYTES)
-    )
+    return (kept.includes('fields') && !hasFields) || (kept.includes('image') && !hasImage && bytes < LARGE_ROW_BYTES)
   }
 
   #remember(key: Judged['key'], source: KeyFingerprint | undefined, target: KeyFingerprint | undefined): void {
@@ -190,7 +189,7 @@ export class Ledger {
    * A row gives a value up for another one. That is a change of this side alone, as if somebody had made it: what was agreed
    * on of the row stays.
    */
-  giveWay(row: Judged, side: 'source' | 'target', without: Row): void {
+  giveWay(row: HoldingRow, side: 'source' | 'target', without: Row): void {
     const { key, source, target, agreed } = row
     if (side === 'target') {
       const { source: here = null, target: there = null, fields = null } = agreed ?? {}

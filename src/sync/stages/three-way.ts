@@ -1,5 +1,5 @@
 import type { KeyFingerprint } from '#adapters/adapter.ts'
-import type { AgreedRow, Baseline, BaselineDigest } from '#adapters/baseline.ts'
+import type { AgreedRow, Baseline } from '#adapters/baseline.ts'
 import type { Rejection } from '#model/change.ts'
 import type { Agreed, ConflictKind, FoundConflict, ResolvedConflict, ResolvedOutcome } from '#model/conflict.ts'
 import { LARGE_ROW_BYTES, type Row } from '#model/value.ts'
@@ -8,12 +8,10 @@ import { decide } from '#sync/conflicts/decide.ts'
 import type { Conflicts } from '#sync/conflicts.ts'
 import type { TablePlan } from '#sync/plan.ts'
 import { refuseTooMany } from './apply.ts'
-import { chooseBuckets, DigestTable } from './buckets.ts'
 import { conflictTable, contest } from './contest.ts'
 import {
   BucketReader,
   descendsOnlyWhereDigestsDiffer,
-  digestSide,
   leaveSettled,
   setAside,
   type DetectContext,
@@ -22,6 +20,7 @@ import {
 import { candidateBatches, rowsOfTables, type Candidates } from './detectors/candidates.ts'
 import { heldBy, wayOf, type Held } from './in-the-way.ts'
 import { rowsByKey } from './set-aside.ts'
+import { digestAll, digestParts, type Digests } from './three-way-digests.ts'
 import { Ledger } from './three-way-ledger.ts'
 
 /** What detection needs beside, where each side is held against what both last agreed on. */
@@ -84,8 +83,8 @@ const MOST_DECISIONS = 50_000
 
 /**
  * Finds the changes of one table by what each side has changed since both last agreed (DESIGN 1.5): digests of the buckets
- * of each side against those that the baseline has of it, then keys and fingerprints of the buckets that differ, and for
- * each row the verdict of `decide`. Where the baseline is not complete, the sides are held against each other.
+ * of each side against those that the baseline has of it, then of the parts of buckets that differ where an index finds
+ * these, then keys and fingerprints of what differs still, and for each row the verdict of `decide`. Where the baseline is not complete, the sides are held against each other.
  */
 export async function detectThreeWay(plan: TablePlan, context: ThreeWayContext): Promise<ThreeWayFound> {
   const work = new ThreeWay(plan, context)
@@ -227,36 +226,15 @@ class ThreeWay {
   async compare(): Promise<void> {
     const plan = this.#plan
     const { source, target, baseline, signal } = this.#context
-    const rows = Math.max(plan.source.rowEstimate ?? 0, plan.target.rowEstimate ?? 0, 1)
-    const bucketing = await chooseBuckets(plan, { source, target }, rows)
-    const [sourceDigests, targetDigests, agreed] = await Promise.all([
-      digestSide(source, plan.sourceScan, bucketing, this.#context),
-      digestSide(target, plan.write.scan, bucketing, this.#context),
-      baseline?.digests(bucketing) ?? [],
-    ])
-    this.#rows.source = sourceDigests.total
-    this.#rows.target = targetDigests.total
-    const last = { source: new DigestTable(bucketing.count), target: new DigestTable(bucketing.count) }
-    const differing = new Map<number, BaselineDigest['differing']>()
-    for (const { bucket, source: digest, target: other, differing: apart } of agreed) {
-      last.source.add([{ bucket, digest }])
-      last.target.add([{ bucket, digest: other }])
-      differing.set(bucket, apart)
-    }
-    const complete = baseline?.complete === true
-    const isQuiet = (bucket: number): boolean =>
-      complete
-        ? sourceDigests.agrees(last.source, bucket) && targetDigests.agrees(last.target, bucket)
-        : sourceDigests.agrees(targetDigests, bucket)
-    const bad: number[] = []
-    for (let bucket = 0; bucket < bucketing.count; bucket++) {
-      if (descendsOnlyWhereDigestsDiffer(plan) && isQuiet(bucket)) {
-        this.#ledger.quiet(sourceDigests.rows(bucket), complete ? differing.get(bucket) : undefined)
-      } else if (
-        sourceDigests.rows(bucket) + targetDigests.rows(bucket) + last.source.rows(bucket) + last.target.rows(bucket) >
-        0
-      )
-        bad.push(bucket)
+    const all = await digestAll(plan, this.#context)
+    this.#rows.source = all.now.source.total
+    this.#rows.target = all.now.target.total
+    let { bucketing } = all
+    let bad = this.#differing(all)
+    const parts = await digestParts(plan, this.#context, { bucketing, bad })
+    if (parts !== null) {
+      bucketing = parts.bucketing
+      bad = this.#differing(parts)
     }
     if (bad.length > 0) {
       const which = bad.length === bucketing.count ? 'all' : bad
@@ -269,6 +247,23 @@ class ThreeWay {
     for (const [id, row] of this.#decided) if (!this.#met.has(id)) this.#ledger.notQuiet(row)
     await this.#flush(1)
     signal.throwIfAborted()
+  }
+
+  /** The buckets, or parts, whose rows have to be looked at; all others are counted as they are. */
+  #differing({ buckets, now, agreed, differing }: Digests): number[] {
+    const complete = this.#context.baseline?.complete === true
+    const isQuiet = (bucket: number): boolean =>
+      complete
+        ? now.source.agrees(agreed.source, bucket) && now.target.agrees(agreed.target, bucket)
+        : now.source.agrees(now.target, bucket)
+    const bad: number[] = []
+    for (const bucket of buckets) {
+      const rows = [now.source, now.target, agreed.source, agreed.target].map((digests) => digests.rows(bucket))
+      if (descendsOnlyWhereDigestsDiffer(this.#plan) && isQuiet(bucket)) {
+        this.#ledger.quiet(now.source.rows(bucket), complete ? differing.get(bucket) : undefined)
+      } else if (rows.some((count) => count > 0)) bad.push(bucket)
+    }
+    return bad
   }
 
   /** Looks at some rows alone; those that somebody decided on are looked at already, and counted here with the others. */
@@ -435,7 +430,7 @@ class ThreeWay {
 }
 
 // eslint-disable-next-line require-yield -- nothing is there to be given
-async function* nothing(): AsyncGenerator<AgreedRow> {}
+async function* nothing(): AsyncGenerator<never> {}
 
 /** In parts whose rows may stand in memory at once (invariant 6). */
 function* bySize(contested: readonly Contested[]): Generator<readonly Contested[]> {

@@ -1,4 +1,4 @@
-import { Anchor, Group, Skeleton, Stack, Text, Title } from '@mantine/core'
+import { Group, Skeleton, Stack, Text, Title } from '@mantine/core'
 import { IconRefreshAlert } from '@tabler/icons-react'
 import { useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
@@ -18,6 +18,7 @@ import { Mark } from '#ui/mark.tsx'
 import { Answer } from '#ui/page.tsx'
 import { Time } from '#ui/time.tsx'
 import classes from './conflicts.module.css'
+import { PageLink } from '#ui/page-link.tsx'
 
 interface DetailProps {
   readonly id: string
@@ -155,15 +156,15 @@ function Origin({ found }: { readonly found: Conflict }) {
   return (
     <Text size="xs" className="quiet" component="div">
       Found <Time at={firstAt} /> by{' '}
-      <Anchor href={`/jobs/${first}`} size="xs" underline="always">
+      <PageLink to="/jobs/$id" params={{ id: first }} size="xs" underline="always">
         {first}
-      </Anchor>
+      </PageLink>
       {first !== last && (
         <>
           , last seen <Time at={lastAt} /> by{' '}
-          <Anchor href={`/jobs/${last}`} size="xs" underline="always">
+          <PageLink to="/jobs/$id" params={{ id: last }} size="xs" underline="always">
             {last}
-          </Anchor>
+          </PageLink>
         </>
       )}
       ; left to somebody by the strategy <span className="mono">{strategy}</span>.{' '}

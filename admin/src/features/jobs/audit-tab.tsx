@@ -87,14 +87,15 @@ const COLUMNS: readonly DataColumn<AuditEvent>[] = [
 
 /** Facts in one line: only those that say something. */
 function factsOf(data: unknown): string {
-  if (typeof data !== 'object' || data === null) return String(data ?? '')
-  const said = Object.entries(data as Readonly<Record<string, unknown>>).filter(([, value]) => Boolean(value))
+  if (typeof data !== 'object' || data === null || Array.isArray(data)) return valueOf(data)
+  const said = Object.entries(data).filter(([, value]) => Boolean(value))
   return said.map(([name, value]) => `${wordsOf(name)} ${valueOf(value)}`).join(', ')
 }
 
 function valueOf(value: unknown): string {
   if (Array.isArray(value)) return value.map(valueOf).join(' ')
-  return typeof value === 'object' ? `(${factsOf(value)})` : String(value)
+  if (typeof value === 'object' && value !== null) return `(${factsOf(value)})`
+  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' ? String(value) : ''
 }
 
 /** `allowProtectedWrite` as `allow protected write`. */

@@ -9,8 +9,17 @@ import { FilterBar } from '#ui/filter-bar.tsx'
 
 const TYPING_MS = 300
 
+/** In the query of the page: changes whatever was decided, also where others would be shown first. */
+export const ALL = 'all'
+
+interface ChangeFilterBarProps {
+  readonly summary: ChangeSummary
+  /** What is shown now: the choice of somebody, or what comes first. */
+  readonly mark: string
+}
+
 /** Narrows the rows of a change set. */
-export function ChangeFilterBar({ summary }: { readonly summary: ChangeSummary }) {
+export function ChangeFilterBar({ summary, mark }: ChangeFilterBarProps) {
   const search = useSearch({ from: '/shell/jobs/$id' })
   const set = useSetFilters()
   const names = summary.tables.map(({ target }) => `${target.schema}.${target.name}`)
@@ -36,6 +45,8 @@ export function ChangeFilterBar({ summary }: { readonly summary: ChangeSummary }
       <Select {...choice('column')} searchable aria-label="Column" placeholder="Any column" data={columns} />
       <Select
         {...choice('mark')}
+        value={mark === ALL ? null : mark}
+        onChange={(value) => set({ mark: value ?? ALL })}
         aria-label="Decision"
         placeholder="Any decision"
         data={MARKS.map(([value, label]) => ({ value, label }))}

@@ -3,7 +3,7 @@ import { IconDownload } from '@tabler/icons-react'
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query'
 import { Link, useSearch } from '@tanstack/react-router'
 import { useMay } from '#app/session.ts'
-import { ChangeFilterBar } from '#features/jobs/change-filters.tsx'
+import { ALL, ChangeFilterBar } from '#features/jobs/change-filters.tsx'
 import { ChangeRows } from '#features/jobs/change-rows.tsx'
 import { ChangeTables } from '#features/jobs/change-tables.tsx'
 import { decisionMeans, useDecide, type Ticking } from '#features/jobs/decide.ts'
@@ -35,8 +35,7 @@ interface ChangesProps {
 }
 
 function Changes({ job, summary }: ChangesProps) {
-  const { table, op, column, key, mark } = useSearch({ from: '/shell/jobs/$id' })
-  const filters: ChangeFilters = given({ table, op, column, key, mark })
+  const { table, op, column, key, mark: chosen } = useSearch({ from: '/shell/jobs/$id' })
   const may = useMay('operator')
   const ticking: Ticking = !may
     ? null
@@ -45,6 +44,9 @@ function Changes({ job, summary }: ChangesProps) {
       : job.status === 'awaiting_resolution' && summary.open > 0
         ? 'moved'
         : null
+  // What somebody has to decide on comes first.
+  const mark = chosen ?? (ticking === 'moved' ? 'moved' : ALL)
+  const filters: ChangeFilters = given({ table, op, column, key, mark: mark === ALL ? null : mark })
   if (summary.state !== 'ready' && summary.tables.length === 0) return <Missing summary={summary} />
   if (summary.changes === 0) {
     return (
@@ -71,7 +73,7 @@ function Changes({ job, summary }: ChangesProps) {
       <Notes notes={summary.notes} />
       {summary.state === 'ready' ? (
         <>
-          <ChangeFilterBar summary={summary} />
+          <ChangeFilterBar summary={summary} mark={mark} />
           <Bulk job={job} summary={summary} filters={filters} ticking={ticking} />
           <Rows job={job} summary={summary} filters={filters} ticking={ticking} />
         </>

@@ -1,5 +1,7 @@
-import { Stack, Text } from '@mantine/core'
+import { Button, Group, Stack, Text } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
+import { Link } from '@tanstack/react-router'
+import { KINDS } from '#features/conflicts/words.ts'
 import { tableWords } from '#features/jobs/job-words.ts'
 import { jobConflictsQuery, type Job } from '#features/jobs/queries.ts'
 import { formatCount, plural } from '#lib/format.ts'
@@ -20,7 +22,7 @@ export function ConflictsTab({ job }: { readonly job: Job }) {
         return (
           <Stack gap="xs">
             <Text size="sm">
-              {plural(all, 'row')} had been changed on both sides, {formatCount(open)} of them wait for a decision.
+              {plural(all, 'row')} had been changed on both sides; open: {formatCount(open)}.
             </Text>
             <table className={tables['table']} aria-label="Conflicts by cause">
               <thead>
@@ -36,7 +38,7 @@ export function ConflictsTab({ job }: { readonly job: Job }) {
                 {found.map(({ target, kind, fields, conflicts, open: waiting }) => (
                   <tr key={`${tableWords(target)} ${kind} ${fields.join()}`}>
                     <td className="mono">{tableWords(target)}</td>
-                    <td>{kind.replaceAll('_', ' ')}</td>
+                    <td>{KINDS[kind]}</td>
                     <td className="mono">{fields.join(', ')}</td>
                     <td data-align="right">{formatCount(conflicts)}</td>
                     <td>
@@ -50,12 +52,18 @@ export function ConflictsTab({ job }: { readonly job: Job }) {
                 ))}
               </tbody>
             </table>
-            <div>
+            <Group gap="xs">
+              <Button
+                variant="default"
+                renderRoot={(props) => <Link {...props} to="/conflicts" search={{ job: job.id }} />}
+              >
+                {open > 0 ? `Decide on ${plural(open, 'conflict')}` : 'Show the conflicts'}
+              </Button>
               <CopyAs
                 cli={cliOf('conflicts', 'list', '--job', job.id)}
                 curl={curlOf('GET', `/api/v1/sync/conflicts/${job.id}`)}
               />
-            </div>
+            </Group>
           </Stack>
         )
       }}

@@ -1,6 +1,6 @@
-import { Anchor, Code, Skeleton, Stack, Tabs, Text } from '@mantine/core'
+import { Code, Skeleton, Stack, Tabs, Text } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
-import { Link, useNavigate, useParams, useSearch } from '@tanstack/react-router'
+import { useNavigate, useParams, useSearch } from '@tanstack/react-router'
 import { ApiProblem } from '#api/client.ts'
 import { AuditTab } from '#features/jobs/audit-tab.tsx'
 import { ChangesTab } from '#features/jobs/changes-tab.tsx'
@@ -28,6 +28,7 @@ import { Page } from '#ui/page.tsx'
 import { Problem } from '#ui/problem.tsx'
 import { Duration, Time } from '#ui/time.tsx'
 import classes from './jobs.module.css'
+import { PageLink } from '#ui/page-link.tsx'
 
 /** One job: where it is, what it found, what it did and proved, and what can be done with it. */
 export function JobPage() {
@@ -81,9 +82,9 @@ function State({ job }: { readonly job: Job }) {
           {related !== null && (
             <>
               {' of '}
-              <Anchor component={Link} to="/jobs/$id" params={{ id: related } as never} size="sm">
+              <PageLink to="/jobs/$id" params={{ id: related }} size="sm">
                 {related}
-              </Anchor>
+              </PageLink>
             </>
           )}
         </span>

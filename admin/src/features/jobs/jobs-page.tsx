@@ -1,6 +1,6 @@
-import { Anchor, Button, Code, Select, Stack, Text } from '@mantine/core'
+import { Button, Code, Select, Stack, Text } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
-import { Link, useNavigate, useSearch } from '@tanstack/react-router'
+import { useNavigate, useSearch } from '@tanstack/react-router'
 import { useMemo } from 'react'
 import { datasourcesQuery } from '#features/datasources/queries.ts'
 import { Ends, JobName } from '#features/jobs/job-name.tsx'
@@ -17,6 +17,7 @@ import { Empty, Lines, Page } from '#ui/page.tsx'
 import { Problem } from '#ui/problem.tsx'
 import { Duration, Time } from '#ui/time.tsx'
 import classes from './jobs.module.css'
+import { PageLink } from '#ui/page-link.tsx'
 
 /** Statuses that mean the same to somebody who looks for work. */
 const GROUPS = [
@@ -79,9 +80,9 @@ const COLUMNS: readonly DataColumn<Job>[] = [
     id: 'job',
     header: 'Job',
     cell: (job) => (
-      <Anchor component={Link} to="/jobs/$id" params={{ id: job.id } as never} size="sm" className={classes['cut']}>
+      <PageLink to="/jobs/$id" params={{ id: job.id }} size="sm" className={classes['cut']}>
         <JobName job={job} />
-      </Anchor>
+      </PageLink>
     ),
     value: ({ id }) => id,
   },

@@ -22,8 +22,7 @@ export function keysOfOneSide(plan: TablePlan, which: 'either' | 'target', sides
   const sourceScan = keyScan(which === 'target' ? { ...plan.sourceScan, filter: null } : plan.sourceScan)
   const targetScan = keyScan(plan.write.scan)
   const read = async function* (): AsyncGenerator<Key> {
-    const rows = Math.max(plan.source.rowEstimate ?? 0, plan.target.rowEstimate ?? 0, 1)
-    const bucketing = await chooseBuckets(plan, sides, rows)
+    const bucketing = await chooseBuckets(plan, sides)
     const digestsOf = async (side: RowSource, scan: Scan): Promise<DigestTable> => {
       const digests = new DigestTable(bucketing.count)
       for await (const slice of side.digests(scan, bucketing)) {
