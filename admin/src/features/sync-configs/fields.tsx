@@ -22,7 +22,7 @@ interface ChooseProps {
 export function Choose({ label, choices, value, onChange, inherits, error, mayEdit }: ChooseProps) {
   const [byDefault] = choices
   const given = value ?? (inherits === undefined ? byDefault?.value : '')
-  const about = choices.find((choice) => choice.value === given)?.about ?? inherits ?? ''
+  const about = choices.find((choice) => choice.value === given)?.about ?? ''
   const options = [
     ...(inherits === undefined ? [] : [{ value: '', word: inherits, about: '' }]),
     ...choices,
@@ -36,7 +36,7 @@ export function Choose({ label, choices, value, onChange, inherits, error, mayEd
   return (
     <Select
       label={label}
-      description={about === '' ? '\u00a0' : about}
+      {...(about === '' ? {} : { description: about })}
       inputWrapperOrder={['label', 'input', 'description', 'error']}
       data={options.map((choice) => ({ value: choice.value, label: choice.word }))}
       renderOption={({ option }) => (

@@ -2,11 +2,11 @@ import { Group, Paper, Progress, Stack, Table, Text } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
 import type { Schemas } from '#api/client.ts'
 import { isActive, useLiveJob, type Job } from '#features/jobs/queries.ts'
-import { dryRunOf } from '#features/sync-configs/receipt.ts'
+import { dryRunOf, stopOf } from '#features/sync-configs/receipt.ts'
 import { receiptQuery } from '#features/sync-configs/queries.ts'
 import { formatBytes, formatCount, plural } from '#lib/format.ts'
 import { TextLink } from '#ui/link.tsx'
-import { JobStatus } from '#ui/mark.tsx'
+import { JobStatus, Mark } from '#ui/mark.tsx'
 import { Duration, Time } from '#ui/time.tsx'
 
 /** The last job of a config, as it is at this moment, and what came of it. */
@@ -92,31 +92,35 @@ function Found({ id }: { readonly id: string }) {
   const { data } = useQuery(receiptQuery(id))
   const tables = dryRunOf(data?.receipt)
   if (tables === null) return null
+  const stop = stopOf(data?.receipt)
   if (tables.every(({ inserts, updates, deletes }) => inserts + updates + deletes === 0)) {
     return <Text size="sm">Nothing to do: every row that was looked at is as it should be.</Text>
   }
   return (
-    <Table aria-label="What a run would do" maw={560} fz="sm">
-      <Table.Thead>
-        <Table.Tr>
-          <Table.Th>Table</Table.Th>
-          <Table.Th ta="right">Inserts</Table.Th>
-          <Table.Th ta="right">Updates</Table.Th>
-          <Table.Th ta="right">Deletes</Table.Th>
-        </Table.Tr>
-      </Table.Thead>
-      <Table.Tbody>
-        {tables.map(({ name, inserts, updates, deletes }) => (
-          <Table.Tr key={name}>
-            <Table.Td className="mono">{name}</Table.Td>
-            {[inserts, updates, deletes].map((count, i) => (
-              <Table.Td key={i} ta="right">
-                {formatCount(count)}
-              </Table.Td>
-            ))}
+    <>
+      {stop !== null && <Mark tone="person">{`A run would stop before it writes: ${stop}`}</Mark>}
+      <Table aria-label="What a run would do" maw={560} fz="sm">
+        <Table.Thead>
+          <Table.Tr>
+            <Table.Th>Table</Table.Th>
+            <Table.Th ta="right">Inserts</Table.Th>
+            <Table.Th ta="right">Updates</Table.Th>
+            <Table.Th ta="right">Deletes</Table.Th>
           </Table.Tr>
-        ))}
-      </Table.Tbody>
-    </Table>
+        </Table.Thead>
+        <Table.Tbody>
+          {tables.map(({ name, inserts, updates, deletes }) => (
+            <Table.Tr key={name}>
+              <Table.Td className="mono">{name}</Table.Td>
+              {[inserts, updates, deletes].map((count, i) => (
+                <Table.Td key={i} ta="right">
+                  {formatCount(count)}
+                </Table.Td>
+              ))}
+            </Table.Tr>
+          ))}
+        </Table.Tbody>
+      </Table>
+    </>
   )
 }

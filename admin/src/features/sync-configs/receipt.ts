@@ -19,6 +19,12 @@ export function dryRunOf(receipt: unknown): readonly WouldDo[] | null {
   }))
 }
 
+/** At which brake a run would stop, in words; null where it would not. */
+export function stopOf(receipt: unknown): string | null {
+  const message = fieldOf(fieldOf(receipt, 'stop'), 'message')
+  return typeof message === 'string' ? message : null
+}
+
 function textOf(table: unknown, name: 'schema' | 'name'): string {
   const target = fieldOf(table, 'target')
   const value = fieldOf(target, name)

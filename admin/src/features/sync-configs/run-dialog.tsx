@@ -1,4 +1,4 @@
-import { Alert, Button, Group, Modal, MultiSelect, Radio, Stack, Text, TextInput } from '@mantine/core'
+import { Button, Group, Modal, MultiSelect, Radio, Stack, Text, TextInput } from '@mantine/core'
 import { IconShieldExclamation } from '@tabler/icons-react'
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useMemo, useState } from 'react'
@@ -12,8 +12,9 @@ import { pickedBy } from '#features/sync-configs/tables.ts'
 import { refOf } from '#features/sync-configs/table-names.ts'
 import { formatTableName } from '#lib/table-name.ts'
 import { CopyAs, curlOf } from '#ui/copy.tsx'
-import { Environment } from '#ui/mark.tsx'
+import { Environment, Mark } from '#ui/mark.tsx'
 import { Problem } from '#ui/problem.tsx'
+import classes from './sync-configs.module.css'
 
 const KINDS: readonly { readonly value: RunKind; readonly word: string; readonly about: string }[] = [
   { value: 'dry', word: 'Dry run', about: 'Finds every change, row by row, and writes nothing.' },
@@ -104,11 +105,8 @@ export function RunDialog({ config, kind: first, onClose }: RunDialogProps) {
           )}
           <TableChoice config={config} value={tables} onChange={setTables} />
           {guarded && (
-            <Alert
-              color="red"
-              icon={<IconShieldExclamation aria-hidden />}
-              title={`This writes to ${target?.name ?? ''}`}
-            >
+            <section className={classes['guard']} aria-label={`This writes to ${target?.name ?? ''}`}>
+              <Mark tone="failed" icon={IconShieldExclamation}>{`This writes to ${target?.name ?? ''}`}</Mark>
               <Stack gap="xs">
                 <Text size="sm">
                   {target?.name} is <Environment name={target?.effective_environment ?? ''} />
@@ -127,7 +125,7 @@ export function RunDialog({ config, kind: first, onClose }: RunDialogProps) {
                   onChange={(event) => setTyped(event.currentTarget.value)}
                 />
               </Stack>
-            </Alert>
+            </section>
           )}
           {start.error !== null && <Problem error={start.error} />}
           <Group justify="space-between">

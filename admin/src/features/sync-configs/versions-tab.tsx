@@ -64,7 +64,12 @@ function columnsOf(open: (version: Version) => void): readonly DataColumn<Versio
       cell: ({ version }) => version,
     },
     { id: 'at', header: 'Saved', value: ({ changed_at: at }) => at, cell: ({ changed_at: at }) => <Time at={at} /> },
-    { id: 'by', header: 'By', value: ({ changed_by: by }) => by, cell: ({ changed_by: by }) => by },
+    {
+      id: 'by',
+      header: 'By',
+      value: ({ changed_by: by }) => by,
+      cell: ({ changed_by: by }) => <span className="mono">{by}</span>,
+    },
     { id: 'changes', header: 'What was changed', cell: ({ version, changes }) => changesInWords(version, changes) },
     {
       id: 'open',
