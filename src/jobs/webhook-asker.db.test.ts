@@ -336,7 +336,8 @@ describe.each(STORE_KINDS)('on %s', (kind) => {
     const slow = { backoff: { firstMs: 60_000, ceilingMs: 60_000 } }
     const states = async () =>
       Promise.all([silent, later, gone].map(async ({ id }) => (await it.find(id)).asking?.status))
-    const errors = () => Promise.all([silent, gone].map(async ({ id }) => (await it.find(id)).asking?.lastError ?? null))
+    const errors = () =>
+      Promise.all([silent, gone].map(async ({ id }) => (await it.find(id)).asking?.lastError ?? null))
     // An attempt that is let go of before its answer is written down would be made again: each is waited for.
     await it.asks(async () => (await states())[1] === 'accepted' && !(await errors()).includes(null), slow)
     expect(await states()).toEqual(['waiting', 'accepted', 'given_up'])

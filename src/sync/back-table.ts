@@ -1,13 +1,15 @@
-import type { Snapshot } from '#adapters/adapter.ts'
+import type { RowSource, Snapshot } from '#adapters/adapter.ts'
 import type { Agreement } from '#adapters/baseline.ts'
-import type { Key } from '#model/change.ts'
+import type { Key, Rejection } from '#model/change.ts'
 import type { Attempt } from './attempt.ts'
 import type { TablePlan } from './plan.ts'
 import type { AgreementsOf, BaselinesOf } from './stages/apply.ts'
 import { NOTHING_LEFT } from './stages/detect.ts'
 import { overlaidSource } from './stages/images-source.ts'
+import { withOwnRows } from './stages/own-rows.ts'
 import { agreementOf, agreements, rowImages } from './stages/three-way-lists.ts'
 import { TableSync } from './sync-table.ts'
+import { mappedProof } from './verify/mapped-proof.ts'
 
 /**
  * The way back of a table that is synced two ways: what its other way found for the source is written there, out of the
@@ -16,16 +18,28 @@ import { TableSync } from './sync-table.ts'
  */
 export class BackTable extends TableSync {
   readonly #attempt: Attempt
+  readonly #refusedRows: readonly Rejection[]
+  readonly #turned: boolean
   #source: TableSync['source'] | null = null
 
-  /** `attempt` is that of this way: the target's moment is its source, and the source its target. */
-  constructor(plan: TablePlan, attempt: Attempt) {
+  /**
+   * `attempt` is that of this way: the target's moment is its source, and the source its target. `turned`: rows were turned
+   * round, and all of them are kept. `refused`: those that could not be.
+   */
+  constructor(
+    plan: TablePlan,
+    attempt: Attempt,
+    { refused, turned }: { refused: readonly Rejection[]; turned: boolean },
+  ) {
     super(plan, attempt)
     this.#attempt = attempt
+    this.#refusedRows = refused
+    this.#turned = turned
   }
 
   override get source(): TableSync['source'] {
-    this.#source ??= overlaidSource(super.source, this.#attempt.staging.images(rowImages(this.plan)))
+    const images = this.#attempt.staging.images(rowImages(this.plan))
+    this.#source ??= overlaidSource(this.#turned ? withoutRows(super.source) : super.source, images)
     return this.#source
   }
 
@@ -34,16 +48,19 @@ export class BackTable extends TableSync {
     const [inserts, updates, deletes] = (['insert', 'update', 'delete'] as const).map((op) =>
       staging.count(this.plan.mappingId, op),
     ) as [number, number, number]
+    const refused = this.#refusedRows
+    const inBoth = refused.filter(({ op }) => op === 'update').length
+    this.outcome.rejections.splice(0, Infinity, ...refused)
     this.detection = {
-      sourceRows: inserts + updates,
-      targetRows: updates + deletes,
+      sourceRows: inserts + updates + refused.length,
+      targetRows: updates + deletes + inBoth,
       unchanged: 0,
       inserts,
       updates,
       deletes,
       kept: 0,
-      rejections: [],
-      rejectedInBoth: 0,
+      rejections: refused,
+      rejectedInBoth: inBoth,
       settled: 0,
       left: NOTHING_LEFT,
       apart: { source: 0, target: 0 },
@@ -74,4 +91,15 @@ export class BackTable extends TableSync {
   protected override get verificationMode(): 'changed' {
     return 'changed'
   }
+}
+
+/** What was turned round is kept, row by row; what the base has besides is in other terms. */
+function withoutRows(base: RowSource): RowSource {
+  const none = (): Promise<readonly []> => Promise.resolve([])
+  return withOwnRows(base, {
+    rows: none,
+    largeRows: none,
+    fingerprints: none,
+    proof: () => mappedProof(() => Promise.resolve()),
+  })
 }

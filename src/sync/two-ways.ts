@@ -68,7 +68,7 @@ export async function takeUpSent({ plans }: Selection, request: SyncRequest, too
       await using moment = await target.snapshot(1, tools.signal)
       const known = (await (await moment.baseline(plan, plan.write.scan))?.find(rows.map(({ key }) => key))) ?? []
       const of = new Map(known.map((row) => [JSON.stringify(row.key), row]))
-      const late = rows.filter((row) => !isKnown(row, of.get(JSON.stringify(row.key))))
+      const late = rows.filter((row) => !isKnown(plan, row, of.get(JSON.stringify(row.key))))
       await writerOf(request).remember(
         claims.forward,
         plan.write,
@@ -79,9 +79,13 @@ export async function takeUpSent({ plans }: Selection, request: SyncRequest, too
   }
 }
 
-/** The target has it too: the baseline knows what was sent as what both have. */
-function isKnown({ target: sent }: AgreedRow, known: AgreedRow | undefined): boolean {
-  return known === undefined ? false : known.source === sent && known.target === sent
+/**
+ * The target has it too: the baseline knows what was sent as what both have. What was turned round on its way is another
+ * row there, so that with it stands what the baseline had before (see `Ledger`).
+ */
+function isKnown({ turning }: TablePlan, sent: AgreedRow, known: AgreedRow | undefined): boolean {
+  if (turning !== null) return sent.source !== null && (known?.source ?? null) !== sent.target
+  return known !== undefined && known.source === sent.target && known.target === sent.target
 }
 
 async function claimOne(
@@ -139,12 +143,14 @@ export async function wayBack(
   }
   const back: BackTable[] = []
   const intents: Intent[] = []
-  for (const { plan, detection: found } of tables) {
+  for (const one of tables) {
+    const { plan, detection: found } = one
     if (plan.back === null || found === null) continue
-    const table = new BackTable(plan.back, turned)
+    const refused = one instanceof ThreeWayTable ? one.refusedBack : []
+    const table = new BackTable(plan.back, turned, { refused, turned: plan.turning !== null })
     await table.detect(moment)
     const detection = must(table.detection, 'a detection')
-    if (detection.inserts + detection.updates + detection.deletes === 0) continue
+    if (detection.inserts + detection.updates + detection.deletes + refused.length === 0) continue
     back.push(table)
     // The brakes compare with the rows of the whole table.
     const whole = { ...detection, sourceRows: found.targetRows, targetRows: found.sourceRows }
@@ -156,9 +162,14 @@ export async function wayBack(
 /** Writes to the source, and tells the tables of the other way what became of that. */
 export async function writeBack({ tables, attempt, request }: WayBack, others: readonly TableSync[]): Promise<void> {
   if (tables.length > 0) await writeAll(tables, attempt, writerOf(request))
+  await using opened = new AsyncDisposableStack()
+  let taking: Promise<Snapshot> | null = null
+  const now = (): Promise<Snapshot> => (taking ??= take())
+  const take = async (): Promise<Snapshot> => opened.use(await request.target.snapshot(2, attempt.signal))
   for (const table of others) {
     if (!(table instanceof ThreeWayTable)) continue
-    table.takeBack(tables.find(({ plan }) => plan.mappingId === table.plan.back?.mappingId)?.notWritten ?? [])
+    const way = tables.find(({ plan }) => plan.mappingId === table.plan.back?.mappingId)
+    await table.takeBack(way?.notWritten ?? [], now)
   }
 }
 

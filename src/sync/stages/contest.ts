@@ -58,6 +58,7 @@ function settle(plan: TablePlan, one: Case, { clockSkewMs }: Pick<ThreeWayContex
   const { of, rows } = one
   const { strategy } = plan.conflict
   if (rows.large) return leave(plan, one, 'A row is too large to be compared here.')
+  if (differOnlyOneWay(plan, rows)) return { of, take: 'source' }
   if (strategy === 'manual' || strategy === 'webhook') return leave(plan, one, null)
   if (strategy === 'newer_wins') {
     const newer = newerOf(plan, rows, clockSkewMs)
@@ -65,6 +66,12 @@ function settle(plan: TablePlan, one: Case, { clockSkewMs }: Pick<ThreeWayContex
     return newer.newer === null ? leave(plan, one, newer.reason) : { of, take: newer.newer }
   }
   return merge(plan, one, clockSkewMs)
+}
+
+/** Whether the source alone decides on everything in which the rows differ. */
+function differOnlyOneWay({ turning }: TablePlan, { source, target }: Rows): boolean {
+  if (turning === null || source === null || target === null) return false
+  return source.every((cell, i) => turning.oneWay.includes(i) || isSameCell(cell, target[i] ?? null))
 }
 
 function newerOf(plan: TablePlan, { source, target }: Rows, clockSkewMs: number): Newer {
@@ -98,7 +105,7 @@ export function mergeColumns(plan: TablePlan): MergeColumn[] {
     type: typeOf(plan, i),
     form,
     isKey: i < keyLength,
-    strategy: plan.conflict.fields.get(name) ?? 'manual',
+    strategy: plan.turning?.oneWay.includes(i) ? 'source_owns' : (plan.conflict.fields.get(name) ?? 'manual'),
   }))
 }
 

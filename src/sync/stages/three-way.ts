@@ -23,6 +23,7 @@ import {
 import { candidateBatches, rowsOfTables, type Candidates } from './detectors/candidates.ts'
 import { rowsByKey } from './set-aside.ts'
 import { Ledger } from './three-way-ledger.ts'
+import type { Turner } from './turn-back.ts'
 
 /** What detection needs beside, where each side is held against what both last agreed on. */
 export interface ThreeWayContext extends DetectContext {
@@ -34,6 +35,8 @@ export interface ThreeWayContext extends DetectContext {
   readonly clockSkewMs: number
   /** Null: everything is compared. */
   readonly candidates: Candidates | null
+  /** Null: what goes to the source goes as it is, or nothing does. */
+  readonly turner: Turner | null
 }
 
 /** What was found, and what becomes of people's decisions. */
@@ -43,6 +46,9 @@ export interface ThreeWayFound {
   readonly carried: readonly ResolvedConflict[]
   /** Decisions on rows that are others by now. */
   readonly moved: readonly ResolvedOutcome[]
+  /** Rows of the target that cannot become rows of the source. */
+  readonly refusedBack: readonly Rejection[]
+  readonly remarks: Ledger['remarks']
 }
 
 /** A row of which a side is another one than both last agreed on. */
@@ -98,6 +104,7 @@ class ThreeWay {
   readonly #rows = { source: 0, target: 0, settled: 0, rejectedInBoth: 0 }
   readonly #rejections: Rejection[] = []
   readonly #contested: Contested[] = []
+  readonly #alone: Judged[] = []
   readonly #carried: ResolvedConflict[] = []
   readonly #moved: ResolvedOutcome[] = []
   /** Rows on which somebody decided, and that are no business of the comparison; those that it has not met yet. */
@@ -323,7 +330,23 @@ class ThreeWay {
       if (this.#decided.has(id) || apart.has(id)) continue
       const row = { source: source.get(id), target: target.get(id), agreed: last.get(id) }
       const key = row.source?.key ?? row.target?.key ?? row.agreed?.key
-      if (key !== undefined) this.#judge({ ...row, key })
+      if (key === undefined) continue
+      if (this.#mayBeBeyond(row)) this.#alone.push({ ...row, key })
+      else this.#judge({ ...row, key })
+    }
+  }
+
+  /** The source may have a row under the key that does not exist for the sync, and must not be taken for a deleted one. */
+  #mayBeBeyond({ source, target }: Pick<Judged, 'source' | 'target'>): boolean {
+    return this.#plan.back !== null && this.#plan.exit !== null && source === undefined && target !== undefined
+  }
+
+  async #judgeAlone(): Promise<void> {
+    const rows = this.#alone.splice(0)
+    const beyond = await this.#context.beyondFilter?.(rows.map(({ key }) => key))
+    for (const row of rows) {
+      if (beyond?.has(JSON.stringify(row.key)) === true) this.#ledger.beyondFilter(row)
+      else this.#judge(row)
     }
   }
 
@@ -366,6 +389,7 @@ class ThreeWay {
 
   /** Hands on what has come together, where that is at least so many rows. */
   async #flush(least: number): Promise<void> {
+    if (this.#alone.length >= least) await this.#judgeAlone()
     if (this.#contested.length >= least) {
       const left: Left[] = []
       for (const settlement of await contest(this.#plan, this.#contested.splice(0), this.#context)) {
@@ -380,6 +404,7 @@ class ThreeWay {
       await this.#park(left)
     }
     await this.#ledger.flush(this.#context, { all: least === 1 })
+    refuseTooMany(this.#ledger.refusedBack, { maxRejections: this.#context.policies.maxRejections, plan: this.#plan })
   }
 
   /** They wait for somebody, but for those of a sort on which somebody has decided once for all. */
@@ -409,6 +434,8 @@ class ThreeWay {
       },
       carried: this.#carried,
       moved: this.#moved,
+      refusedBack: this.#ledger.refusedBack,
+      remarks: this.#ledger.remarks,
     }
   }
 }
