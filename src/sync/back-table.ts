@@ -1,12 +1,19 @@
 import type { RowSource, Snapshot } from '#adapters/adapter.ts'
 import type { Agreement } from '#adapters/baseline.ts'
 import type { Key, Rejection } from '#model/change.ts'
+import { AppError } from '#model/errors.ts'
+import { tableName } from '#model/table.ts'
+import type { Row } from '#model/value.ts'
 import type { Attempt } from './attempt.ts'
+import { isSameCell } from './conflicts/compare.ts'
 import type { TablePlan } from './plan.ts'
 import type { AgreementsOf, BaselinesOf } from './stages/apply.ts'
 import { NOTHING_LEFT } from './stages/detect.ts'
+import { refuseOwn } from './stages/explain.ts'
 import { overlaidSource } from './stages/images-source.ts'
 import { withOwnRows } from './stages/own-rows.ts'
+import { addRemark, answeredNote, newRemark } from './stages/remark.ts'
+import { rowsByKey } from './stages/set-aside.ts'
 import { agreementOf, agreements, rowImages } from './stages/three-way-lists.ts'
 import { TableSync } from './sync-table.ts'
 import { mappedProof } from './verify/mapped-proof.ts'
@@ -68,15 +75,19 @@ export class BackTable extends TableSync {
     return Promise.resolve()
   }
 
-  /** What the target had when a row was sent, and, where it is not deleted, what was sent. */
-  #sent(keys: readonly Key[], asWritten: boolean): ReadonlyMap<string, Agreement> {
+  /** What the target had when a row was sent; what was sent with it, unless it is deleted or was turned round. */
+  #sent(keys: readonly Key[]): ReadonlyMap<string, Agreement> {
     const found = this.#attempt.staging.images(agreements(this.plan)).find(keys)
-    const told = found.map((image) => [JSON.stringify(image.key), agreementOf(image)] as const)
-    return new Map(told.filter(([, sent]) => sent.asWritten === asWritten))
+    return new Map(found.map((image) => [JSON.stringify(image.key), agreementOf(image)]))
   }
 
-  protected override readonly agreementsOf: AgreementsOf = (keys) => this.#sent(keys, true)
-  protected override readonly baselinesOf: BaselinesOf = (keys) => this.#sent(keys, false)
+  protected override readonly agreementsOf: AgreementsOf = (keys) => this.#sent(keys)
+
+  protected override readonly baselinesOf: BaselinesOf = (keys) => {
+    const rows = this.#attempt.staging.images(rowImages(this.plan)).find(keys)
+    const turned = new Set(rows.map(({ key }) => JSON.stringify(key)))
+    return new Map([...this.#sent(keys)].filter(([id, { asWritten }]) => !asWritten && !turned.has(id)))
+  }
 
   /** Keys of rows that are not in the source as they were to be. */
   get notWritten(): readonly Key[] {
@@ -87,10 +98,43 @@ export class BackTable extends TableSync {
     return true
   }
 
+  /**
+   * Which rows of the source are not what was sent. Those that somebody wrote since are changes of the source; those that
+   * we wrote ourselves are others only because triggers answered. @throws AppError `verification_failed`
+   */
+  protected override async explain(moment: Snapshot): Promise<number> {
+    const { plan, claim } = this
+    const { ref, triggers } = plan.target
+    const answered = newRemark()
+    let differing = 0
+    for (const keys of this.keysTouched()) {
+      const sent = await rowsByKey(this.source, plan.sourceScan, keys)
+      const there = await rowsByKey(moment, plan.write.scan, keys)
+      const others = keys.filter((key) => !isSameRow(sent, there, JSON.stringify(key)))
+      differing += others.length
+      if (triggers.length === 0) {
+        await refuseOwn(moment, { claim, scan: plan.write.scan, keys: others }, { fault: OTHERS })
+        continue
+      }
+      for (const key of await moment.writtenBy(claim, plan.write.scan, others)) addRemark(answered, key)
+    }
+    if (answered.rows > 0) this.note(answeredNote(plan.target, answered))
+    if (differing > 0) return differing
+    throw new AppError('verification_failed', `${tableName(ref)}: the proofs differ, but no row that was sent does.`)
+  }
+
   /** What the whole tables are is proved by the other way. */
   protected override get verificationMode(): 'changed' {
     return 'changed'
   }
+}
+
+const OTHERS = 'rows that this run wrote differ from what was sent'
+
+function isSameRow(sent: ReadonlyMap<string, Row>, there: ReadonlyMap<string, Row>, id: string): boolean {
+  const [from, to] = [sent.get(id), there.get(id)]
+  if (from === undefined || to === undefined) return from === to
+  return from.every((cell, i) => isSameCell(cell, to[i] ?? null))
 }
 
 /** What was turned round is kept, row by row; what the base has besides is in other terms. */

@@ -59,12 +59,16 @@ export function planBack(plan: TablePlan, given: Given): Planned {
   )
   const turning: Turning = { fields: turned(ways).map(turnedField), filter: filter.filter, oneWay }
   const asItIs = isPlain && plan.mapped === null && turning.filter === null
-  const back = asItIs ? backOf(plan, plan.sourceScan, given.cyclic) : backOf(plan, scanOf(plan, ways), given.cyclic)
+  // Which side has changed fields that go both ways, only the fingerprints of the fields can tell.
+  const baselineFields = plan.write.baselineFields || oneWay.length > 0
+  const backWith = (scan: Scan): TablePlan => backOf(plan, scan, { cyclic: given.cyclic, fields: oneWay.length > 0 })
+  const back = backWith(asItIs ? plan.sourceScan : scanOf(plan, ways))
   return {
     plan: {
       ...plan,
       back,
       turning: asItIs ? null : turning,
+      write: { ...plan.write, baselineFields },
       fields: plan.fields.map((report, i) => ({ ...report, oneWay: whyOneWay(ways[i]?.turn) })),
       notes: [...plan.notes, ...ways.flatMap((way) => noteOf(plan, way))],
     },
@@ -190,7 +194,11 @@ function scanOf({ source, write }: TablePlan, ways: readonly Ways[]): Scan {
  * What both agreed on stands in the baseline of the other way; that of this one has the rows that were sent to the source,
  * until the other knows of them (see `takeUpSent`).
  */
-function backOf(plan: TablePlan, scan: Scan, cyclic: ReadonlySet<string>): TablePlan {
+function backOf(
+  plan: TablePlan,
+  scan: Scan,
+  { cyclic, fields }: { cyclic: ReadonlySet<string>; fields: boolean },
+): TablePlan {
   const { source, target, write } = plan
   const writable = (name: string): boolean =>
     source.columns.some((column) => column.name === name && column.generated === null)
@@ -211,7 +219,7 @@ function backOf(plan: TablePlan, scan: Scan, cyclic: ReadonlySet<string>): Table
       keyIsUnique: plan.sourceKeyIsUnique,
       silenceTriggers: false,
       baseline: true,
-      baselineFields: false,
+      baselineFields: fields,
     },
     proofScans: asItIs
       ? { source: plan.proofScans.target, target: plan.proofScans.source }

@@ -14,7 +14,7 @@ import type { AgreementsOf } from './stages/apply.ts'
 import { COUNTERS, type DetectContext, type Detection } from './stages/detect.ts'
 import { overlaidSource } from './stages/images-source.ts'
 import { sourceOf } from './stages/mapped-source.ts'
-import { addRemark, newRemark, remarked, type Remark } from './stages/remark.ts'
+import { addRemark, answeredNote, newRemark, remarked, type Remark } from './stages/remark.ts'
 import { rowsByKey } from './stages/set-aside.ts'
 import { detectThreeWay } from './stages/three-way.ts'
 import {
@@ -31,6 +31,7 @@ import {
 import { Turner } from './stages/turn-back.ts'
 import type { BatchBounds, Images, StagedChange } from './staging.ts'
 import { TableSync } from './sync-table.ts'
+import type { Verified } from './verify/verify-table.ts'
 
 const KEYS: BatchBounds = { rows: 2_000, bytes: Infinity }
 
@@ -49,6 +50,8 @@ export class ThreeWayTable extends TableSync {
   #moved: readonly ResolvedOutcome[] = []
   #refusedBack: readonly Rejection[] = []
   #moment: Snapshot | null = null
+  #gone: ReadonlySet<string> = new Set()
+  readonly #answered = newRemark()
 
   constructor(plan: TablePlan, attempt: Attempt) {
     super(plan, attempt)
@@ -143,6 +146,7 @@ export class ThreeWayTable extends TableSync {
   async takeBack(refused: readonly Key[], now: () => Promise<Snapshot>): Promise<void> {
     const { staging } = this.#attempt
     const gone = new Set(refused.map((key) => JSON.stringify(key)))
+    this.#gone = gone
     const isGone = ({ key }: StagedChange): boolean => gone.has(JSON.stringify(key))
     for (const batch of staging.read(returnedList(this.plan), ['keep'], KEYS)) {
       staging.append(
@@ -302,7 +306,7 @@ export class ThreeWayTable extends TableSync {
       const returned = this.plan.back !== null && (resolution === 'target' || resolution === 'row')
       return {
         id,
-        outcome: refused.has(JSON.stringify(key)) ? 'moved' : 'applied',
+        outcome: refused.has(JSON.stringify(key)) || this.#gone.has(JSON.stringify(key)) ? 'moved' : 'applied',
         sourceFingerprint: returned ? targetFingerprint : sourceFingerprint,
         targetFingerprint,
       }
@@ -313,6 +317,20 @@ export class ThreeWayTable extends TableSync {
   override async verify(moment: Snapshot): Promise<Verification> {
     if (this.verificationMode === 'full') await this.#stageDiffering(moment)
     return await super.verify(moment)
+  }
+
+  /** Two ways, what a trigger made of a row is a change of the target, which goes to the source in the next run. */
+  protected override readonly answered =
+    this.plan.back === null
+      ? null
+      : (keys: readonly Key[]): void => {
+          for (const key of keys) addRemark(this.#answered, key)
+        }
+
+  protected override async explain(moment: Snapshot, verified: Verified): Promise<number> {
+    const differing = await super.explain(moment, verified)
+    if (this.#answered.rows > 0) this.note(answeredNote(this.plan.target, this.#answered))
+    return differing
   }
 
   protected override get wholeSource(): TableSync['source'] {

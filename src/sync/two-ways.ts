@@ -1,8 +1,9 @@
 import type { Claim, Snapshot, Writer } from '#adapters/adapter.ts'
-import type { AgreedRow } from '#adapters/baseline.ts'
+import type { AgreedRow, RememberedRow } from '#adapters/baseline.ts'
 import { must } from '#lib/assert.ts'
 import type { Key } from '#model/change.ts'
 import { AppError } from '#model/errors.ts'
+import { fingerprint } from '#model/fingerprint.ts'
 import type { TableReceipt } from '#model/receipt.ts'
 import type { Attempt } from './attempt.ts'
 import { BackTable } from './back-table.ts'
@@ -12,10 +13,15 @@ import { identityOf } from './claims.ts'
 import type { TablePlan } from './plan.ts'
 import type { RunTools, SyncRequest } from './run-sync.ts'
 import type { Selection } from './select-tables.ts'
+import { sourceOf } from './stages/mapped-source.ts'
+import { rowsByKey } from './stages/set-aside.ts'
 import type { BatchBounds } from './staging.ts'
 import type { TableSync } from './sync-table.ts'
 import { ThreeWayTable } from './three-way-table.ts'
 import { writeAll } from './write-tables.ts'
+
+/** What both ways need of the world. */
+type WaysTools = RunTools & Pick<Attempt, 'staging'>
 
 /** The other way of a run in two ways: from the target to the source. */
 export interface WayBack {
@@ -34,12 +40,15 @@ export function refuseReadOnlySource({ source, config, replay }: SyncRequest): v
   throw new AppError('read_only_server', `${address} was opened for reading, and a sync in two ways writes to it.`)
 }
 
+/** What comes before anything is compared, where rows go both ways. */
+export async function prepareBothWays(selection: Selection, request: SyncRequest, tools: WaysTools): Promise<void> {
+  await keepOthersOutOfSource(selection, request, tools)
+  await takeUpSent(selection, request, tools)
+  await completeBaselines(selection, request, tools)
+}
+
 /** In two ways, no other run may write to the source meanwhile either. */
-export async function keepOthersOutOfSource(
-  { plans }: Selection,
-  { source }: SyncRequest,
-  { job }: RunTools,
-): Promise<void> {
+async function keepOthersOutOfSource({ plans }: Selection, { source }: SyncRequest, { job }: RunTools): Promise<void> {
   const ways = plans.flatMap(({ back }) => (back === null ? [] : [back.mappingId]))
   if (ways.length > 0) await source.writer?.keepOthersOut(ways, job)
 }
@@ -51,11 +60,11 @@ const KEYS: BatchBounds = { rows: 2_000, bytes: Infinity }
  * baseline of the target may not know of it. So it is taken up before anything is compared: when a row was sent, both
  * sides stood at what the target had then. What a side has become since is its own change, and no conflict.
  */
-export async function takeUpSent({ plans }: Selection, request: SyncRequest, tools: RunTools): Promise<void> {
+async function takeUpSent({ plans }: Selection, request: SyncRequest, tools: WaysTools): Promise<void> {
   const { source, target } = request
   const ways = plans.flatMap(({ back }, i) => (back === null ? [] : [{ plan: must(plans[i], 'a plan'), back }]))
   if (ways.length === 0 || request.replay !== undefined) return
-  await using sending = await source.snapshot(1, tools.signal)
+  await using sending = await source.snapshot(2, tools.signal)
   for (const { plan, back } of ways) {
     const sent = await sending.baseline(back, back.write.scan)
     if (sent === null) continue
@@ -65,18 +74,44 @@ export async function takeUpSent({ plans }: Selection, request: SyncRequest, too
         forward: await claimOne(plan, request, tools),
         back: await claimOne(back, { source: target, target: source }, tools),
       }
-      await using moment = await target.snapshot(1, tools.signal)
-      const known = (await (await moment.baseline(plan, plan.write.scan))?.find(rows.map(({ key }) => key))) ?? []
-      const of = new Map(known.map((row) => [JSON.stringify(row.key), row]))
-      const late = rows.filter((row) => !isKnown(plan, row, of.get(JSON.stringify(row.key))))
-      await writerOf(request).remember(
-        claims.forward,
-        plan.write,
-        late.map(({ key, source: then }) => ({ key, source: then, target: then, fields: null })),
-      )
+      const stood = await stoodAt(plan, rows, { sending, target, tools })
+      await writerOf(request).remember(claims.forward, plan.write, stood)
       await forget(must(source.writer, 'a source that is opened for writing'), { claim: claims.back, plan: back }, rows)
     }
   }
+}
+
+/**
+ * What the sides are remembered to have had when rows were sent of which the baseline does not know. A row that was turned
+ * round is another one in the source by what the source decides. Where the target has gone on since, and the source has
+ * not, that is no change of the source.
+ */
+async function stoodAt(
+  plan: TablePlan,
+  rows: readonly AgreedRow[],
+  { sending, target, tools }: { sending: Snapshot; target: SyncRequest['target']; tools: WaysTools },
+): Promise<RememberedRow[]> {
+  await using moment = await target.snapshot(1, tools.signal)
+  const keys = rows.map(({ key }) => key)
+  const known = byKey((await (await moment.baseline(plan, plan.write.scan))?.find(keys)) ?? [])
+  const late = rows.filter((row) => !isKnown(plan, row, known.get(JSON.stringify(row.key))))
+  const turned = late.filter(({ fields }) => fields !== null).map(({ key }) => key)
+  const there = byKey(turned.length === 0 ? [] : await moment.fingerprints(plan.write.scan, turned))
+  await using resources = new AsyncDisposableStack()
+  const made = sourceOf(plan, { source: sending, staging: tools.staging, maskKey: tools.maskKey, resources })
+  const now = await rowsByKey(made, plan.sourceScan, turned)
+  const hashes = byKey(turned.length === 0 ? [] : await made.fingerprints(plan.sourceScan, turned))
+  return late.map(({ key, source: then, fields }) => {
+    const id = JSON.stringify(key)
+    const row = now.get(id)
+    const asSent = row?.every((cell, i) => isDecidedBySource(plan, i) || fingerprint([cell]) === fields?.[i]) ?? false
+    const goesOn = fields !== null && (there.get(id)?.fingerprint ?? null) !== then
+    return { key, source: goesOn && asSent ? (hashes.get(id)?.fingerprint ?? then) : then, target: then, fields }
+  })
+}
+
+function isDecidedBySource({ turning }: TablePlan, place: number): boolean {
+  return turning?.oneWay.includes(place) ?? false
 }
 
 /**
@@ -86,6 +121,18 @@ export async function takeUpSent({ plans }: Selection, request: SyncRequest, too
 function isKnown({ turning }: TablePlan, sent: AgreedRow, known: AgreedRow | undefined): boolean {
   if (turning !== null) return sent.source !== null && (known?.source ?? null) !== sent.target
   return known !== undefined && known.source === sent.target && known.target === sent.target
+}
+
+/**
+ * Lets a baseline that is there have what its plan needs of it now, such as the fingerprints of fields. While the moment of
+ * the target is open that its rows go back from, nobody could alter it.
+ */
+async function completeBaselines({ plans }: Selection, request: SyncRequest, tools: RunTools): Promise<void> {
+  const some = plans.filter(({ back, write }) => back !== null && write.baselineFields)
+  if (some.length === 0 || request.replay !== undefined) return
+  await using moment = await request.target.snapshot(1, tools.signal)
+  const known = await moment.knownMappings(some.map(({ mappingId }) => mappingId))
+  for (const plan of some) if (known.has(plan.mappingId)) await claimOne(plan, request, tools)
 }
 
 async function claimOne(
@@ -105,6 +152,10 @@ async function forget(
 ): Promise<void> {
   const gone = rows.map(({ key }) => ({ key, source: null, target: null, fields: null }))
   await writer.remember(claim, plan.write, gone)
+}
+
+function byKey<T extends { readonly key: Key }>(rows: readonly T[]): Map<string, T> {
+  return new Map(rows.map((row) => [JSON.stringify(row.key), row]))
 }
 
 async function* batches(rows: AsyncIterable<AgreedRow>): AsyncGenerator<readonly AgreedRow[]> {

@@ -58,7 +58,10 @@ function settle(plan: TablePlan, one: Case, { clockSkewMs }: Pick<ThreeWayContex
   const { of, rows } = one
   const { strategy } = plan.conflict
   if (rows.large) return leave(plan, one, 'A row is too large to be compared here.')
-  if (differOnlyOneWay(plan, rows)) return { of, take: 'source' }
+  const changed = changedBothWays(plan, one)
+  if (changed !== null) return { of, take: changed }
+  if (strategy === 'source_wins') return { of, take: 'source' }
+  if (strategy === 'target_wins') return { of, take: 'target' }
   if (strategy === 'manual' || strategy === 'webhook') return leave(plan, one, null)
   if (strategy === 'newer_wins') {
     const newer = newerOf(plan, rows, clockSkewMs)
@@ -68,10 +71,19 @@ function settle(plan: TablePlan, one: Case, { clockSkewMs }: Pick<ThreeWayContex
   return merge(plan, one, clockSkewMs)
 }
 
-/** Whether the source alone decides on everything in which the rows differ. */
-function differOnlyOneWay({ turning }: TablePlan, { source, target }: Rows): boolean {
-  if (turning === null || source === null || target === null) return false
-  return source.every((cell, i) => turning.oneWay.includes(i) || isSameCell(cell, target[i] ?? null))
+/**
+ * The side that alone has changed fields that go both ways; what the other one has changed besides is the source's to
+ * decide on. The source where both have the same in them; null where nobody knows, or there are two sides.
+ */
+function changedBothWays({ turning }: TablePlan, { of, rows: { source, target } }: Case): 'source' | 'target' | null {
+  if (turning === null || turning.oneWay.length === 0 || source === null || target === null) return null
+  const places = source.flatMap((_, i) => (turning.oneWay.includes(i) ? [] : [i]))
+  if (places.every((i) => isSameCell(source[i] ?? null, target[i] ?? null))) return 'source'
+  const known = of.agreed?.fields ?? null
+  if (known === null) return null
+  const isChanged = (row: Row): boolean => places.some((i) => fingerprint([row[i] ?? null]) !== known[i])
+  if (!isChanged(target)) return 'source'
+  return isChanged(source) ? null : 'target'
 }
 
 function newerOf(plan: TablePlan, { source, target }: Rows, clockSkewMs: number): Newer {

@@ -293,13 +293,13 @@ export class Ledger {
     }
   }
 
-  #sendTurned({ key, target, agreed }: Judged, { row, expect }: Extract<Turned, { kind: 'sent' }>): void {
+  #sendTurned({ key, target, agreed }: Judged, { row, expect, fields }: Extract<Turned, { kind: 'sent' }>): void {
     const back = must(this.#plan.back, 'a way back')
     const bytes = row === null ? 0 : sizeOfRow(row)
     if (row !== null) this.#staging.images(rowImages(back)).put([{ key, fingerprint: '', row, bytes }])
     const op = row === null ? 'delete' : expect === null ? 'insert' : 'update'
     // By what the baseline had, a run that finds the note knows whether the baseline has been told since.
-    const sent = { source: target?.fingerprint ?? null, target: agreed?.source ?? null, asWritten: false, fields: null }
+    const sent = { source: target?.fingerprint ?? null, target: agreed?.source ?? null, asWritten: false, fields }
     this.#staging.images(agreements(back)).put([agreementImage(key, sent)])
     this.#staging.append(back.mappingId, [{ op, key, expect, bytes }])
   }

@@ -359,6 +359,7 @@ class ThreeWay {
       baselineComplete: baseline?.complete === true,
     }
     const { conflict, direction } = this.#plan
+    if (this.#mayBeOneSided(row)) return this.#contest(row, 'update_update')
     const verdict = decide(three, { strategy: conflict.strategy, direction })
     switch (verdict.do) {
       case 'adopt':
@@ -374,6 +375,13 @@ class ThreeWay {
       case 'to_source':
         return this.#isOwned(row) ? this.#contest(row, 'update_update') : this.#ledger.toSource(row, 'found')
     }
+  }
+
+  /** Both rows are others, and yet one side may have changed nothing but what the source decides. */
+  #mayBeOneSided({ source, target, agreed }: Judged): boolean {
+    if ((this.#plan.turning?.oneWay.length ?? 0) === 0 || source === undefined || target === undefined) return false
+    if (agreed === undefined || agreed.fields === null || source.fingerprint === target.fingerprint) return false
+    return source.fingerprint !== agreed.source && target.fingerprint !== agreed.target
   }
 
   #contest(row: Judged, kind: ConflictKind): void {

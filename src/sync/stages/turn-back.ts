@@ -31,6 +31,8 @@ export type Turned =
       readonly leaves: boolean
       /** The target had changed fields too that go one way. */
       readonly hadOwn: boolean
+      /** The fingerprint of each field of the target's row; null where it has none. */
+      readonly fields: readonly Fingerprint[] | null
     }
   /** The source has it already: the rows differ in fields that go one way. */
   | { readonly kind: 'there' }
@@ -69,7 +71,7 @@ export class Turner {
   async turn(rows: readonly Returning[]): Promise<readonly Turned[]> {
     const { source, stored, target } = this.#ends
     const there = rows.flatMap(({ of }) => (of.source === undefined ? [] : [of.key]))
-    const wanted = rows.flatMap(({ of, to }) => (to === 'the target' ? [of.key] : []))
+    const wanted = rows.flatMap(({ of }) => (of.target === undefined ? [] : [of.key]))
     const [carried, own, targets] = await Promise.all([
       rowsByKey(source, this.#plan.sourceScan, there),
       rowsByKey(stored, this.#back.write.scan, there),
@@ -82,9 +84,17 @@ export class Turner {
       const id = JSON.stringify(key)
       const expect = own.get(id) ?? null
       const before = carried.get(id) ?? null
-      const sent = { kind: 'sent', expect: expect && fingerprint(expect), leaves: false, hadOwn: false } as const
+      const now = targets.get(id) ?? null
+      const fields = now && now.map((cell) => fingerprint([cell]))
+      const sent = {
+        kind: 'sent',
+        expect: expect && fingerprint(expect),
+        leaves: false,
+        hadOwn: false,
+        fields,
+      } as const
       if (to === 'none') return { ...sent, row: null }
-      const row = to === 'the target' ? must(targets.get(id), 'a row of the target') : to
+      const row = to === 'the target' ? must(now, 'a row of the target') : to
       const made = this.#make({ row, own: expect, carried: before }, computes)
       if ('fault' in made) return { kind: 'refused', fault: made.fault }
       if (expect !== null && made.row.every((cell, i) => isSameCell(cell, expect[i] ?? null))) return { kind: 'there' }
