@@ -88,7 +88,7 @@ export class PostgresBaseline implements Baseline {
     const connection = await this.#sessions.acquire()
     try {
       const some = buckets === 'all' ? '' : `WHERE ${bucket} = ANY($1::int8[])`
-      const statement = `SELECT ${bucket} AS b, ${this.#columns} FROM ${this.#from} ${some} ORDER BY b`
+      const statement = `SELECT ${bucket}, ${this.#columns} FROM ${this.#from} ${some} ORDER BY 1`
       for await (const row of connection.stream(statement, buckets === 'all' ? [] : [buckets])) yield toAgreed(row)
     } finally {
       this.#sessions.release(connection)
