@@ -282,6 +282,12 @@ export interface Snapshot extends RowSource, AsyncDisposable {
   knownMappings(mappingIds: readonly string[]): Promise<ReadonlySet<string>>
   /** Which of these keys' rows were last written by the job of a claim. */
   writtenBy(claim: Claim, scan: Scan, keys: readonly Key[]): Promise<readonly Key[]>
+  /**
+   * Who holds what a unique index (null: any of the table) lets one row alone have: for each of these rows, given by all
+   * columns of the scan, another row that has the values that it is to have. Rows in whose way none is are left out, and so
+   * is an index that is about other columns too, or about another table.
+   */
+  holders(scan: Scan, index: TableRef | null, rows: readonly Row[]): Promise<readonly Holder[]>
   /** Which of these keys the baseline holds: rows that this sync wrote or found in step. As JSON of the key. */
   owned(mappingId: string, scan: Scan, keys: readonly Key[]): Promise<ReadonlySet<string>>
   /** The keys of rows whose cursor has come to a value, or has none, in no order; the scan's columns are the key. */
@@ -292,6 +298,16 @@ export interface Snapshot extends RowSource, AsyncDisposable {
   detectionState(mapping: Pick<MappingIdentity, 'mappingId' | 'mappingHash'>): Promise<string | null>
   /** What both sides last agreed on; null where nothing is known of that, or was known under another mapping. */
   baseline(mapping: Pick<MappingIdentity, 'mappingId' | 'mappingHash'>, scan: Scan): Promise<Baseline | null>
+}
+
+/** A row that another one cannot get past. */
+export interface Holder {
+  /** The place of the other one among those that were asked about. */
+  readonly place: number
+  readonly index: TableRef
+  /** The columns that the values of the index are made of. */
+  readonly columns: readonly string[]
+  readonly row: KeyFingerprint
 }
 
 export interface SequenceState {

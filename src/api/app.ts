@@ -28,6 +28,7 @@ import { settingsRoutes } from '#api/routes/settings.ts'
 import { favicon } from '#api/favicon.ts'
 import { signInPage } from '#api/sign-in-page.ts'
 import { mappingPreviewRoutes } from '#api/routes/mapping-preview.ts'
+import { matchRoutes } from '#api/routes/match.ts'
 import { adviceRoutes } from '#api/routes/advice.ts'
 import { suggestionRoutes } from '#api/routes/suggestions.ts'
 import { syncConfigRoutes } from '#api/routes/sync-configs.ts'
@@ -194,6 +195,7 @@ function registerRoutes(root: FastifyInstance, context: Context, prefix: string)
   suggestionRoutes(api, context)
   adviceRoutes(api, context)
   mappingPreviewRoutes(api, context)
+  matchRoutes(api, context)
   runRoutes(api, context)
   jobRoutes(api, context)
   changeRoutes(api, context)

@@ -27,7 +27,11 @@ export function writeCursor(place: unknown): string {
 }
 
 /** What a cursor holds, or null without one. @throws InvalidRequest where we did not write it */
-export function readCursor<T>(cursor: string | undefined, isPlace: (place: unknown) => place is T): T | null {
+export function readCursor<T>(
+  cursor: string | undefined,
+  isPlace: (place: unknown) => place is T,
+  where: 'query' | 'body' = 'query',
+): T | null {
   if (cursor === undefined) return null
   try {
     const place: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8'))
@@ -35,7 +39,7 @@ export function readCursor<T>(cursor: string | undefined, isPlace: (place: unkno
   } catch {
     // It is refused below, whatever is wrong with it.
   }
-  throw new InvalidRequest([{ place: 'query#/cursor', message: 'This is not a next_cursor of this list.' }])
+  throw new InvalidRequest([{ place: `${where}#/cursor`, message: 'This is not a next_cursor of this list.' }])
 }
 
 /** Where a page of a sorted list begins: what its cursors hold. */

@@ -88,10 +88,17 @@ export function presentConflict(found: OpenedConflict, withValues: boolean) {
     base_row: cells(image?.base),
     merged_row: cells(image?.merged),
     built_row: cells(built?.row),
+    holder: presentHolder(found, cells),
     removes_row: built !== null && built.row === null,
     differences: differencesOf(found, withValues),
     note: image === null ? 'It was sealed with a key that is not known any more.' : null,
   }
+}
+
+function presentHolder<T>({ marks, image }: OpenedConflict, cells: (row: Row | null | undefined) => T) {
+  if (marks?.holder === undefined) return null
+  const { side, key, index, columns, yields } = marks.holder
+  return { side, key: key.map(textOf), index, columns: [...columns], row: cells(image?.holder), yields }
 }
 
 function sideOf({ image, marks }: OpenedConflict, side: 'source' | 'target'): 'kept' | 'none' | 'not_kept' | 'unknown' {

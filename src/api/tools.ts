@@ -8,12 +8,14 @@ import type { Store } from '#control/store.ts'
 import type { BrowseQuestion, SchemaPage } from '#jobs/browse-schema.ts'
 import type { JobWish, StartTools } from '#jobs/start-job.ts'
 import type { MappingQuestion } from '#jobs/preview-mapping.ts'
+import type { MatchQuestion } from '#jobs/preview-match.ts'
 import type { MappingPreview } from '#sync/preview-mapping.ts'
 import type { AdviseAnswer, AdviseQuestion } from '#jobs/advise-detection.ts'
 import type { SuggestAnswer, SuggestQuestion } from '#jobs/suggest-fields.ts'
 import type { TableValidation } from '#jobs/validate-table.ts'
 import type { Secret } from '#lib/secret.ts'
 import type { SecretBox } from '#lib/secret-box.ts'
+import type { MatchPreview } from '#model/match.ts'
 import type { Actor, ApiKey } from '#model/access.ts'
 import type { ConnectionTest, Datasource } from '#model/datasource.ts'
 import type { TableRef } from '#model/table.ts'
@@ -105,6 +107,8 @@ export interface DatasourceTools {
   preview(datasource: Datasource, question: PreviewQuestion, signal: AbortSignal): Promise<RowsPreview>
   /** What the mapping of a table makes of some rows. @throws AppError as a run does before it begins */
   previewMapping(question: MappingQuestion, signal: AbortSignal): Promise<MappingPreview>
+  /** Which rows of both sides a first run would take for the same. @throws AppError as a run does before it begins */
+  previewMatch(question: MatchQuestion, signal: AbortSignal): Promise<MatchPreview>
   /** Suggests what goes where, by both catalogues and samples of rows. @throws AppError `table_not_found` and as above */
   suggest(question: SuggestQuestion, signal: AbortSignal): Promise<SuggestAnswer>
   /** Advises how changes can be found, by catalogue, statistics and samples. @throws AppError `table_not_found` and as above */

@@ -44,6 +44,7 @@ export function conflictLines(found: Full): string[] {
   return [
     `${nameOf(target)} ${formatKey(keyColumns, key)}: ${kind}, left by ${strategy}${reason === '' ? '' : `; ${reason}`}`,
     ...rowLines(found),
+    ...holderLines(found),
     ...(found.built_row === null && !found.removes_row
       ? []
       : [found.removes_row ? 'There is to be no row.' : 'A row was built in place of both; it is the last column.']),
@@ -52,6 +53,27 @@ export function conflictLines(found: Full): string[] {
     ...(found.note === null ? [] : [found.note]),
     `${id} is ${status}${decided} (version ${version})`,
   ]
+}
+
+function holderLines({ holder, key_columns: keyColumns, columns }: Full): string[] {
+  if (holder === null) return []
+  const { side, key, index, row, yields } = holder
+  const lines =
+    row === null
+      ? []
+      : formatTable(
+          ['column', 'in the way'],
+          columns.map(({ name }, i) => [
+            `${holder.columns.includes(name) ? '* ' : '  '}${printable(name)}`,
+            formatValue(row[i]?.value ?? null),
+          ]),
+        )
+  const taken = side === 'target' ? 'source' : 'target'
+  const gives =
+    yields === null
+      ? `cannot go without it, so that ${taken} cannot be taken`
+      : `loses ${printable(yields)} where ${taken} is taken`
+  return [`In the way by ${printable(index)}: the ${side}'s row ${formatKey(keyColumns, key)}. It ${gives}.`, ...lines]
 }
 
 function webhookLines({ webhook }: Full): string[] {

@@ -1,13 +1,16 @@
 import type { SecretBox } from '#lib/secret-box.ts'
 import type { Key } from '#model/change.ts'
-import type {
-  Agreed,
-  Asking,
-  AskingStatus,
-  ConflictKind,
-  ConflictStatus,
-  ConflictStrategy,
-  Resolution,
+import {
+  takesValue,
+  type Agreed,
+  type Asking,
+  type AskingStatus,
+  type ConflictKind,
+  type ConflictStatus,
+  type ConflictStrategy,
+  type FoundConflict,
+  type Holder,
+  type Resolution,
 } from '#model/conflict.ts'
 import type { Fingerprint } from '#model/fingerprint.ts'
 import type { TableRef } from '#model/table.ts'
@@ -55,6 +58,8 @@ export interface ConflictImage {
   readonly target: Row | null
   readonly base: Row | null
   readonly merged: Row | null
+  /** The other row of a `unique_clash`. */
+  readonly holder: Row | null
 }
 
 /** What is sealed of a conflict to know its rows again. */
@@ -65,6 +70,8 @@ export interface ConflictMarks {
   /** What the rows of the image are. They differ from the above once a decision has been carried out. */
   readonly images: { readonly source: Fingerprint | null; readonly target: Fingerprint | null }
   readonly agreed: Agreed | null
+  /** Who was in the way when it was found; not there where nobody was. */
+  readonly holder?: Holder
 }
 
 /** What a conflict is once no decision stands any more. */
@@ -92,6 +99,30 @@ export function canTake(marks: ConflictMarks | null, image: ConflictImage | null
   return marks !== null && (isInPlace(marks, side) || (image !== null && isKept(marks, image, side)))
 }
 
+/** What is known of who is in the way, without its row. */
+export function holderOf({ holder }: FoundConflict): { readonly holder?: Holder } {
+  if (holder === null) return {}
+  const { row: _, ...known } = holder
+  return { holder: known }
+}
+
+/** The same row is in the way, and has not changed. */
+export function isSameHolder(a: Holder | undefined, b: Holder | null): boolean {
+  if (a === undefined || b === null) return a === undefined && b === null
+  const isIt = a.side === b.side && a.index === b.index && JSON.stringify(a.key) === JSON.stringify(b.key)
+  return isIt && a.fingerprint === b.fingerprint
+}
+
+/**
+ * Who is in the way of what was decided. Once a decision has been carried out there is no clash any more that another one
+ * could be bound to; but whoever takes the row that was kept out has to get past the other row still.
+ */
+export function standingHolder(marks: ConflictMarks, resolution: Resolution): Holder | null {
+  const { holder = null } = marks
+  const stands = isInPlace(marks, 'source') && isInPlace(marks, 'target')
+  return stands || (holder !== null && takesValue(holder, resolution)) ? holder : null
+}
+
 /** A key as it is kept, and looked for. */
 export function codeKey(key: Key): string {
   return JSON.stringify(encodeRow(key))
@@ -105,32 +136,43 @@ export function openMarks(
   box: SecretBox,
   { id, marks_sealed: sealed }: Pick<ConflictRow, 'id' | 'marks_sealed'>,
 ): ConflictMarks | null {
-  return open<ConflictMarks>(box, sealed, owners.marks(id))
+  const coded = open<CodedMarks>(box, sealed, owners.marks(id))
+  if (coded === null) return null
+  const { holder, ...marks } = coded
+  return holder === undefined ? marks : { ...marks, holder: { ...holder, key: decodeRow(holder.key) ?? [] } }
 }
 
-export function sealMarks(box: SecretBox, id: string, marks: ConflictMarks): string {
-  return box.seal(JSON.stringify(marks), owners.marks(id))
+type CodedMarks = Omit<ConflictMarks, 'holder'> & {
+  readonly holder?: Omit<Holder, 'key'> & { readonly key: CodedRow | null }
 }
 
-export function sealImage(box: SecretBox, id: string, { source, target, base, merged }: ConflictImage): string {
+export function sealMarks(box: SecretBox, id: string, { holder, ...marks }: ConflictMarks): string {
+  const coded: CodedMarks =
+    holder === undefined ? marks : { ...marks, holder: { ...holder, key: encodeRow(holder.key) } }
+  return box.seal(JSON.stringify(coded), owners.marks(id))
+}
+
+export function sealImage(box: SecretBox, id: string, { source, target, base, merged, holder }: ConflictImage): string {
   const coded = {
     source: encodeRow(source),
     target: encodeRow(target),
     base: encodeRow(base),
     merged: encodeRow(merged),
+    holder: encodeRow(holder),
   }
   return box.seal(JSON.stringify(coded), owners.image(id))
 }
 
 export function openImage(box: SecretBox, { id, image_sealed: sealed }: ConflictRow): ConflictImage | null {
-  const coded = open<Readonly<Record<keyof ConflictImage, CodedRow | null>>>(box, sealed, owners.image(id))
+  const coded = open<Readonly<Partial<Record<keyof ConflictImage, CodedRow | null>>>>(box, sealed, owners.image(id))
   if (coded === null) return null
-  const { source, target, base, merged } = coded
+  const { source = null, target = null, base = null, merged = null, holder = null } = coded
   return {
     source: decodeRow(source),
     target: decodeRow(target),
     base: decodeRow(base),
     merged: decodeRow(merged),
+    holder: decodeRow(holder),
   }
 }
 

@@ -41,6 +41,7 @@ function conflict(key: string, changes: Partial<FoundConflict> = {}): FoundConfl
     target: [key, 'theirs', 'theirs'],
     base: null,
     merged: null,
+    holder: null,
     large: false,
     strategy: 'manual',
     reason: null,

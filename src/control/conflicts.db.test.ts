@@ -56,6 +56,7 @@ function conflict(key: string, changes: Partial<FoundConflict> = {}): FoundConfl
     target: [key, 'theirs'],
     base: [key, BYTES],
     merged: null,
+    holder: null,
     large: false,
     strategy: 'manual',
     reason: null,

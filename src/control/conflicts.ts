@@ -16,14 +16,17 @@ import { audited, type AuditEntry } from './audit.ts'
 import { rowsTable } from './bulk.ts'
 import {
   codeKey,
+  holderOf,
   isInPlace,
   isKept,
+  isSameHolder,
   keyOf,
   openBuilt,
   openImage,
   openMarks,
   sealImage,
   sealMarks,
+  standingHolder,
   UNDECIDED,
   type ConflictMarks,
 } from './conflict-codec.ts'
@@ -209,7 +212,7 @@ function newRow(telling: Telling, one: Found, seq: number): ConflictRow {
 /** What every telling brings. */
 function told({ box, job, table, shape, at }: Telling, one: FoundConflict, id: string) {
   const sides = { source: one.sourceFingerprint, target: one.targetFingerprint }
-  const marks: ConflictMarks = { ...sides, images: sides, agreed: one.agreed }
+  const marks: ConflictMarks = { ...sides, images: sides, agreed: one.agreed, ...holderOf(one) }
   return {
     last_job_id: job.id,
     table_id: shape,
@@ -220,7 +223,7 @@ function told({ box, job, table, shape, at }: Telling, one: FoundConflict, id: s
     reason: one.reason,
     key: codeKey(one.key),
     large: one.large ? 1 : 0,
-    image_sealed: sealImage(box, id, one),
+    image_sealed: sealImage(box, id, { ...one, holder: one.holder?.row ?? null }),
     marks_sealed: sealMarks(box, id, marks),
     last_at: at,
   }
@@ -232,6 +235,7 @@ function again(telling: Telling, before: ConflictRow, one: FoundConflict): Parti
   const same =
     known?.source === one.sourceFingerprint &&
     known.target === one.targetFingerprint &&
+    isSameHolder(known.holder, one.holder) &&
     before.table_id === telling.shape
   const version = before.version + 1
   const status = before.status as ConflictStatus
@@ -303,14 +307,15 @@ export async function* resolvedConflicts(
 function toDecision(box: SecretBox, row: ConflictRow): ReadDecision | null {
   const marks = openMarks(box, row)
   if (marks === null) return null
+  const resolution = row.resolution as Resolution
   const decided = {
     id: row.id,
     key: keyOf(row),
     sourceFingerprint: marks.source,
     targetFingerprint: marks.target,
+    holder: standingHolder(marks, resolution),
     version: row.version,
   }
-  const resolution = row.resolution as Resolution
   if (resolution === 'row') {
     const built = openBuilt(box, row)
     return built && { ...decided, resolution, row: built.row }
@@ -319,7 +324,7 @@ function toDecision(box: SecretBox, row: ConflictRow): ReadDecision | null {
   // The side has been written over since: its row is the one that was kept of it.
   const image = openImage(box, row)
   if (image === null || !isKept(marks, image, resolution)) return null
-  return { ...decided, resolution: 'row', row: image[resolution] }
+  return { ...decided, holder: null, resolution: 'row', row: image[resolution] }
 }
 
 /**

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Transaction } from 'kysely'
 import type { Actor } from '#model/access.ts'
-import { CONFLICT_KINDS, type ConflictKind, type ConflictStatus, type Resolution } from '#model/conflict.ts'
+import { CONFLICT_KINDS, takesValue, type ConflictKind, type ConflictStatus, type Resolution } from '#model/conflict.ts'
 import { AppError } from '#model/errors.ts'
 import { tableName, type TableRef } from '#model/table.ts'
 import { audited, type AuditEntry } from './audit.ts'
@@ -12,7 +12,7 @@ import {
   type ConflictFilter,
   type OpenedConflict,
 } from './conflict-list.ts'
-import { canTake, sealBuilt, UNDECIDED, type BuiltRow } from './conflict-codec.ts'
+import { canTake, sealBuilt, standingHolder, UNDECIDED, type BuiltRow } from './conflict-codec.ts'
 import { keepRules } from './conflict-rules.ts'
 import { CONFLICTS_LOCK, type ConflictTools } from './conflicts.ts'
 import { versionConflict } from './datasources.ts'
@@ -87,11 +87,22 @@ export function resolveConflict(
 }
 
 /** @throws AppError `wrong_state` */
-function refuseUndecidable({ id, status, image, marks }: OpenedConflict, resolution: Resolution): void {
+function refuseUndecidable(
+  { id, status, image, marks }: Pick<OpenedConflict, 'id' | 'status' | 'image' | 'marks'>,
+  resolution: Resolution,
+): void {
   if (!DECIDABLE.includes(status)) {
     throw new AppError('wrong_state', `The conflict ${id} is ${status}: there is nothing left to decide.`, {
       hint: 'It went away by itself. Should it come back, a run finds it again.',
     })
+  }
+  const holder = marks === null ? null : standingHolder(marks, resolution)
+  if (holder !== null && takesValue(holder, resolution) && holder.yields === null) {
+    throw new AppError(
+      'wrong_state',
+      `The row of the ${holder.side} that is in the way cannot go without its value of (${holder.columns.join(', ')}).`,
+      { hint: 'Build a row with another value, or change the row in the way where it is; the next run finds that.' },
+    )
   }
   if (status !== 'applied' || resolution === 'skip' || resolution === 'row') return
   if (canTake(marks, image, resolution)) return

@@ -58,6 +58,7 @@ function conflict(key: string, changes: Partial<FoundConflict> = {}): FoundConfl
     target: [key, 'theirs', '1.00'],
     base: [key, 'before', '1.00'],
     merged: [key, 'theirs', '1.50'],
+    holder: null,
     large: false,
     strategy: 'webhook',
     reason: null,

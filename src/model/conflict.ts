@@ -51,7 +51,7 @@ export type FieldStrategy = (typeof FIELD_STRATEGIES)[number]
 
 /**
  * What happened to the row, named source first. `first_contact`: the rows differ, and were never known to agree.
- * `unique_clash`: another row of the target holds a unique value of the row (hazard D3).
+ * `unique_clash`: where the row is to be written, another row holds a unique value of it (hazard D3).
  */
 export const CONFLICT_KINDS = [
   'update_update',
@@ -111,6 +111,25 @@ export const RULE_RESOLUTIONS = ['source', 'target', 'skip'] as const
 
 export type RuleResolution = (typeof RULE_RESOLUTIONS)[number]
 
+/** The other row of a `unique_clash`: while it has what it has, the row cannot be written. */
+export interface Holder {
+  /** Where the row cannot be written. */
+  readonly side: 'source' | 'target'
+  readonly key: Key
+  readonly fingerprint: Fingerprint
+  /** The name of the unique index. */
+  readonly index: string
+  /** The columns that its values are made of, by their names in the target. */
+  readonly columns: readonly string[]
+  /** The one of them that becomes NULL where somebody decides that the row gives way; null: none can be NULL. */
+  readonly yields: string | null
+}
+
+/** Whether a decision wants the row written that the holder keeps out: then the holder gives the value up. */
+export function takesValue({ side }: Pick<Holder, 'side'>, resolution: Resolution): boolean {
+  return resolution === (side === 'target' ? 'source' : 'target')
+}
+
 /** The table in which conflicts were found, in the target's terms. */
 export interface ConflictTable {
   readonly source: TableRef
@@ -139,7 +158,10 @@ export interface FoundConflict {
   readonly targetFingerprint: Fingerprint | null
   /** Null where they were never known to agree. */
   readonly agreed: Agreed | null
-  /** Names of the columns that both sides changed to different values; empty where it is about the whole row. */
+  /**
+   * Names of the columns that both sides changed to different values, or of those of the unique index; empty where it is
+   * about the whole row.
+   */
   readonly fields: readonly string[]
   /** Null where there is no such row, and where it is too large to be kept. */
   readonly source: Row | null
@@ -148,6 +170,8 @@ export interface FoundConflict {
   readonly base: Row | null
   /** The row as far as it merges by itself: what is in `fields` has the target's values. Null where nothing merges. */
   readonly merged: Row | null
+  /** Who is in the way, with its row where that is not too large; null but for a `unique_clash`. */
+  readonly holder: (Holder & { readonly row: Row | null }) | null
   /** A row was too large to be kept. */
   readonly large: boolean
   /** The strategy that left it to somebody. */
@@ -163,6 +187,8 @@ export interface ResolvedConflict {
   /** What the decision was made on: where a side is another one by now, it does not apply (hazard D15). */
   readonly sourceFingerprint: Fingerprint | null
   readonly targetFingerprint: Fingerprint | null
+  /** Who was in the way when it was decided: another one by now is another clash. Null where none was. */
+  readonly holder: Holder | null
   readonly resolution: Resolution
   /** For `row`: all columns of the table in their order; null: there is to be no row. */
   readonly row: Row | null

@@ -1,12 +1,16 @@
 /** What the service does with datasources, put together from its store, its key and its settings. */
+import { mkdirSync } from 'node:fs'
+
 import type { DatasourceTools } from '#api/tools.ts'
 import { parseDatabaseUrl, resolveAllowed } from '#adapters/registry.ts'
+import { EmbeddedStaging } from '#control/embedded-staging.ts'
 import { adviseTables } from '#jobs/advise-detection.ts'
 import { SchemaBrowser } from '#jobs/browse-schema.ts'
 import { openDatasource, type OpeningTools } from '#jobs/open-datasource.ts'
 import type { OpenDatasource } from '#jobs/opener.ts'
 import { checkReference } from '#jobs/references.ts'
 import { previewTableMapping } from '#jobs/preview-mapping.ts'
+import { previewRowMatch } from '#jobs/preview-match.ts'
 import { suggestMappings, type SuggestTools } from '#jobs/suggest-fields.ts'
 import { confirmServer, testDatasource } from '#jobs/test-datasource.ts'
 import { validateTable } from '#jobs/validate-table.ts'
@@ -15,10 +19,14 @@ import { AppError } from '#model/errors.ts'
 import type { WriteRules } from '#model/write-protection.ts'
 import type { Base } from './base.ts'
 import { readVariable, secretVariables, type Config } from './config.ts'
+import { PrivateFolder } from './private-folder.ts'
 
 export type Parts = Pick<Base, 'store' | 'box'> &
   Pick<OpeningTools, 'resolve'> & {
-    readonly config: Pick<Config, 'datasources' | 'secretFiles' | 'vaultAddress' | 'vaultToken' | 'maskKey'>
+    readonly config: Pick<
+      Config,
+      'datasources' | 'secretFiles' | 'vaultAddress' | 'vaultToken' | 'maskKey' | 'tempDirectory'
+    >
   }
 
 export function openingTools({ store, box, config, resolve = resolveAllowed }: Parts): Required<OpeningTools> {
@@ -70,6 +78,13 @@ export function datasourceTools(base: Parts & { readonly config: ModelSettings }
     preview: (datasource, question, signal) => browser.preview(datasource, question, signal),
     previewMapping: (question, signal) =>
       previewTableMapping({ ...tools, rules, maskKey: base.config.maskKey }, question, signal),
+    previewMatch: async (question, signal) => {
+      const { maskKey, tempDirectory } = base.config
+      mkdirSync(tempDirectory, { recursive: true })
+      using folder = new PrivateFolder(tempDirectory, 'match')
+      const openStaging = (): EmbeddedStaging => new EmbeddedStaging(folder.newFile('rows.sqlite'))
+      return await previewRowMatch({ ...tools, rules, maskKey, openStaging }, question, signal)
+    },
     suggest: (question, signal) => suggestMappings(suggesting, question, signal),
     advise: (question, signal) => adviseTables({ ...tools, rules }, question, signal),
     validate: (job, table, signal) => {

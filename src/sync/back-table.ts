@@ -8,6 +8,8 @@ import type { Attempt } from './attempt.ts'
 import { isSameCell } from './conflicts/compare.ts'
 import type { TablePlan } from './plan.ts'
 import type { AgreementsOf, BaselinesOf } from './stages/apply.ts'
+import { clashesAmong } from './stages/clashes.ts'
+import { conflictTable } from './stages/contest.ts'
 import { NOTHING_LEFT } from './stages/detect.ts'
 import { refuseOwn } from './stages/explain.ts'
 import { overlaidSource } from './stages/images-source.ts'
@@ -26,27 +28,27 @@ import { mappedProof } from './verify/mapped-proof.ts'
 export class BackTable extends TableSync {
   readonly #attempt: Attempt
   readonly #refusedRows: readonly Rejection[]
-  readonly #turned: boolean
+  readonly #forth: TablePlan
   #source: TableSync['source'] | null = null
 
   /**
-   * `attempt` is that of this way: the target's moment is its source, and the source its target. `turned`: rows were turned
-   * round, and all of them are kept. `refused`: those that could not be.
+   * `attempt` is that of this way: the target's moment is its source, and the source its target. `forth` is the plan whose
+   * way back this is, and `refused` are the rows that it could not turn round.
    */
   constructor(
     plan: TablePlan,
     attempt: Attempt,
-    { refused, turned }: { refused: readonly Rejection[]; turned: boolean },
+    { forth, refused }: { forth: TablePlan; refused: readonly Rejection[] },
   ) {
     super(plan, attempt)
     this.#attempt = attempt
+    this.#forth = forth
     this.#refusedRows = refused
-    this.#turned = turned
   }
 
   override get source(): TableSync['source'] {
     const images = this.#attempt.staging.images(rowImages(this.plan))
-    this.#source ??= overlaidSource(this.#turned ? withoutRows(super.source) : super.source, images)
+    this.#source ??= overlaidSource(this.#forth.turning !== null ? withoutRows(super.source) : super.source, images)
     return this.#source
   }
 
@@ -87,6 +89,24 @@ export class BackTable extends TableSync {
     const rows = this.#attempt.staging.images(rowImages(this.plan)).find(keys)
     const turned = new Set(rows.map(({ key }) => JSON.stringify(key)))
     return new Map([...this.#sent(keys)].filter(([id, { asWritten }]) => !asWritten && !turned.has(id)))
+  }
+
+  /** A conflict is known by the way forth, whichever side a row cannot be written into. */
+  async #setClashesApart(): Promise<void> {
+    // Rows that were turned round are in terms that nobody sees: those that are kept out are rejected.
+    if (this.outcome.later.length === 0 || this.#forth.turning !== null) return
+    const { source: home, target, conflicts, signal } = this.#attempt
+    const { plan, source: rows } = this
+    const shown = this.#forth
+    await using into = await target.snapshot(1, signal)
+    await clashesAmong(this.outcome, { plan, shown, rows, from: super.source, into, home }, async (found) => {
+      await conflicts?.park(conflictTable(shown), found)
+    })
+  }
+
+  override async settle(): Promise<void> {
+    await this.#setClashesApart()
+    await super.settle()
   }
 
   /** Keys of rows that are not in the source as they were to be. */

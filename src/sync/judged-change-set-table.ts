@@ -37,6 +37,11 @@ export class JudgedChangeSetTable extends ThreeWayTable {
     return Promise.resolve(false)
   }
 
+  /** Who stands in the way was looked at when the changes were computed; what has come since is set aside, and found anew. */
+  protected override setClashesApart(): Promise<void> {
+    return Promise.resolve()
+  }
+
   protected override async find(context: Omit<DetectContext, 'target'>, target: Snapshot): Promise<Detection> {
     const found = await super.find(context, target)
     await this.#readSet()

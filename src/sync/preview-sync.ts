@@ -119,9 +119,11 @@ async function previewOnce(
   const keep = async (found: readonly TableSync[], now: Snapshot): Promise<void> => {
     if (set === null) return
     for (const [place, table] of found.entries()) {
+      const target = isMissing(table) ? null : now
       if (quarantining) await table.tell()
+      if (table instanceof ThreeWayTable && target !== null) await table.setClashesApartAhead(target)
       if (quarantining && table instanceof ThreeWayTable) await table.report()
-      kept.push(await keepChanges(table, { set, place, staging, target: isMissing(table) ? null : now, signal }))
+      kept.push(await keepChanges(table, { set, place, staging, target, signal }))
     }
   }
   const { tables, intents: found, moment: seen } = await detectAll(selection, attempt, keep)

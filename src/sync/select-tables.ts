@@ -78,8 +78,22 @@ export async function selectTables(ends: { source: Adapter; target: Adapter }, c
     plans,
     missing: tables.flatMap((table) => (table.tables?.missing ? [table.tables.source.ref] : [])),
     added,
-    notes: [...notes, ...plans.flatMap((plan) => plan.notes)],
+    notes: [...notes, ...plans.flatMap((plan) => plan.notes), ...strayReferences(plans)],
   }
+}
+
+/** Foreign keys that are carried as they are, to columns by which each side numbers its rows for itself. */
+export function strayReferences(plans: readonly TablePlan[]): string[] {
+  return plans.flatMap(({ target: { ref, foreignKeys }, write: { written } }) =>
+    foreignKeys.flatMap(({ columns, parent, parentColumns }) => {
+      const of = plans.find((plan) => sameTable(plan.target.ref, parent))
+      const own = of === undefined ? [] : parentColumns.filter((name) => !of.write.written.includes(name))
+      if (own.length === 0 || !columns.every((name) => written.includes(name))) return []
+      return [
+        `${tableName(ref)} refers to ${tableName(parent)} by (${parentColumns.join(', ')}), and (${own.join(', ')}) is not carried: (${columns.join(', ')}) may mean another row in the target.`,
+      ]
+    }),
+  )
 }
 
 function noTables({ source, target }: { source: Adapter; target: Adapter }, { create }: SyncConfig): AppError {

@@ -2,7 +2,7 @@ import type { RowSource, Snapshot } from '#adapters/adapter.ts'
 import type { Baseline, RememberedRow } from '#adapters/baseline.ts'
 import { must } from '#lib/assert.ts'
 import type { Key, Rejection } from '#model/change.ts'
-import type { ResolvedConflict, ResolvedOutcome } from '#model/conflict.ts'
+import type { FoundConflict, ResolvedConflict, ResolvedOutcome } from '#model/conflict.ts'
 import { fingerprint, type Fingerprint } from '#model/fingerprint.ts'
 import type { Verification } from '#model/receipt.ts'
 import { tableName } from '#model/table.ts'
@@ -11,6 +11,9 @@ import type { Attempt } from './attempt.ts'
 import { isSameCell } from './conflicts/compare.ts'
 import type { TablePlan } from './plan.ts'
 import type { AgreementsOf } from './stages/apply.ts'
+import { setClashesApartAhead } from './stages/clashes-ahead.ts'
+import { clashesAmong } from './stages/clashes.ts'
+import { conflictTable } from './stages/contest.ts'
 import { COUNTERS, type DetectContext, type Detection } from './stages/detect.ts'
 import { overlaidSource } from './stages/images-source.ts'
 import { sourceOf } from './stages/mapped-source.ts'
@@ -249,7 +252,38 @@ export class ThreeWayTable extends TableSync {
     }
   }
 
+  /** Who is to have a unique value is for somebody to decide. */
+  protected async setClashesApart(): Promise<void> {
+    if (this.outcome.later.length === 0) return
+    const { conflicts, signal } = this.#attempt
+    const { plan, source: rows, wholeSource: from } = this
+    await using into = await this.batchTarget.snapshot(1, signal)
+    await clashesAmong(this.outcome, { plan, shown: plan, rows, from, into, home: into }, async (found) => {
+      await conflicts?.park(conflictTable(plan), found)
+    })
+  }
+
+  /** The same before anything is written, against the very moment in which the changes were found. */
+  async setClashesApartAhead(into: Snapshot): Promise<void> {
+    const { conflicts, staging, signal } = this.#attempt
+    const { plan, source: rows, wholeSource: from } = this
+    const decisions = new Map(this.#carried.map((decision) => [JSON.stringify(decision.key), decision.id]))
+    const tell = async (found: readonly FoundConflict[]): Promise<void> => {
+      await conflicts?.park(conflictTable(plan), found)
+      // What was decided would not get past the other row either.
+      const again = found.flatMap(({ key, sourceFingerprint, targetFingerprint }): ResolvedOutcome[] => {
+        const id = decisions.get(JSON.stringify(key))
+        return id === undefined ? [] : [{ id, outcome: 'moved', sourceFingerprint, targetFingerprint }]
+      })
+      this.#moved = [...this.#moved, ...again]
+    }
+    const sides = { plan, shown: plan, rows, from, into, home: into }
+    const found = must(this.detection, 'a detection')
+    this.detection = await setClashesApartAhead(found, sides, { staging, signal, tell })
+  }
+
   override async settle(): Promise<void> {
+    await this.setClashesApart()
     await super.settle()
     await this.#remember()
   }

@@ -190,7 +190,6 @@ export async function wayBack(
     target: source,
     quarantine: null,
     history: null,
-    conflicts: null,
   }
   const back: BackTable[] = []
   const intents: Intent[] = []
@@ -198,7 +197,7 @@ export async function wayBack(
     const { plan, detection: found } = one
     if (plan.back === null || found === null) continue
     const refused = one instanceof ThreeWayTable ? one.refusedBack : []
-    const table = new BackTable(plan.back, turned, { refused, turned: plan.turning !== null })
+    const table = new BackTable(plan.back, turned, { forth: plan, refused })
     await table.detect(moment)
     const detection = must(table.detection, 'a detection')
     if (detection.inserts + detection.updates + detection.deletes + refused.length === 0) continue

@@ -37,6 +37,7 @@ function conflict(id: string, changes: Partial<FoundConflict> = {}): FoundConfli
     target: [id, 'theirs', '1.00'],
     base: [id, 'before', '1.00'],
     merged: [id, 'theirs', '1.50'],
+    holder: null,
     large: false,
     strategy: 'merge',
     reason: null,

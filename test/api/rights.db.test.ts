@@ -55,6 +55,7 @@ const RIGHTS: Readonly<Record<string, 'public' | Role>> = {
   'POST /api/v1/sync-configs/suggest': 'operator',
   'POST /api/v1/sync-configs/{id}/preview': 'operator',
   'POST /api/v1/sync-configs/preview': 'operator',
+  'POST /api/v1/sync-configs/{id}/match': 'operator',
   'POST /api/v1/sync-configs/{id}/validate': 'operator',
   'POST /api/v1/sync/{configId}': 'operator',
   'POST /api/v1/sync/full': 'operator',

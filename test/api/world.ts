@@ -133,6 +133,7 @@ async function park(api: ApiUnderTest, job: string): Promise<string> {
     target: [id, `${CANARY_VALUE} of the target`],
     base: [id, CANARY_VALUE],
     merged: null,
+    holder: null,
     large: false,
     strategy: 'manual' as const,
     reason: null,

@@ -39,8 +39,8 @@ export class MemoryConflicts implements Conflicts {
     const own = [...this.all.values()].filter(
       ({ id, status }) => status === 'resolved' && id.startsWith(`${tableId(target)} `),
     )
-    yield own.flatMap(({ id, key, sourceFingerprint, targetFingerprint, decision }) =>
-      decision === null ? [] : [{ id, key, sourceFingerprint, targetFingerprint, ...decision }],
+    yield own.flatMap(({ id, key, sourceFingerprint, targetFingerprint, holder, decision }) =>
+      decision === null ? [] : [{ id, key, sourceFingerprint, targetFingerprint, holder, ...decision }],
     )
   }
 
@@ -54,7 +54,9 @@ export class MemoryConflicts implements Conflicts {
       this.#told.add(id)
       const before = this.all.get(id)
       const same =
-        before?.sourceFingerprint === found.sourceFingerprint && before.targetFingerprint === found.targetFingerprint
+        before?.sourceFingerprint === found.sourceFingerprint &&
+        before.targetFingerprint === found.targetFingerprint &&
+        JSON.stringify(before.holder) === JSON.stringify(found.holder)
       if (same && (before.status === 'open' || before.status === 'resolved')) continue
       const resolution = this.rule(found)
       const decision = resolution === null ? null : { resolution, row: null }

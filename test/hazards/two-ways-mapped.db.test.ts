@@ -413,6 +413,25 @@ describe('what is refused before anything is written', () => {
   })
 })
 
+test('a unique value that another row of the source has keeps a row out with its reason, and no other row', async () => {
+  await using pair = await customers()
+  await pair.source.sql('CREATE UNIQUE INDEX one_code ON customer (code)')
+  await pair.target.sql(`UPDATE person SET sku = 'SKU-b' WHERE nr = 3; UPDATE person SET first = 'A' WHERE nr = 1`)
+  const { counts, tables } = await run(pair, MAPPED)
+  expect(counts.rejected).toBe(1)
+  expect(tables.flatMap(({ rejections }) => rejections.map(({ key, code }) => [key[0], code]))).toEqual([
+    ['3', '23505'],
+  ])
+  expect((await inSource(pair)).map(([, name, , , , code]) => [name, code])).toEqual([
+    ['A', 'a'],
+    ['Alan', 'b'],
+    ['Grace', null],
+  ])
+  await pair.target.sql(`UPDATE person SET sku = 'SKU-free' WHERE nr = 3`)
+  expect((await run(pair, MAPPED)).counts.rejected).toBe(0)
+  await expectQuiet(pair, MAPPED)
+})
+
 test('a view is refused, and its table is named as the next step', async () => {
   await using pair = await createPair(source, target)
   await pair.source.sql('CREATE TABLE item (id int PRIMARY KEY, a text); CREATE VIEW shown AS SELECT * FROM item')

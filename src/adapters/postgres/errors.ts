@@ -1,5 +1,6 @@
 import pg from 'pg'
 import { AppError, type ErrorCode } from '#model/errors.ts'
+import type { TableRef } from '#model/table.ts'
 import { toError } from '#lib/assert.ts'
 import { RowsRefused } from '#adapters/rows-refused.ts'
 import { describeNetworkFailure } from './network-words.ts'
@@ -51,8 +52,13 @@ export function asRowsRefused(error: unknown): RowsRefused | null {
   return new RowsRefused(error.code, `${error.message}.${detail}`, {
     orderMatters: error.code === '23505' || error.code === '23503' || error.code === '23P01',
     column: error.column ?? null,
+    index: brokenIndex(error),
     cause: error,
   })
+}
+
+function brokenIndex({ code, schema, constraint }: pg.DatabaseError): TableRef | null {
+  return code === '23505' && schema && constraint ? { schema, name: constraint } : null
 }
 
 /**

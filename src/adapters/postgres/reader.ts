@@ -3,6 +3,7 @@ import { tableName, type TableRef } from '#model/table.ts'
 import { PostgresBaseline } from './baseline-read.ts'
 import { readChangedKeys, readCursorReached, readDetectionState } from './cursor-read.ts'
 import { toAppError } from './errors.ts'
+import { readHolders } from './holders.ts'
 import { readKnownKeys } from './known-keys.ts'
 import type { KnownTables } from './known-tables.ts'
 import { readLargeRows } from './large-rows.ts'
@@ -139,6 +140,10 @@ export class PostgresSnapshot implements Snapshot {
 
   writtenBy(...[claim, scan, keys]: Parameters<Snapshot['writtenBy']>): ReturnType<Snapshot['writtenBy']> {
     return this.#shared.use((connection) => readWrittenBy(connection, this.#sql(scan), { claim, keys }))
+  }
+
+  holders(...[scan, index, rows]: Parameters<Snapshot['holders']>): ReturnType<Snapshot['holders']> {
+    return this.#shared.use((connection) => readHolders(connection, this.#sql(scan), { index, rows }))
   }
 
   owned(...[mappingId, scan, keys]: Parameters<Snapshot['owned']>): ReturnType<Snapshot['owned']> {

@@ -3,6 +3,7 @@ import {
   TEXT_ROWS,
   type BucketDigest,
   type Bucketing,
+  type Holder,
   type KeyFingerprint,
   type Piece,
   type Proof,
@@ -194,6 +195,11 @@ export class RestSnapshot implements Snapshot {
 
   owned(): Promise<ReadonlySet<string>> {
     return Promise.resolve(new Set())
+  }
+
+  /** Nothing is written here that could be refused. */
+  holders(): Promise<readonly Holder[]> {
+    return Promise.resolve([])
   }
 
   /** A plan goes by no cursor where there is no snapshot. */

@@ -14,7 +14,7 @@ import { CONSENT_FIELDS } from './jobs.ts'
 
 const kind = z.enum(CONFLICT_KINDS).meta({
   description:
-    'What happened to the row, in the source first. first_contact: the rows differ, and were never known to agree. unique_clash: another row of the target holds a unique value of this one.',
+    'What happened to the row, in the source first. first_contact: the rows differ, and were never known to agree. unique_clash: where it is to be written, another row holds a unique value of it.',
 })
 const status = z.enum(CONFLICT_STATUSES).meta({
   description:
@@ -55,7 +55,8 @@ const FIELDS = {
   key: z.array(value),
   kind,
   fields: z.array(z.string()).meta({
-    description: 'The columns that both sides changed to different values; empty: it is about the whole row.',
+    description:
+      'The columns that both sides changed to different values, or those of a unique index; empty: it is about the whole row.',
   }),
   strategy: strategy.meta({ description: 'The strategy that left it to somebody.' }),
   reason: z.string().nullable().meta({ description: 'Why it could not be decided; null where the strategy says so.' }),
@@ -63,7 +64,8 @@ const FIELDS = {
   large: z.boolean().meta({ description: 'A row was too large to be kept.' }),
   status,
   resolution: z.enum(RESOLUTIONS).nullable().meta({
-    description: 'source, target: the row of that side. skip: both stay as they are. row: one that was built.',
+    description:
+      'source, target: the row of that side. skip: both stay as they are. row: one that was built. Of a unique_clash, the side whose row is kept out: that row, and the row in the way gives its value up.',
   }),
   resolved: z.object({ by: z.string(), name: z.string(), at: time }).nullable(),
   reopened: z
@@ -94,6 +96,20 @@ export const Conflict = z
       description: 'The row as far as it merges by itself, with the values of the target else.',
     }),
     built_row: cells.meta({ description: 'The row that somebody built in place of both.' }),
+    holder: z
+      .object({
+        side: z.enum(['source', 'target']).meta({ description: 'Where the row cannot be written.' }),
+        key: z.array(value),
+        index: z.string().meta({ description: 'The unique index, or constraint.' }),
+        columns: z.array(z.string()),
+        row: cells,
+        yields: z.string().nullable().meta({
+          description:
+            'The column that becomes NULL in it where the row of the other side is taken; null: none can, and such a decision is refused.',
+        }),
+      })
+      .nullable()
+      .meta({ description: 'Of a unique_clash: the other row that has the value.' }),
     removes_row: z.boolean().meta({ description: 'Somebody has decided that there is to be no row.' }),
     differences: z
       .array(

@@ -6,6 +6,7 @@ import { addServiceFlags, withService } from '#cli/service-flags.ts'
 import { EXIT } from '#model/errors.ts'
 import { addAdvise } from './advise.ts'
 import { watchJob } from './jobs.ts'
+import { addMatch } from './match.ts'
 import { addPreview } from './preview.ts'
 import { addSuggest } from './suggest.ts'
 
@@ -49,6 +50,7 @@ export function addConfigs(program: Command, run: Runner): void {
   addSuggest(group, run)
   addAdvise(group, run, 'configs')
   addPreview(group, run)
+  addMatch(group, run)
 }
 
 const SECRET_HELP = `

@@ -15,7 +15,9 @@ import { watchJob } from './jobs.ts'
 const RESOLVE_HELP = `
 Decides rows that both sides changed. One by its id: the row of the source or of the target, neither (skip), or a row that you
 build with --set. Many with --config or --job, and --all or filters: what it would be about is shown first, and decided as it
-was shown or not at all. Then a run is started that carries it out, and followed to its end.
+was shown or not at all. Then a run is started that carries it out, and followed to its end. Of a unique_clash, the side whose row is
+kept out gets its row written: the row in the way loses the value that both want, if it can be NULL. The other side: all stays
+there as it is.
 
 Examples:
   syncline conflicts resolve CONFLICT --take target

@@ -142,6 +142,7 @@ function leave(plan: TablePlan, { of, rows }: Case, reason: string | null, merge
     target: rows.target,
     base: null,
     merged: merged?.row ?? null,
+    holder: null,
     large: rows.large,
     strategy: plan.conflict.strategy,
     reason,

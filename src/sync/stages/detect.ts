@@ -143,7 +143,7 @@ export async function digestSide(
   rows: RowSource,
   scan: TablePlan['sourceScan'],
   bucketing: Bucketing,
-  { onRows, signal }: DetectContext,
+  { onRows, signal }: Pick<DetectContext, 'onRows' | 'signal'>,
 ): Promise<DigestTable> {
   const digests = new DigestTable(bucketing.count)
   for await (const slice of rows.digests(scan, bucketing)) {

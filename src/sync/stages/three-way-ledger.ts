@@ -188,6 +188,26 @@ export class Ledger {
     } else this.#changes.push({ op: 'delete', key, expect, bytes: target?.bytes ?? 0 })
   }
 
+  /**
+   * A row gives a value up for another one. That is a change of this side alone, as if somebody had made it: what was agreed
+   * on of the row stays.
+   */
+  giveWay(row: Judged, side: 'source' | 'target', without: Row): void {
+    const { key, source, target, agreed } = row
+    if (side === 'target') {
+      const { source: here = null, target: there = null, fields = null } = agreed ?? {}
+      this.#agree(key, { source: here, target: there, asWritten: false, fields })
+      return this.#write(row, without)
+    }
+    const bytes = sizeOfRow(without)
+    this.#staging
+      .images(rowImages(must(this.#plan.back, 'a way back')))
+      .put([{ key, fingerprint: '', row: without, bytes }])
+    this.#goesBack({ op: 'update', key, expect: source?.fingerprint ?? null, bytes }, target)
+    this.#keep(row)
+    this.#left.elsewhere += 1
+  }
+
   takeTarget(row: Judged): void {
     if (this.#plan.back === null) this.settle(row)
     else this.toSource(row, 'found')

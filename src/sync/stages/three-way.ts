@@ -21,6 +21,7 @@ import {
   type Detection,
 } from './detect.ts'
 import { candidateBatches, rowsOfTables, type Candidates } from './detectors/candidates.ts'
+import { heldBy, wayOf, type Held } from './in-the-way.ts'
 import { rowsByKey } from './set-aside.ts'
 import { Ledger } from './three-way-ledger.ts'
 import type { Turner } from './turn-back.ts'
@@ -133,6 +134,7 @@ class ThreeWay {
       ])
       const of = { source: byKey(here), target: byKey(there), agreed: byKey(agreed) }
       const built = await this.#standing(batch, of)
+      const held = await heldBy(batch, this.#plan, this.#context)
       for (const decision of batch) {
         const id = JSON.stringify(decision.key)
         const row = {
@@ -141,7 +143,7 @@ class ThreeWay {
           agreed: of.agreed.get(id),
           key: decision.key,
         }
-        this.#carryOne(decision, row, built.has(id))
+        this.#carryOne(decision, row, { stands: built.has(id), held: held.get(decision.id) ?? null })
       }
       await this.#flush(FLUSH_ROWS)
     }
@@ -171,29 +173,41 @@ class ThreeWay {
     )
   }
 
-  #carryOne(decision: ResolvedConflict, row: Judged, stands: boolean): void {
+  #carryOne(
+    decision: ResolvedConflict,
+    row: Judged,
+    { stands, held }: { readonly stands: boolean; readonly held: Held | null },
+  ): void {
     const id = JSON.stringify(decision.key)
     const now = { source: row.source?.fingerprint ?? null, target: row.target?.fingerprint ?? null }
     const taken = decision.resolution === 'source' || decision.resolution === 'target' ? decision.resolution : null
     // The side that was taken is what it was, and the other one has its row by now.
     const followed = taken !== null && now.source === now.target && now[taken] === decision[`${taken}Fingerprint`]
-    if (
-      !stands &&
-      !followed &&
-      (now.source !== decision.sourceFingerprint || now.target !== decision.targetFingerprint)
-    ) {
-      this.#moved.push({
-        id: decision.id,
-        outcome: 'moved',
-        sourceFingerprint: now.source,
-        targetFingerprint: now.target,
-      })
+    const isMoved = now.source !== decision.sourceFingerprint || now.target !== decision.targetFingerprint
+    const way = held === null ? 'free' : wayOf(decision, held)
+    if (this.#decided.has(id) || way === 'barred' || (!stands && !followed && isMoved)) {
+      const sides = { sourceFingerprint: now.source, targetFingerprint: now.target }
+      this.#moved.push({ id: decision.id, outcome: 'moved', ...sides })
       return
     }
+    this.#decide(id, row)
+    this.#apply(decision, row, stands)
+    if (way === 'given' && held !== null) this.#makeWay(decision, held)
+  }
+
+  /** The row in the way gives its value up, unless somebody has decided on that row too. */
+  #makeWay({ holder }: ResolvedConflict, { judged, yielded }: Held): void {
+    const id = JSON.stringify(judged.key)
+    if (this.#decided.has(id) || holder === null || yielded === null) return
+    this.#decide(id, judged)
+    this.#ledger.giveWay(judged, holder.side, yielded)
+  }
+
+  /** The comparison has nothing more to do with it. */
+  #decide(id: string, row: Judged): void {
     this.#decided.set(id, row)
     if (row.source !== undefined) this.#decidedRows.source += 1
     if (row.target !== undefined) this.#decidedRows.target += 1
-    this.#apply(decision, row, stands)
   }
 
   /** `stands`: the target has the row that was built already. */
