@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream'
 import type { Key, Operation, Rejection, RowFault } from '#model/change.ts'
 import type { Form } from '#model/column-type.ts'
 import type { Condition } from '#model/condition.ts'
-import type { Agreed } from '#model/conflict.ts'
+import type { BaselineDetail, KeptAgreement } from '#model/conflict.ts'
 import type { Cursor } from '#model/detection.ts'
 import type { AppError } from '#model/errors.ts'
 import type { ColumnHash, Digest, Fingerprint, FingerprintAlgorithm } from '#model/fingerprint.ts'
@@ -330,7 +330,7 @@ export interface BatchRow {
 }
 
 /** What the baseline has for a row. */
-export type BaselineRow = Agreed
+export type BaselineRow = KeptAgreement
 
 /**
  * A row of the target before and after its batch, as the transaction saw it, by the columns of `Telling.images`: also what
@@ -420,8 +420,8 @@ export interface WritePlan {
   readonly silenceTriggers: boolean
   /** Keep the baseline in the same transaction. */
   readonly baseline: boolean
-  /** Keep a fingerprint of each column in it. */
-  readonly baselineFields: boolean
+  /** What it keeps beside the fingerprints of both rows. */
+  readonly baselineDetails: readonly BaselineDetail[]
 }
 
 /**
@@ -434,6 +434,8 @@ export interface WritePlan {
  */
 export interface Writer {
   readonly tables: TableMaker
+  /** Brings the state that an earlier version of the program has left here up to date; no snapshot of ours may be open. */
+  upgradeState(): Promise<void>
   /**
    * Keeps every other run of these mappings out until this writer is closed or its process ends. Under a lease it first
    * ends the sessions that older leases of the same job hold still: their process is paused or cut off (hazard B7). Where
@@ -473,8 +475,11 @@ export interface Writer {
    * except the keys that the proof left out. Returns how many it holds then.
    */
   adopt(claim: Claim, plan: WritePlan, what: { moment: Snapshot; except: Iterable<readonly Key[]> }): Promise<number>
-  /** Sets what the baseline has for rows that are not written. May be done again. */
-  remember(claim: Claim, plan: WritePlan, rows: readonly RememberedRow[]): Promise<void>
+  /**
+   * Sets what the baseline has for rows that are not written. May be done again. Returns the keys of those of which it was to
+   * keep the values of the target's row, and that are other rows there by now.
+   */
+  remember(claim: Claim, plan: WritePlan, rows: readonly RememberedRow[]): Promise<readonly Key[]>
   /** Says what the job is about to do to the table, so that a later run knows where this one was. */
   startPhase(claim: Claim, phase: 'loading' | 'applying'): Promise<void>
   /** Closes the job for all its mappings at once and makes everything before it durable. Returns the counters, by claim. */

@@ -1,6 +1,7 @@
 import type { Key } from '#model/change.ts'
-import type { Agreed } from '#model/conflict.ts'
+import type { Agreed, FieldBase } from '#model/conflict.ts'
 import type { Digest, Fingerprint } from '#model/fingerprint.ts'
+import type { Row } from '#model/value.ts'
 import type { Bucketing } from './adapter.ts'
 
 /** What both sides of a mapping had when they last agreed, row by row, as the target keeps it. */
@@ -12,6 +13,11 @@ export interface Baseline {
   /** Rows of some buckets, ordered by bucket. */
   rows(bucketing: Bucketing, buckets: readonly number[] | 'all'): AsyncIterable<AgreedRow>
   find(keys: readonly Key[]): Promise<readonly AgreedRow[]>
+  /**
+   * The rows that both had under some of these keys, each of so many columns; keys of which the values are not known are
+   * left out.
+   */
+  images(keys: readonly Key[], columns: number): Promise<readonly BaseImage[]>
   /** Keys of rows on which the sides agreed to differ. */
   differing(): AsyncIterable<Key>
 }
@@ -29,6 +35,14 @@ export interface AgreedRow extends Agreed {
   readonly key: Key
   /** The fingerprint of each column of the row that both had, by itself; null where they differed, or none are kept. */
   readonly fields: readonly Fingerprint[] | null
+  /** The values of that row are known too. */
+  readonly hasImage: boolean
+}
+
+/** The row that both had under a key, by the columns of the mapping in the target. */
+export interface BaseImage {
+  readonly key: Key
+  readonly row: Row
 }
 
 /** What the sides agree on from now on. */
@@ -37,11 +51,13 @@ export interface Agreement {
   readonly target: Fingerprint | null
   /** The target has the row that is written, whatever `target` says. */
   readonly asWritten: boolean
-  /** The fingerprint of each column of the row that both are taken to have; null where none are known. */
-  readonly fields: readonly Fingerprint[] | null
+  /** The row that both are taken to have; null where nothing of it is known. */
+  readonly base: FieldBase | 'as written' | null
 }
 
 /** A row that nobody writes, and on which the sides agree as they are. Null on both sides: it is forgotten. */
-export interface RememberedRow extends Agreed, Pick<Agreement, 'fields'> {
+export interface RememberedRow extends Agreed {
   readonly key: Key
+  /** The row that both are taken to have; null: the target's, where that is the row on which they agree. */
+  readonly base: FieldBase | null
 }

@@ -1,3 +1,4 @@
+import type { BaselineDetail } from '#model/conflict.ts'
 import type { Position } from '#model/position.ts'
 import type { TableRef } from '#model/table.ts'
 
@@ -32,6 +33,8 @@ export interface Claim {
   /** Under which mapping the fingerprints of the baseline were made; there may be none. */
   readonly mappingHash: string
   readonly hasBaseline: boolean
+  /** What the baseline keeps beside fingerprints. */
+  readonly baselineDetails: readonly BaselineDetail[]
   /** Whether the baseline holds every row that is in step. */
   readonly baselineComplete: boolean
   /** Seconds since the last full verification that succeeded; null if there was none. */
@@ -56,10 +59,12 @@ export interface MappingIdentity {
   readonly mappingHash: string
   /** The key's columns in the target, for the baseline. */
   readonly key: readonly string[]
+  /** Names of the columns of the target that it carries. */
+  readonly carried: readonly string[]
   /** Keep a baseline for it. */
   readonly baseline: boolean
-  /** With a fingerprint of each column. */
-  readonly baselineFields: boolean
+  /** What it is to keep beside fingerprints: all else that it kept is forgotten. */
+  readonly baselineDetails: readonly BaselineDetail[]
   /** The source's columns as they are now, for the next run; null where they have no numbers that last. */
   readonly columns: KnownColumns | null
   /** What the state knows of the mapping stays as it is: the job undoes rows of it. */

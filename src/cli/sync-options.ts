@@ -1,7 +1,7 @@
 import { InvalidArgumentError, Option, type Command } from 'commander'
 import { DETECTION_STRATEGIES, type DetectionStrategy } from '#model/detection.ts'
 import { ENVIRONMENTS, parseEnvironment, type Environment } from '#model/environment.ts'
-import { DEFAULT_POLICIES, type Policies } from '#model/sync-config.ts'
+import { BASELINES, DEFAULT_POLICIES, type Policies } from '#model/sync-config.ts'
 import type { OneLineRequest } from '#service/one-line.ts'
 import { readReference } from '#service/reference.ts'
 import type { Output } from './output.ts'
@@ -57,7 +57,7 @@ export function addPolicyFlags(command: Command): Command {
     )
     .addOption(
       new Option('--baseline <kind>', 'what the target remembers of each row')
-        .choices(['auto', 'fingerprints', 'none'])
+        .choices([...BASELINES])
         .default(d.baseline),
     )
     .option('--batch-size <n>', 'rows in one transaction', count(1, 100_000), d.batchSize)

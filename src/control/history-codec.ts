@@ -3,9 +3,10 @@ import { promisify } from 'node:util'
 import { zstdCompress, zstdDecompress } from 'node:zlib'
 import { SealBroken, type SecretBox } from '#lib/secret-box.ts'
 import type { Key, Operation } from '#model/change.ts'
+import type { KeptAgreement } from '#model/conflict.ts'
 import { tableId, type TableRef } from '#model/table.ts'
 import type { Row, Value } from '#model/value.ts'
-import type { BaselineRow, WrittenChange } from '#sync/history.ts'
+import type { WrittenChange } from '#sync/history.ts'
 import type { HistoryBatchRow } from './schema.ts'
 
 /** How the changes of a batch are kept: as JSON, compressed, then sealed. */
@@ -19,7 +20,7 @@ export type CodedRow = readonly CodedValue[]
 type CodedImage = readonly [
   before: CodedRow | null,
   after: CodedRow | null,
-  baseline: BaselineRow | null,
+  baseline: KeptAgreement | null,
   large: boolean,
 ]
 type CodedChange = readonly [op: Operation, key: CodedRow, image?: CodedImage]

@@ -1,5 +1,5 @@
 import type { Key, PlannedChange } from './change.ts'
-import type { Agreed } from './conflict.ts'
+import type { KeptAgreement } from './conflict.ts'
 import type { ColumnType } from './column-type.ts'
 import type { Fingerprint } from './fingerprint.ts'
 import type { JobError } from './job.ts'
@@ -24,7 +24,7 @@ export interface ImagedChange extends PlannedChange {
   /** The row is too large to be kept: where it is applied, it is read again, and must be the same by its fingerprint. */
   readonly large: boolean
   /** What the baseline has for the row once this is applied (null: nothing), where that is not the row itself. */
-  readonly baseline?: Agreed | null
+  readonly baseline?: KeptAgreement | null
 }
 
 /** A change in its place. */

@@ -3,7 +3,14 @@ import { STAGING_KINDS, type StagingKind } from './change-set.ts'
 import { CONFLICT_STRATEGIES, FIELD_STRATEGIES } from './conflict.ts'
 import { DETECTION_STRATEGIES } from './detection.ts'
 import { FieldDocument, toFieldMapping } from './field-document.ts'
-import { DEFAULT_POLICIES, DIRECTIONS, NO_OWN_CONFLICT, NO_OWN_DETECTION, type Policies } from './sync-config.ts'
+import {
+  BASELINES,
+  DEFAULT_POLICIES,
+  DIRECTIONS,
+  NO_OWN_CONFLICT,
+  NO_OWN_DETECTION,
+  type Policies,
+} from './sync-config.ts'
 import {
   asRef,
   BadName,
@@ -209,9 +216,11 @@ const POLICY_FIELDS = {
     description: 'Percent of a table that a run may overwrite without being asked; 10 on first contact where not set.',
   }),
   baseline: z
-    .enum(['auto', 'fingerprints', 'none'])
+    .enum(BASELINES)
     .optional()
-    .meta({ description: `What the target remembers of each row. Default ${D.baseline}.` }),
+    .meta({
+      description: `What the target remembers of each row: what the policies need (auto), fingerprints, the values that both sides had last as well (images: they are shown with a conflict, and a sum needs them), or nothing where no policy needs it (none). Default ${D.baseline}.`,
+    }),
   commit_mode: z
     .enum(COMMIT_MODES)
     .optional()

@@ -71,6 +71,23 @@ export interface Agreed {
 }
 
 /**
+ * What both sides had last, column by column: the values, or the canonical fingerprint of each value as a row of its own.
+ */
+export type FieldBase = { readonly row: Row } | { readonly fingerprints: readonly Fingerprint[] }
+
+/**
+ * What a baseline keeps of the row that both had, beside its fingerprints: the fingerprint of each column, the values of a
+ * row that is not large.
+ */
+export type BaselineDetail = 'fields' | 'image'
+
+/** What a baseline has of a row, to be put back as it was. */
+export interface KeptAgreement extends Agreed {
+  /** The row that both had, as the adapter of the target wrote it; left out where its values are not known. */
+  readonly image?: string
+}
+
+/**
  * `open`: it waits for somebody. `resolved`: somebody has decided, and the next run carries that out. `applied`: a run has.
  * `closed`: it went away by itself, because the sides came to agree or one of them took its change back.
  */

@@ -1,4 +1,4 @@
-import type { ConflictPolicy, ConflictStrategy } from './conflict.ts'
+import type { BaselineDetail, ConflictPolicy, ConflictStrategy } from './conflict.ts'
 import type { DetectionStrategy } from './detection.ts'
 import type { FieldMapping } from './field-mapping.ts'
 import type { TableRef } from './table.ts'
@@ -60,6 +60,12 @@ export interface SyncConfig extends Policies {
   readonly tables: readonly TableMapping[] | null
 }
 
+/**
+ * What the target remembers of each row. `auto`: what the policies need. `fingerprints`: those of both sides. `images`: also
+ * the values that both had. `none`: nothing, where no policy needs it.
+ */
+export const BASELINES = ['auto', 'fingerprints', 'images', 'none'] as const
+
 export const DIRECTIONS = ['one_way', 'two_way'] as const
 
 export type Direction = (typeof DIRECTIONS)[number]
@@ -92,7 +98,7 @@ export interface Policies {
   /** Percent of the target's rows that a run may overwrite; on first contact 10 where not set. */
   readonly maxOverwritePercent: number | null
   readonly approvedOverwrites: number | null
-  readonly baseline: 'auto' | 'fingerprints' | 'none'
+  readonly baseline: (typeof BASELINES)[number]
   readonly verifyAfter: 'auto' | 'full' | 'changed' | 'off'
   /** Make the tables that the target lacks. */
   readonly create: boolean
@@ -160,8 +166,24 @@ export function needsBaseline(
   mapping: Pick<TableMapping, 'filter' | 'filterExit' | 'conflict'>,
 ): boolean {
   if (isThreeWay(policies, mapping)) return true
-  if (policies.baseline !== 'auto') return policies.baseline === 'fingerprints'
+  if (policies.baseline !== 'auto') return policies.baseline !== 'none'
   return mayDelete(policies, mapping) && policies.deleteScope === 'owned'
+}
+
+/** Fields that cannot be merged without the last common value. */
+export function summedFields({ strategy, fields }: Pick<ConflictPolicy, 'strategy' | 'fields'>): string[] {
+  return strategy === 'merge' ? [...fields].flatMap(([name, field]) => (field === 'sum' ? [name] : [])) : []
+}
+
+/**
+ * What a baseline keeps for these policies beside fingerprints. Where the source has the last word nobody notes what both
+ * sides changed alike, and what is kept would come to be older than what both had last.
+ */
+export function baselineDetails(policies: Policies, mapping: Pick<TableMapping, 'conflict'>): BaselineDetail[] {
+  if (!isThreeWay(policies, mapping)) return []
+  const conflict = conflictPolicy(policies, mapping)
+  const keepsImages = policies.baseline === 'images' || summedFields(conflict).length > 0
+  return [...(conflict.strategy === 'merge' ? (['fields'] as const) : []), ...(keepsImages ? (['image'] as const) : [])]
 }
 
 /** Whether rows of the target may go. */

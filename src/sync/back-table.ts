@@ -109,11 +109,6 @@ export class BackTable extends TableSync {
     await super.settle()
   }
 
-  /** Keys of rows that are not in the source as they were to be. */
-  get notWritten(): readonly Key[] {
-    return this.refused
-  }
-
   protected override get leavesMoved(): boolean {
     return true
   }

@@ -13,6 +13,7 @@ import type { BaselinesOf } from './stages/apply.ts'
 import { refuseOwn } from './stages/explain.ts'
 import { imagesSource } from './stages/images-source.ts'
 import { rowsByKey } from './stages/set-aside.ts'
+import { keptAgreementOf, keptAgreementRow } from './stages/three-way-lists.ts'
 import { Tally } from './stages/tally.ts'
 import type { Images, StagedChange } from './staging.ts'
 import { TableSync } from './sync-table.ts'
@@ -67,7 +68,7 @@ export class TableFromChangeSet extends TableSync {
         changes.flatMap(({ key, baseline }) =>
           baseline === undefined
             ? []
-            : [{ key, fingerprint: '', row: baseline && [baseline.source, baseline.target], bytes: 0 }],
+            : [{ key, fingerprint: '', row: baseline && keptAgreementRow(baseline), bytes: 0 }],
         ),
       )
       staging.append(mappingId, await this.#judge(changes, targetExists ? target : null, tally))
@@ -80,10 +81,7 @@ export class TableFromChangeSet extends TableSync {
     const holds = this.#hand.summary.tables[this.#place]?.baselineHash === this.claim.mappingHash
     const found = this.#attempt.staging.images(`${this.plan.mappingId} baseline`).find(keys)
     return new Map(
-      found.map(({ key, row }) => {
-        const [source, target] = (row ?? []).map((cell) => (typeof cell === 'string' ? cell : null))
-        return [JSON.stringify(key), holds && row !== null ? { source: source ?? null, target: target ?? null } : null]
-      }),
+      found.map(({ key, row }) => [JSON.stringify(key), holds && row !== null ? keptAgreementOf(row) : null]),
     )
   }
 

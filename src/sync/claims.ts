@@ -10,15 +10,16 @@ export function identityOf(
   plan: TablePlan,
   { source, changeSet }: Pick<SyncRequest, 'source' | 'changeSet'>,
 ): MappingIdentity {
-  const { scan, baseline, baselineFields } = plan.write
+  const { scan, baseline, baselineDetails } = plan.write
   return {
     mappingId: plan.mappingId,
     source: sourceName(source, plan.source.ref),
     target: plan.target.ref,
     mappingHash: plan.mappingHash,
     key: scan.columns.slice(0, scan.keyLength).map((column) => column.name),
+    carried: scan.columns.map(({ name }) => name),
     baseline,
-    baselineFields,
+    baselineDetails,
     columns: knownColumns(plan.source),
     asItIs: changeSet?.reverting ?? false,
   }

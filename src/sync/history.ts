@@ -1,12 +1,7 @@
 import type { Key, Operation } from '#model/change.ts'
+import type { KeptAgreement } from '#model/conflict.ts'
 import type { TableRef } from '#model/table.ts'
 import type { Row } from '#model/value.ts'
-
-/** What the baseline had for a row: the fingerprints of both sides. */
-export interface BaselineRow {
-  readonly source: string | null
-  readonly target: string | null
-}
 
 /**
  * The whole row of the target before and after a change, as the transaction that wrote it saw it, in the order of
@@ -16,7 +11,7 @@ export interface WrittenImage {
   readonly before: Row | null
   readonly after: Row | null
   /** What the baseline had under the key before; null where it had nothing, or there is none. */
-  readonly baseline: BaselineRow | null
+  readonly baseline: KeptAgreement | null
   /** One of them is too large to be kept: it is null, though there is such a row. */
   readonly large: boolean
 }

@@ -60,15 +60,16 @@ export function planBack(plan: TablePlan, given: Given): Planned {
   const turning: Turning = { fields: turned(ways).map(turnedField), filter: filter.filter, oneWay }
   const asItIs = isPlain && plan.mapped === null && turning.filter === null
   // Which side has changed fields that go both ways, only the fingerprints of the fields can tell.
-  const baselineFields = plan.write.baselineFields || oneWay.length > 0
-  const backWith = (scan: Scan): TablePlan => backOf(plan, scan, { cyclic: given.cyclic, fields: oneWay.length > 0 })
-  const back = backWith(asItIs ? plan.sourceScan : scanOf(plan, ways))
+  const { baselineDetails: wanted } = plan.write
+  const baselineDetails = oneWay.length > 0 && !wanted.includes('fields') ? (['fields', ...wanted] as const) : wanted
+  const write = { ...plan.write, baselineDetails }
+  const back = backOf({ ...plan, write }, asItIs ? plan.sourceScan : scanOf(plan, ways), given.cyclic)
   return {
     plan: {
       ...plan,
       back,
       turning: asItIs ? null : turning,
-      write: { ...plan.write, baselineFields },
+      write,
       fields: plan.fields.map((report, i) => ({ ...report, oneWay: whyOneWay(ways[i]?.turn) })),
       notes: [...plan.notes, ...ways.flatMap((way) => noteOf(plan, way))],
     },
@@ -192,13 +193,10 @@ function scanOf({ source, write }: TablePlan, ways: readonly Ways[]): Scan {
 
 /**
  * What both agreed on stands in the baseline of the other way; that of this one has the rows that were sent to the source,
- * until the other knows of them (see `takeUpSent`).
+ * until the other knows of them (see `takeUpSent`). Its details are of the target's row, by the columns of the target: of a
+ * row that goes back as it is, that is what the source gets.
  */
-function backOf(
-  plan: TablePlan,
-  scan: Scan,
-  { cyclic, fields }: { cyclic: ReadonlySet<string>; fields: boolean },
-): TablePlan {
+function backOf(plan: TablePlan, scan: Scan, cyclic: ReadonlySet<string>): TablePlan {
   const { source, target, write } = plan
   const writable = (name: string): boolean =>
     source.columns.some((column) => column.name === name && column.generated === null)
@@ -219,7 +217,8 @@ function backOf(
       keyIsUnique: plan.sourceKeyIsUnique,
       silenceTriggers: false,
       baseline: true,
-      baselineFields: fields,
+      // Which fields were sent must be known of a row alone that is another one in the source.
+      baselineDetails: write.baselineDetails.filter((name) => name === 'image' || !asItIs),
     },
     proofScans: asItIs
       ? { source: plan.proofScans.target, target: plan.proofScans.source }

@@ -1,4 +1,4 @@
-import type { Adapter, BaselineRow, Scan } from '#adapters/adapter.ts'
+import type { Adapter, Scan } from '#adapters/adapter.ts'
 import { must } from '#lib/assert.ts'
 import type { ChangeOutcome, ChangeSetSummary, ChangeSetTable, ImagedChange } from '#model/change-set.ts'
 import type { Key } from '#model/change.ts'
@@ -14,6 +14,7 @@ import type { TablePlan } from './plan.ts'
 import type { RunTools } from './run-sync.ts'
 import { selectTables, type Selection } from './select-tables.ts'
 import { rowsByKey } from './stages/set-aside.ts'
+import { keptAgreementOf, keptAgreementRow } from './stages/three-way-lists.ts'
 import type { Images, Staging } from './staging.ts'
 
 /** What of a job is to be undone. */
@@ -209,9 +210,7 @@ class TableUndo {
           this.#staging.append(mappingId, [{ op: 'update', key, expect: null, bytes: 0 }])
         }
         this.#before.put([this.#kept(key, before)])
-        this.#baseline.put([
-          { key, fingerprint: ABSENT, row: baseline && [baseline.source, baseline.target], bytes: 0 },
-        ])
+        this.#baseline.put([{ key, fingerprint: ABSENT, row: baseline && keptAgreementRow(baseline), bytes: 0 }])
       }
     }
     if (large === 0) return
@@ -248,7 +247,7 @@ class TableUndo {
             before: is.row,
             after: was.row,
             large: false,
-            baseline: toBaseline(baseline?.row ?? null),
+            baseline: baseline?.row ? keptAgreementOf(baseline.row) : null,
           },
         ]
       })
@@ -292,12 +291,4 @@ class TableUndo {
       rejected: 0,
     }
   }
-}
-
-function toBaseline(row: Row | null): BaselineRow | null {
-  return row === null ? null : { source: textOf(row[0]), target: textOf(row[1]) }
-}
-
-function textOf(cell: Row[number] | undefined): string | null {
-  return typeof cell === 'string' ? cell : null
 }

@@ -6,6 +6,7 @@ import type { Detecting } from '#model/detection.ts'
 import type { ErrorCode } from '#model/errors.ts'
 import type { FingerprintAlgorithm } from '#model/fingerprint.ts'
 import {
+  baselineDetails,
   conflictPolicy,
   isThreeWay,
   needsBaseline,
@@ -22,6 +23,7 @@ import type { Rule } from './rules/rule-document.ts'
 import { cyclicKeys, patchPositions } from './circular-keys.ts'
 import { mappingHash } from './mapping-hash.ts'
 import { planBack, type Turning } from './plan-back.ts'
+import { conflictProblem } from './plan-conflicts.ts'
 import { planDetection } from './plan-detection.ts'
 import {
   planFields,
@@ -138,7 +140,9 @@ export function planTable(
   if ('message' in filter) return { problems: [filter] }
   const conflict = conflictPolicy(policies, mapping)
   const mapped = mapRows(carried, key, { source, filter })
-  const wrong = unknownColumn(conflict, carried, target) ?? (mapped && ruleProblem(mapped, target))
+  const wrong =
+    conflictProblem(conflict, carried, { target, baseline: policies.baseline }) ??
+    (mapped && ruleProblem(mapped, target))
   if (wrong) return { problems: [wrong] }
   const looked = planDetection(mapping, { source, computed: mapped !== null }, { policies, server: sides.source })
   if ('message' in looked) return { problems: [looked] }
@@ -172,7 +176,7 @@ export function planTable(
       keyIsUnique: key.uniqueInTarget,
       silenceTriggers: false,
       baseline: needsBaseline(policies, mapping),
-      baselineFields: conflict.strategy === 'merge',
+      baselineDetails: baselineDetails(policies, mapping),
     },
     conflict,
     detecting: looked.detecting,
@@ -220,19 +224,6 @@ function scansOf(of: {
     })),
   })
   return { sourceScan, targetScan }
-}
-
-/** A column by which conflicts are to be decided, and which no row has. */
-function unknownColumn(
-  { newerBy, fields }: ConflictPolicy,
-  carried: readonly Field[],
-  target: TableSchema,
-): Problem | null {
-  const wanted = [...(newerBy === null ? [] : [newerBy]), ...fields.keys()]
-  const unknown = wanted.find((name) => !carried.some((field) => field.target.name === name))
-  if (unknown === undefined) return null
-  const message = `${tableName(target.ref)} has no column "${unknown}" that is carried, and conflicts are to be decided by it.`
-  return { code: 'column_not_found', message }
 }
 
 function isInteger({ feed, target }: Field): boolean {

@@ -195,7 +195,7 @@ async function attemptSync(request: SyncRequest, tools: RunTools, progress: Prog
   if (back !== null) await writeBack(back, tables)
   await writeRows(tables, attempt, { writer, progress })
   const sequencesAdvanced = await advanceSequences(tables, attempt)
-  const returned = back === null ? [] : await closeBack(back)
+  const returned = back === null ? [] : await closeBack(back, tables)
   const told = [...returned, ...(await closeAll(tables, { attempt, request, writer }))]
   await settleChangeSet(tables, attempt, { committed: true })
   return {

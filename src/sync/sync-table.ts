@@ -467,10 +467,10 @@ export class TableSync {
     if (this.refused.length > 0) yield this.refused
   }
 
-  protected get refused(): readonly Key[] {
-    const { rejections, conflicts, incomplete } = this.outcome
-    const known = rejections.filter(({ keyIn }) => keyIn === 'target')
-    return [...known.map(({ key }) => key), ...incomplete.map(({ key }) => key), ...conflicts]
+  /** Keys of rows that are not in the target as they were to be. */
+  get refused(): readonly Key[] {
+    const rejected = this.outcome.rejections.filter(({ keyIn }) => keyIn === 'target')
+    return [...[...rejected, ...this.outcome.incomplete].map(({ key }) => key), ...this.outcome.conflicts]
   }
 
   /** Keys of the rows that the run brought in step: what it set out to do, without what it had to leave apart. */

@@ -1,12 +1,12 @@
 import type { RowSource, Snapshot } from '#adapters/adapter.ts'
 import type { Baseline, RememberedRow } from '#adapters/baseline.ts'
-import { must } from '#lib/assert.ts'
+import { assert, must } from '#lib/assert.ts'
 import type { Key, Rejection } from '#model/change.ts'
 import type { FoundConflict, ResolvedConflict, ResolvedOutcome } from '#model/conflict.ts'
-import { fingerprint, type Fingerprint } from '#model/fingerprint.ts'
+import type { Fingerprint } from '#model/fingerprint.ts'
 import type { Verification } from '#model/receipt.ts'
 import { tableName } from '#model/table.ts'
-import { sizeOfRow, type Row } from '#model/value.ts'
+import { LARGE_ROW_BYTES, sizeOfRow, type Row } from '#model/value.ts'
 import type { Attempt } from './attempt.ts'
 import { isSameCell } from './conflicts/compare.ts'
 import type { TablePlan } from './plan.ts'
@@ -36,6 +36,9 @@ import type { BatchBounds, Images, StagedChange } from './staging.ts'
 import { TableSync } from './sync-table.ts'
 import type { Verified } from './verify/verify-table.ts'
 
+/** Rows whose values are in memory at once. */
+const IMAGES = 100
+
 const KEYS: BatchBounds = { rows: 2_000, bytes: Infinity }
 
 /** Rows that are looked at again at once. */
@@ -49,10 +52,11 @@ const TURNED: BatchBounds = { rows: 2_000, bytes: 4 * 1024 * 1024 }
 export class ThreeWayTable extends TableSync {
   readonly #attempt: Attempt
   #source: TableSync['source'] | null = null
+  /** Of the target, where it is open still when all is written. */
+  #moment: Snapshot | null = null
   #carried: readonly ResolvedConflict[] = []
   #moved: readonly ResolvedOutcome[] = []
   #refusedBack: readonly Rejection[] = []
-  #moment: Snapshot | null = null
   #gone: ReadonlySet<string> = new Set()
   readonly #answered = newRemark()
 
@@ -89,6 +93,7 @@ export class ThreeWayTable extends TableSync {
 
   protected override async find(context: Omit<DetectContext, 'target'>, target: Snapshot): Promise<Detection> {
     const { conflicts, clockSkewMs } = this.#attempt
+    if (this.plan.back !== null) this.#moment = target
     const baseline = await this.#baseline(target)
     const source = super.source
     const candidates = this.bulk ? null : await this.look.candidates(this.plan, target)
@@ -100,7 +105,6 @@ export class ThreeWayTable extends TableSync {
     this.#refusedBack = found.refusedBack
     this.#tellReset(found.remarks.reset)
     this.#tellOutside(found.remarks.outside)
-    this.#moment = target
     return found.detection
   }
 
@@ -221,8 +225,8 @@ export class ThreeWayTable extends TableSync {
     const bytes = sizeOfRow(row)
     const op = expect === null ? 'insert' : 'update'
     this.#images(rowImages(this.plan)).put([{ key, fingerprint: '', row, bytes }])
-    const fields = this.plan.write.baselineFields ? row.map((cell) => fingerprint([cell])) : null
-    this.#images(agreements(this.plan)).put([agreementImage(key, { source, target: null, asWritten: true, fields })])
+    const agreed = { source, target: null, asWritten: true, base: 'as written' } as const
+    this.#images(agreements(this.plan)).put([agreementImage(key, agreed)])
     staging.append(ownList(this.plan), [{ op: 'keep', key, expect: null, bytes: 0 }])
     staging.append(this.plan.mappingId, [{ op, key, expect, bytes }])
     const { left } = found
@@ -299,10 +303,48 @@ export class ThreeWayTable extends TableSync {
         .filter((key) => !refused.has(JSON.stringify(key)) && !held.has(JSON.stringify(key)))
       const known = this.agreementsOf(keys)
       const rows = keys.map((key): RememberedRow => {
-        const { source, target, fields } = must(known.get(JSON.stringify(key)), 'an agreement of each key')
-        return { key, source, target, fields }
+        const { source, target, base } = must(known.get(JSON.stringify(key)), 'an agreement of each key')
+        assert(base !== 'as written', 'nobody writes a row that is remembered')
+        return { key, source, target, base }
       })
-      await writer.remember(this.claim, this.plan.write, rows)
+      const moved = await writer.remember(this.claim, this.plan.write, rows)
+      const lost = new Set(moved.map((key) => JSON.stringify(key)))
+      await this.#rememberValues(rows.filter(({ key }) => lost.has(JSON.stringify(key))))
+    }
+  }
+
+  /** Of rows that somebody edits meanwhile: the values that both had stand in the moments in which they were compared. */
+  async #rememberValues(rows: readonly RememberedRow[]): Promise<void> {
+    const writer = must(this.batchTarget.writer, 'a writer')
+    const { sourceScan, write } = this.plan
+    const sides = [
+      [super.source, sourceScan] as const,
+      ...(this.#moment === null ? [] : [[this.#moment, write.scan] as const]),
+    ]
+    for (let start = 0; start < rows.length; start += IMAGES) {
+      const some = rows.slice(start, start + IMAGES)
+      const known = new Map<string, Row>()
+      for (const [side, scan] of sides) {
+        const wanted = new Map(some.map(({ key, source }) => [JSON.stringify(key), source]))
+        const there = await side.fingerprints(
+          scan,
+          some.map(({ key }) => key),
+        )
+        const same = there.filter(
+          ({ key, fingerprint, bytes }) => bytes < LARGE_ROW_BYTES && wanted.get(JSON.stringify(key)) === fingerprint,
+        )
+        for (const [id, row] of await rowsByKey(
+          side,
+          scan,
+          same.map(({ key }) => key),
+        ))
+          known.set(id, row)
+      }
+      const told = some.flatMap((row): RememberedRow[] => {
+        const had = known.get(JSON.stringify(row.key))
+        return had === undefined ? [] : [{ ...row, base: { row: had } }]
+      })
+      await writer.remember(this.claim, write, told)
     }
   }
 

@@ -1,5 +1,5 @@
-import type { Claim, Snapshot, Writer } from '#adapters/adapter.ts'
-import type { AgreedRow, RememberedRow } from '#adapters/baseline.ts'
+import type { Claim, RowSource, Snapshot, Writer } from '#adapters/adapter.ts'
+import type { AgreedRow, Baseline, RememberedRow } from '#adapters/baseline.ts'
 import { must } from '#lib/assert.ts'
 import type { Key } from '#model/change.ts'
 import { AppError } from '#model/errors.ts'
@@ -53,6 +53,9 @@ async function keepOthersOutOfSource({ plans }: Selection, { source }: SyncReque
   if (ways.length > 0) await source.writer?.keepOthersOut(ways, job)
 }
 
+/** Rows whose values are in memory at once. */
+const IMAGES = 100
+
 const KEYS: BatchBounds = { rows: 2_000, bytes: Infinity }
 
 /**
@@ -64,18 +67,29 @@ async function takeUpSent({ plans }: Selection, request: SyncRequest, tools: Way
   const { source, target } = request
   const ways = plans.flatMap(({ back }, i) => (back === null ? [] : [{ plan: must(plans[i], 'a plan'), back }]))
   if (ways.length === 0 || request.replay !== undefined) return
+  // A moment that stays open while the other way is written would stand in the way.
+  for (const { writer } of [source, target]) await writer?.upgradeState()
   await using sending = await source.snapshot(2, tools.signal)
   for (const { plan, back } of ways) {
     const sent = await sending.baseline(back, back.write.scan)
     if (sent === null) continue
+    await using resources = new AsyncDisposableStack()
+    const made = sourceOf(plan, { source: sending, staging: tools.staging, maskKey: tools.maskKey, resources })
     let claims: Record<'forward' | 'back', Claim> | null = null
     for await (const rows of batches(sent.rows({ by: 'key hash', count: 1 }, 'all'))) {
       claims ??= {
         forward: await claimOne(plan, request, tools),
         back: await claimOne(back, { source: target, target: source }, tools),
       }
-      const stood = await stoodAt(plan, rows, { sending, target, tools })
-      await writerOf(request).remember(claims.forward, plan.write, stood)
+      await using moment = await target.snapshot(1, tools.signal)
+      const known = byKey(
+        (await (await moment.baseline(plan, plan.write.scan))?.find(rows.map(({ key }) => key))) ?? [],
+      )
+      const late = rows.filter((row) => !isKnown(plan, row, known.get(JSON.stringify(row.key))))
+      for (let start = 0; start < late.length; start += IMAGES) {
+        const stood = await stoodAt(plan, late.slice(start, start + IMAGES), { sent, made, moment })
+        await writerOf(request).remember(claims.forward, plan.write, stood)
+      }
       await forget(must(source.writer, 'a source that is opened for writing'), { claim: claims.back, plan: back }, rows)
     }
   }
@@ -88,25 +102,24 @@ async function takeUpSent({ plans }: Selection, request: SyncRequest, tools: Way
  */
 async function stoodAt(
   plan: TablePlan,
-  rows: readonly AgreedRow[],
-  { sending, target, tools }: { sending: Snapshot; target: SyncRequest['target']; tools: WaysTools },
+  late: readonly AgreedRow[],
+  { sent, made, moment }: { sent: Baseline; made: RowSource; moment: Snapshot },
 ): Promise<RememberedRow[]> {
-  await using moment = await target.snapshot(1, tools.signal)
-  const keys = rows.map(({ key }) => key)
-  const known = byKey((await (await moment.baseline(plan, plan.write.scan))?.find(keys)) ?? [])
-  const late = rows.filter((row) => !isKnown(plan, row, known.get(JSON.stringify(row.key))))
-  const turned = late.filter(({ fields }) => fields !== null).map(({ key }) => key)
-  const there = byKey(turned.length === 0 ? [] : await moment.fingerprints(plan.write.scan, turned))
-  await using resources = new AsyncDisposableStack()
-  const made = sourceOf(plan, { source: sending, staging: tools.staging, maskKey: tools.maskKey, resources })
-  const now = await rowsByKey(made, plan.sourceScan, turned)
-  const hashes = byKey(turned.length === 0 ? [] : await made.fingerprints(plan.sourceScan, turned))
+  const { sourceScan, write, turning } = plan
+  const keys = late.map(({ key }) => key)
+  const had = byKey(await sent.images(keys, write.scan.columns.length))
+  const turned = turning === null ? [] : late.filter(({ fields }) => fields !== null).map(({ key }) => key)
+  const there = byKey(turned.length === 0 ? [] : await moment.fingerprints(write.scan, turned))
+  const now = await rowsByKey(made, sourceScan, turned)
+  const hashes = byKey(turned.length === 0 ? [] : await made.fingerprints(sourceScan, turned))
   return late.map(({ key, source: then, fields }) => {
     const id = JSON.stringify(key)
+    const image = had.get(id)
+    const base = image ?? (fields && { fingerprints: fields })
     const row = now.get(id)
     const asSent = row?.every((cell, i) => isDecidedBySource(plan, i) || fingerprint([cell]) === fields?.[i]) ?? false
-    const goesOn = fields !== null && (there.get(id)?.fingerprint ?? null) !== then
-    return { key, source: goesOn && asSent ? (hashes.get(id)?.fingerprint ?? then) : then, target: then, fields }
+    const goesOn = turning !== null && fields !== null && (there.get(id)?.fingerprint ?? null) !== then
+    return { key, source: goesOn && asSent ? (hashes.get(id)?.fingerprint ?? then) : then, target: then, base }
   })
 }
 
@@ -128,7 +141,7 @@ function isKnown({ turning }: TablePlan, sent: AgreedRow, known: AgreedRow | und
  * the target is open that its rows go back from, nobody could alter it.
  */
 async function completeBaselines({ plans }: Selection, request: SyncRequest, tools: RunTools): Promise<void> {
-  const some = plans.filter(({ back, write }) => back !== null && write.baselineFields)
+  const some = plans.filter(({ back, write }) => back !== null && write.baselineDetails.includes('fields'))
   if (some.length === 0 || request.replay !== undefined) return
   await using moment = await request.target.snapshot(1, tools.signal)
   const known = await moment.knownMappings(some.map(({ mappingId }) => mappingId))
@@ -150,7 +163,7 @@ async function forget(
   { claim, plan }: { claim: Claim; plan: TablePlan },
   rows: readonly { readonly key: Key }[],
 ): Promise<void> {
-  const gone = rows.map(({ key }) => ({ key, source: null, target: null, fields: null }))
+  const gone = rows.map(({ key }) => ({ key, source: null, target: null, base: null }))
   await writer.remember(claim, plan.write, gone)
 }
 
@@ -169,11 +182,20 @@ async function* batches(rows: AsyncIterable<AgreedRow>): AsyncGenerator<readonly
   if (some.length > 0) yield some
 }
 
-/** The baseline of the target knows what was sent: nobody need take it up any more. */
-async function forgetSent({ tables, attempt, request }: WayBack): Promise<void> {
+/**
+ * The baseline of the target knows what was sent: nobody need take it up any more. Of a row that belongs on both sides and
+ * could not be written to the target it does not: what the target had stands in the note alone, and the next run takes it up.
+ */
+async function forgetSent({ tables, attempt, request }: WayBack, others: readonly TableSync[]): Promise<void> {
   for (const { claim, plan } of tables) {
-    const sent = attempt.staging.read(plan.mappingId, ['insert', 'update', 'delete'], KEYS)
-    for (const rows of sent) await forget(writerOf(request), { claim, plan }, rows)
+    const other = others.find((table) => table.plan.back?.mappingId === plan.mappingId)
+    // Of a table that was stopped nothing is remembered.
+    if (other === undefined || other.stopped !== null) continue
+    const open = new Set(other.refused.map((key) => JSON.stringify(key)))
+    for (const rows of attempt.staging.read(plan.mappingId, ['insert', 'update', 'delete'], KEYS)) {
+      const known = rows.filter(({ key }) => !open.has(JSON.stringify(key)))
+      await forget(writerOf(request), { claim, plan }, known)
+    }
   }
 }
 
@@ -219,15 +241,15 @@ export async function writeBack({ tables, attempt, request }: WayBack, others: r
   for (const table of others) {
     if (!(table instanceof ThreeWayTable)) continue
     const way = tables.find(({ plan }) => plan.mappingId === table.plan.back?.mappingId)
-    await table.takeBack(way?.notWritten ?? [], now)
+    await table.takeBack(way?.refused ?? [], now)
   }
 }
 
 /** When the target is written too: proves what was written to the source, and closes the job there. */
-export async function closeBack(back: WayBack): Promise<TableReceipt[]> {
+export async function closeBack(back: WayBack, others: readonly TableSync[]): Promise<TableReceipt[]> {
   const { tables, attempt, request } = back
   if (tables.length === 0) return []
-  await forgetSent(back)
+  await forgetSent(back, others)
   return await closeAll(tables, { attempt, request, writer: writerOf(request) })
 }
 

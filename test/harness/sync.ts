@@ -272,7 +272,7 @@ function guarded(adapter: Adapter, side: 'source' | 'target', { beforeWrite }: R
   }
   const remember: Writer['remember'] = async (...args) => {
     await beforeWrite?.('baseline')
-    await writer.remember(...args)
+    return await writer.remember(...args)
   }
   return replacing(adapter, { writer: replacing(writer, { apply, remember }) })
 }

@@ -313,7 +313,7 @@ test('the state of an older version of the program is taken over', async () => {
   await pair.preview(ADD)
   await pair.source.sql('ALTER TABLE t ADD x int')
   await pair.run(ADD)
-  expect(await pair.target.sql('SELECT version FROM syncline.meta')).toEqual([['3']])
+  expect(await pair.target.sql('SELECT version FROM syncline.meta')).toEqual([['4']])
   expect(await pair.target.sql(`SELECT count(*) FROM syncline.state WHERE source_columns IS NULL`)).toEqual([['1']])
   await using adapter = await openDatabase(pair.target.url, { write: null, signal: new AbortController().signal })
   const nobody = { source: 'nobody', target: { schema: 'public', name: 't' } }

@@ -7,6 +7,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 
 import { written } from '#model/counts.ts'
+import { NO_OWN_CONFLICT, plainMapping, type TableMapping } from '#model/sync-config.ts'
 import { MemoryConflicts } from '#test/harness/conflicts.ts'
 import { sharedServers } from '#test/harness/postgres.ts'
 import { printedSeed } from '#test/harness/seed.ts'
@@ -20,21 +21,30 @@ const STRATEGIES = ['source_wins', 'target_wins', 'manual', 'merge'] as const
 
 type Strategy = (typeof STRATEGIES)[number]
 
+const ITEM = { schema: 'public', name: 'item' }
+const SUMMED: TableMapping = {
+  ...plainMapping(ITEM, ITEM),
+  conflict: { ...NO_OWN_CONFLICT, fields: new Map([['n', 'sum']] as const) },
+}
+
 /** The columns of a row behind its key; undefined where there is none. */
-type Cells = readonly [a: string | null, b: string | null]
+type Cells = readonly [a: string | null, b: string | null, n: string | null]
 type State = ReadonlyMap<string, Cells>
 
 const edit = fc.record({
   side: fc.constantFrom('source', 'target'),
-  op: fc.constantFrom('a', 'b', 'both', 'delete', 'insert'),
+  op: fc.constantFrom('a', 'b', 'both', 'add', 'add', 'delete', 'insert'),
   key: fc.integer({ min: 1, max: 8 }),
   value: fc.constantFrom('', 'x', 'y', 'é', null),
+  more: fc.integer({ min: 1, max: 9 }),
 })
 
 type Edit = typeof edit extends fc.Arbitrary<infer T> ? T : never
 
 const history = fc.record({
   strategy: fc.constantFrom(...STRATEGIES),
+  /** With `merge`, the number is summed up, and so the rows that both had are kept. */
+  sums: fc.boolean(),
   batchSize: fc.constantFrom(1, 2, 1_000),
   rounds: fc.array(
     fc.record({
@@ -49,7 +59,7 @@ const history = fc.record({
   ),
 })
 
-async function carryOut(pair: Pair, { side, op, key, value }: Edit): Promise<void> {
+async function carryOut(pair: Pair, { side, op, key, value, more }: Edit): Promise<void> {
   const at = String(key)
   const db = pair[side]
   switch (op) {
@@ -57,7 +67,11 @@ async function carryOut(pair: Pair, { side, op, key, value }: Edit): Promise<voi
       await db.sql('DELETE FROM item WHERE k = $1', [at])
       return
     case 'insert':
-      await db.sql('INSERT INTO item VALUES ($1, $2, $2) ON CONFLICT DO NOTHING', [at, value])
+      await db.sql('INSERT INTO item VALUES ($1, $2, $2, 0) ON CONFLICT DO NOTHING', [at, value])
+      return
+    case 'add':
+      // What both change to the same number counts once.
+      await db.sql('UPDATE item SET n = n + $2 WHERE k = $1', [at, String(side === 'source' ? more : more * 1000)])
       return
     case 'both':
       await db.sql('UPDATE item SET a = $2, b = $2 WHERE k = $1', [at, value])
@@ -68,15 +82,15 @@ async function carryOut(pair: Pair, { side, op, key, value }: Edit): Promise<voi
 }
 
 async function stateOf(pair: Pair, side: 'source' | 'target'): Promise<State> {
-  const rows = await pair[side].sql('SELECT k, a, b FROM item')
-  return new Map(rows.map(([k, a, b]) => [k ?? '', [a ?? null, b ?? null]]))
+  const rows = await pair[side].sql('SELECT k, a, b, n FROM item')
+  return new Map(rows.map(([k, a, b, n]) => [k ?? '', [a ?? null, b ?? null, n ?? null]]))
 }
 
 const same = (a: Cells | undefined, b: Cells | undefined): boolean => JSON.stringify(a) === JSON.stringify(b)
 
 /** What a key has on both sides after a round; a conflict leaves both as they are. */
 function expected(
-  strategy: Strategy,
+  { strategy, sums }: { readonly strategy: Strategy; readonly sums: boolean },
   [base, from, to]: readonly [Cells | undefined, Cells | undefined, Cells | undefined],
 ): { source: Cells | undefined; target: Cells | undefined; open: boolean } {
   const both = (cells: Cells | undefined) => ({ source: cells, target: cells, open: false })
@@ -90,9 +104,20 @@ function expected(
   const cells = from.map((cell, i) => {
     const [other, before] = [to[i], base === undefined ? undefined : base[i]]
     if (cell === other || other === before) return cell
-    return cell === before ? other : undefined
+    if (cell === before) return other
+    return sums && i === N ? summed([cell, other, before]) : undefined
   })
   return cells.includes(undefined) ? parked : both(cells as unknown as Cells)
+}
+
+/** The place of the number that both sides add to. */
+const N = 2
+
+function summed(numbers: readonly (string | null | undefined)[]): string | undefined {
+  const [from, to, base] = numbers.map((n) => (typeof n === 'string' ? BigInt(n) : null))
+  return typeof from === 'bigint' && typeof to === 'bigint' && typeof base === 'bigint'
+    ? String(from + to - base)
+    : undefined
 }
 
 /** What both sides had before a run that broke off, and what they have after it. */
@@ -100,15 +125,24 @@ type Cut = Readonly<Record<'base' | 'from' | 'to' | 'left' | 'right', State>>
 
 type Wanted = ReturnType<typeof expected>
 
-/** Edits of rows that the broken run left to nobody, one a row; of rows that it made of both sides nobody knows the halves. */
-function meantime(edits: readonly Edit[], wanted: ReadonlyMap<string, Wanted>, { from, to }: Cut): Edit[] {
+/**
+ * Edits of rows that the broken run left to nobody, one a row. Of rows that it made of both sides nobody knows the halves,
+ * but where values are kept; then those are left out that show no sign of whether they were sent.
+ */
+function meantime(
+  edits: readonly Edit[],
+  wanted: ReadonlyMap<string, Wanted>,
+  { base, from, to, sums }: Cut & { readonly sums: boolean },
+): Edit[] {
   const keys = new Set<number>()
   return edits.filter(({ key }) => {
     const id = String(key)
     const ends = wanted.get(id)
     if (keys.has(key) || ends?.open === true) return false
     keys.add(key)
-    return ends === undefined || same(ends.source, from.get(id)) || same(ends.source, to.get(id))
+    if (ends === undefined) return true
+    if (sums) return !same(ends.source, from.get(id)) || same(to.get(id), base.get(id))
+    return same(ends.source, from.get(id)) || same(ends.source, to.get(id))
   })
 }
 
@@ -139,13 +173,15 @@ function breakingOff(at: number | null): Pick<RunHooks, 'beforeWrite'> {
 
 test('after every round both sides are what was made of what each of them changed', async () => {
   await using pair = await createPair(source, target)
-  const property = fc.asyncProperty(history, async ({ strategy, batchSize, rounds }) => {
+  const property = fc.asyncProperty(history, async ({ strategy, sums: wish, batchSize, rounds }) => {
+    const sums = wish && strategy === 'merge'
     await pair.both(`DROP TABLE IF EXISTS item; DROP SCHEMA IF EXISTS syncline CASCADE;
-      CREATE TABLE item (k int PRIMARY KEY, a text, b text)`)
-    await pair.source.sql(`INSERT INTO item SELECT n, 'a', 'b' FROM generate_series(1, 5) n`)
+      CREATE TABLE item (k int PRIMARY KEY, a text, b text, n bigint)`)
+    await pair.source.sql(`INSERT INTO item SELECT n, 'a', 'b', 0 FROM generate_series(1, 5) n`)
     const config = {
       direction: 'two_way',
       conflictStrategy: strategy,
+      tables: sums ? [SUMMED] : null,
       deletePolicy: 'delete',
       maxDeletePercent: 100,
       maxOverwritePercent: 100,
@@ -160,17 +196,17 @@ test('after every round both sides are what was made of what each of them change
       const [from, to] = [await stateOf(pair, 'source'), await stateOf(pair, 'target')]
       const keys = [...new Set([...base.keys(), ...from.keys(), ...to.keys()])]
       const wanted = new Map(
-        keys.map((key) => [key, expected(strategy, [base.get(key), from.get(key), to.get(key)])] as const),
+        keys.map((key) => [key, expected({ strategy, sums }, [base.get(key), from.get(key), to.get(key)])] as const),
       )
       const broken = breaks === null ? null : await failureOf(run(breakingOff(breaks)))
       expect([null, 'broken off by the test']).toContain(broken)
       if (broken !== null) {
         const cut = { base, from, to, left: await stateOf(pair, 'source'), right: await stateOf(pair, 'target') }
-        for (const each of meantime(late, wanted, cut)) {
+        for (const each of meantime(late, wanted, { ...cut, sums })) {
           await carryOut(pair, each)
           const key = String(each.key)
           const [here, there] = [(await stateOf(pair, 'source')).get(key), (await stateOf(pair, 'target')).get(key)]
-          wanted.set(key, expected(strategy, [knownAfter(key, wanted.get(key), cut), here, there]))
+          wanted.set(key, expected({ strategy, sums }, [knownAfter(key, wanted.get(key), cut), here, there]))
         }
       }
       await run()

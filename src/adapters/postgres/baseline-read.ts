@@ -1,13 +1,21 @@
 import type { Bucketing, MappingIdentity } from '#adapters/adapter.ts'
-import type { AgreedRow, Baseline } from '#adapters/baseline.ts'
+import type { AgreedRow, BaseImage, Baseline } from '#adapters/baseline.ts'
 import { must } from '#lib/assert.ts'
 import type { Key } from '#model/change.ts'
+import type { BaselineDetail } from '#model/conflict.ts'
 import type { Digest } from '#model/fingerprint.ts'
+import { DETAILS, DETAIL_TYPES } from './baseline-details.ts'
 import type { Connection, TextRow } from './connection.ts'
 import type { Sessions } from './snapshot.ts'
 import { quote, xorSql } from './sql.ts'
 import { baselineTable } from './state.ts'
 import { keyParameters, type TableSql } from './table-sql.ts'
+
+interface BaselineFacts {
+  readonly table: string
+  readonly complete: boolean
+  readonly details: readonly BaselineDetail[]
+}
 
 /** Keys in one statement. */
 const KEYS_PER_QUERY = 5_000
@@ -18,14 +26,14 @@ export class PostgresBaseline implements Baseline {
   readonly #sessions: Sessions
   readonly #sql: TableSql
   readonly #table: string
-  readonly #fields: boolean
+  readonly #details: readonly BaselineDetail[]
 
-  private constructor(sessions: Sessions, sql: TableSql, of: { table: string; complete: boolean; fields: boolean }) {
+  private constructor(sessions: Sessions, sql: TableSql, of: BaselineFacts) {
     this.complete = of.complete
     this.#sessions = sessions
     this.#sql = sql
     this.#table = of.table
-    this.#fields = of.fields
+    this.#details = of.details
   }
 
   /** Null where there is none that means something under this mapping. */
@@ -36,19 +44,23 @@ export class PostgresBaseline implements Baseline {
   ): Promise<PostgresBaseline | null> {
     const table = baselineTable(mappingId)
     return sessions.use(async (connection) => {
-      const [there] = await connection.query(
+      const [made] = await connection.query(
         `SELECT pg_catalog.to_regclass('syncline.state') IS NOT NULL AND pg_catalog.to_regclass($1) IS NOT NULL`,
         [table],
       )
-      if (there?.[0] !== 't') return null
+      if (made?.[0] !== 't') return null
       const [state] = await connection.query(
-        `SELECT s.baseline_complete, EXISTS (SELECT FROM pg_catalog.pg_attribute a
-           WHERE a.attrelid = $3::pg_catalog.regclass AND a.attname = 'fields' AND NOT a.attisdropped)
+        // The state of an earlier version does not say what it keeps.
+        `SELECT s.baseline_complete, coalesce(pg_catalog.to_jsonb(s) ->> 'baseline_details', 'fields'), ARRAY(SELECT a.attname::text FROM pg_catalog.pg_attribute a
+           WHERE a.attrelid = $3::pg_catalog.regclass AND a.attname = ANY($4::text[]) AND NOT a.attisdropped)
          FROM syncline.state s WHERE s.mapping_id = $1 AND s.mapping_hash = $2`,
-        [mappingId, mappingHash, table],
+        [mappingId, mappingHash, table, DETAILS],
       )
       if (state === undefined) return null
-      return new PostgresBaseline(sessions, sql, { table, complete: state[0] === 't', fields: state[1] === 't' })
+      const kept = (state[1] ?? '').split(',')
+      const there = must(state[2], 'names of columns').slice(1, -1).split(',')
+      const details = DETAILS.filter((name) => kept.includes(name) && there.includes(name))
+      return new PostgresBaseline(sessions, sql, { table, complete: state[0] === 't', details })
     })
   }
 
@@ -56,12 +68,14 @@ export class PostgresBaseline implements Baseline {
   get #from(): string {
     const { columns, keyLength } = this.#sql.scan
     const key = columns.slice(0, keyLength).map(({ name }, i) => `o.k${i} AS ${quote(name)}`)
-    const fields = this.#fields ? ', o.fields' : ', NULL::int8[] AS fields'
-    return `(SELECT ${key.join(', ')}, o.source_fingerprint, o.target_fingerprint${fields} FROM ${this.#table} o) t`
+    const details = DETAILS.map((name) =>
+      this.#details.includes(name) ? `o.${name}` : `NULL::${DETAIL_TYPES[name]} AS ${name}`,
+    )
+    return `(SELECT ${key.join(', ')}, o.source_fingerprint, o.target_fingerprint, ${details.join(', ')} FROM ${this.#table} o) t`
   }
 
   get #columns(): string {
-    return `t.source_fingerprint, t.target_fingerprint, t.fields, ${this.#sql.keyExpressions.join(', ')}`
+    return `t.source_fingerprint, t.target_fingerprint, t.fields, t.image IS NOT NULL, ${this.#sql.keyExpressions.join(', ')}`
   }
 
   digests(bucketing: Bucketing): ReturnType<Baseline['digests']> {
@@ -113,6 +127,20 @@ export class PostgresBaseline implements Baseline {
     return rows.map(toAgreed)
   }
 
+  images(keys: readonly Key[], columns: number): Promise<readonly BaseImage[]> {
+    const { keyLength } = this.#sql.scan
+    const cells = Array.from({ length: columns }, (_, i) => `t.image[${i + 1}]`)
+    return this.#sessions.use(async (connection) => {
+      const rows = await connection.query(
+        `SELECT ${[...this.#sql.keyExpressions, ...cells].join(', ')}
+         FROM ${this.#sql.keysFrom(1)} JOIN ${this.#from} ON ${this.#sql.keyEquals('k.k')}
+         WHERE pg_catalog.cardinality(t.image) = ${columns}`,
+        keyParameters(keys, keyLength),
+      )
+      return rows.map((row) => ({ key: row.slice(0, keyLength), row: row.slice(keyLength) }))
+    })
+  }
+
   async *differing(): AsyncGenerator<Key> {
     const connection = await this.#sessions.acquire()
     try {
@@ -134,13 +162,14 @@ function toDigest(row: TextRow, at: number): Digest {
 }
 
 function toAgreed(row: TextRow): AgreedRow {
-  const [bucket, source, target, fields, ...key] = row
+  const [bucket, source, target, fields, hasImage, ...key] = row
   return {
     bucket: Number(bucket),
     source: source ?? null,
     target: target ?? null,
     // The text of an array of numbers: {1,-2}
     fields: fields === null || fields === undefined ? null : fields.slice(1, -1).split(','),
+    hasImage: hasImage === 't',
     key,
   }
 }

@@ -5,40 +5,30 @@ import type { Key } from '#model/change.ts'
 import type { Connection } from './connection.ts'
 import type { PgTable } from './introspect.ts'
 import { importSnapshot } from './snapshot.ts'
+import { DETAIL_TYPES, detailColumns, detailText } from './baseline-details.ts'
 import { quote } from './sql.ts'
 import { baselineTable, holdEpoch, markWriterSql, staleEpoch } from './state.ts'
 import { keyParameters, TableSql } from './table-sql.ts'
 
 /**
- * Makes the baseline of a mapping where there is none: the key's columns in their own types, and two fingerprints, of
- * which one is NULL where that side had no row. With `baselineFields` also the fingerprint of each column.
+ * Makes the baseline of a mapping where there is none: the key's columns in their own types, two fingerprints, of which one
+ * is NULL where that side had no row, and what else may be kept of the row that both had.
  */
 export async function createBaseline(connection: Connection, mapping: MappingIdentity, table: PgTable): Promise<void> {
   const key = must(mapping.key, 'the key of a mapping with a baseline')
   const columns = key.map((name, i) => `t.${quote(name)} AS k${i}`)
+  const details = Object.entries(DETAIL_TYPES).map(([name, type]) => `NULL::${type} AS ${name}`)
   const baseline = baselineTable(mapping.mappingId)
   const from = new TableSql({ table: mapping.target, columns: [], keyLength: 0, algorithm: 'md5', filter: null }, table)
     .from
   await connection.transaction('write', async () => {
     const [found] = await connection.query('SELECT pg_catalog.to_regclass($1)', [baseline])
-    if (!found?.[0]) {
-      await connection.query(
-        `CREATE TABLE ${baseline} AS SELECT ${columns.join(', ')}, 0::int8 AS source_fingerprint,
-         0::int8 AS target_fingerprint FROM ${from} t WITH NO DATA`,
-      )
-      await connection.query(`ALTER TABLE ${baseline} ADD PRIMARY KEY (${key.map((_, i) => `k${i}`).join(', ')})`)
-    }
-    if (!mapping.baselineFields) return
-    const [added] = await connection.query(
-      `SELECT FROM pg_catalog.pg_attribute WHERE attrelid = $1::pg_catalog.regclass AND attname = 'fields' AND NOT attisdropped`,
-      [baseline],
+    if (found?.[0]) return
+    await connection.query(
+      `CREATE TABLE ${baseline} AS SELECT ${columns.join(', ')}, 0::int8 AS source_fingerprint,
+         0::int8 AS target_fingerprint, ${details.join(', ')} FROM ${from} t WITH NO DATA`,
     )
-    if (added !== undefined) return
-    await connection.query(`ALTER TABLE ${baseline} ADD COLUMN fields int8[]`)
-    // What was remembered without them is filled in by the next proof of the whole table.
-    await connection.query('UPDATE syncline.state SET baseline_complete = false WHERE mapping_id = $1', [
-      mapping.mappingId,
-    ])
+    await connection.query(`ALTER TABLE ${baseline} ADD PRIMARY KEY (${key.map((_, i) => `k${i}`).join(', ')})`)
   })
 }
 
@@ -56,9 +46,7 @@ export async function adoptRows(
   const baseline = baselineTable(claim.mappingId)
   const keys = Array.from({ length: scan.keyLength }, (_, i) => `k${i}`)
   const named = scan.columns.slice(0, scan.keyLength).map((column, i) => `t.${quote(column.name)} AS k${i}`)
-  const fields = plan.baselineFields
-    ? { name: ', fields', inner: `, ${sql.fieldFingerprints} AS fs`, outer: ', x.fs' }
-    : NO_FIELDS
+  const details = detailColumns(plan, sql)
   return connection.transaction('write', async () => {
     await connection.script('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ')
     await importSnapshot(connection, moment.id)
@@ -76,9 +64,9 @@ export async function adoptRows(
     await connection.query(`ANALYZE ${APART}`)
     await connection.query(`DELETE FROM ${baseline} b WHERE NOT ${isApart('b')}`)
     const adopted = await connection.execute(
-      `INSERT INTO ${baseline} (${keys.join(', ')}, source_fingerprint, target_fingerprint${fields.name})
-       SELECT ${keys.map((key) => `x.${key}`).join(', ')}, x.f, x.f${fields.outer}
-       FROM (SELECT ${named.join(', ')}, ${sql.fingerprint} AS f${fields.inner} FROM ${sql.from} t OFFSET 0) x
+      `INSERT INTO ${baseline} (${keys.join(', ')}, source_fingerprint, target_fingerprint${details.map(({ name }) => `, ${name}`).join('')})
+       SELECT ${keys.map((key) => `x.${key}`).join(', ')}, x.f, x.f${details.map(({ name }) => `, x.${name}`).join('')}
+       FROM (SELECT ${named.join(', ')}, ${sql.fingerprint} AS f${details.map(({ name, ofTable }) => `, ${ofTable} AS ${name}`).join('')} FROM ${sql.from} t OFFSET 0) x
        WHERE NOT ${isApart('x')}`,
     )
     const moved = await connection.execute(
@@ -93,25 +81,42 @@ export async function adoptRows(
 /** The keys that a proof left out. */
 const APART = 'pg_temp.syncline_apart'
 
-const NO_FIELDS = { name: '', inner: '', outer: '' }
-
-async function setFields(
+async function setDetails(
   connection: Connection,
-  { baseline, sql }: { baseline: string; sql: TableSql },
+  { baseline, plan, sql }: { baseline: string; plan: WritePlan; sql: TableSql },
   rows: readonly RememberedRow[],
-): Promise<void> {
+): Promise<readonly Key[]> {
   const { keyLength } = sql.scan
+  const details = detailColumns(plan, sql)
+  if (details.length === 0) return []
+  const sets = details.map(({ name, type }, i) => `${name} = ($${keyLength + 1 + i}::text[])[k.n]::${type}`)
   await connection.query(
-    `UPDATE ${baseline} b SET fields = ($${keyLength + 1}::text[])[k.n]::int8[]
-     FROM ${sql.keysFrom(1)} WHERE ${sql.matches('b.k', 'k.k')}`,
+    `UPDATE ${baseline} b SET ${sets.join(', ')} FROM ${sql.keysFrom(1)} WHERE ${sql.matches('b.k', 'k.k')}`,
     [
       ...keyParameters(
         rows.map(({ key }) => key),
         keyLength,
       ),
-      rows.map(({ fields }) => fields && `{${fields.join(',')}}`),
+      ...details.map(({ name }) => rows.map(({ base }) => detailText(name, base))),
     ],
   )
+  // Of rows that are in step the server has the values.
+  const equal = rows.filter(({ source, target, base }) => base === null && source !== null && source === target)
+  if (equal.length === 0) return []
+  const filled = await connection.query(
+    `UPDATE ${baseline} b SET ${details.map(({ name }) => `${name} = x.${name}`).join(', ')}
+     FROM (SELECT ${sql.keyExpressions.map((_, i) => `k.k${i}`).join(', ')}, k.n, ${sql.fingerprint} AS f,
+             ${details.map(({ name, ofTable }) => `${ofTable} AS ${name}`).join(', ')}
+           FROM ${sql.keysFrom(1)} JOIN ${sql.from} t ON ${sql.keyEquals('k.k')} OFFSET 0) x
+     WHERE ${sql.matches('b.k', 'x.k')} AND b.target_fingerprint = x.f AND b.source_fingerprint = x.f
+     RETURNING x.n`,
+    keyParameters(
+      equal.map(({ key }) => key),
+      keyLength,
+    ),
+  )
+  const known = new Set(filled.map(([n]) => Number(n)))
+  return equal.flatMap(({ key }, i) => (known.has(i + 1) ? [] : [key]))
 }
 
 /**
@@ -121,8 +126,8 @@ export async function rememberRows(
   connection: Connection,
   mapping: RememberedMapping,
   rows: readonly RememberedRow[],
-): Promise<void> {
-  await connection.transaction(
+): Promise<readonly Key[]> {
+  return connection.transaction(
     'write',
     () => rememberInTransaction(connection, mapping, rows),
     markWriterSql(mapping.claim.mappingId),
@@ -141,7 +146,7 @@ export async function rememberInTransaction(
   connection: Connection,
   { claim, plan, table }: RememberedMapping,
   rows: readonly RememberedRow[],
-): Promise<void> {
+): Promise<readonly Key[]> {
   const { scan } = plan
   const sql = new TableSql(scan, table)
   const baseline = baselineTable(claim.mappingId)
@@ -158,37 +163,22 @@ export async function rememberInTransaction(
       ),
     )
   }
-  if (kept.length > 0) {
-    const [s, t] = [scan.keyLength + 1, scan.keyLength + 2]
-    await connection.query(
-      `INSERT INTO ${baseline} (${keys.join(', ')}, source_fingerprint, target_fingerprint)
+  if (kept.length === 0) return []
+  const [s, t] = [scan.keyLength + 1, scan.keyLength + 2]
+  await connection.query(
+    `INSERT INTO ${baseline} (${keys.join(', ')}, source_fingerprint, target_fingerprint)
        SELECT ${keys.map((key) => `k.${key}`).join(', ')}, ($${s}::int8[])[k.n], ($${t}::int8[])[k.n]
        FROM ${sql.keysFrom(1)}
        ON CONFLICT (${keys.join(', ')}) DO UPDATE SET source_fingerprint = excluded.source_fingerprint,
          target_fingerprint = excluded.target_fingerprint`,
-      [
-        ...keyParameters(
-          kept.map(({ key }) => key),
-          scan.keyLength,
-        ),
-        kept.map(({ source }) => source),
-        kept.map(({ target }) => target),
-      ],
-    )
-    if (plan.baselineFields) {
-      await setFields(connection, { baseline, sql }, kept)
-      // Of rows that are in step the server has the values.
-      const equal = kept.filter(({ source, target, fields }) => fields === null && source !== null && source === target)
-      await connection.query(
-        `UPDATE ${baseline} b SET fields = x.fs
-         FROM (SELECT ${sql.keyExpressions.map((_, i) => `k.k${i}`).join(', ')}, ${sql.fieldFingerprints} AS fs, ${sql.fingerprint} AS f
-               FROM ${sql.keysFrom(1)} JOIN ${sql.from} t ON ${sql.keyEquals('k.k')} OFFSET 0) x
-         WHERE ${sql.matches('b.k', 'x.k')} AND b.target_fingerprint = x.f AND b.source_fingerprint = x.f`,
-        keyParameters(
-          equal.map(({ key }) => key),
-          scan.keyLength,
-        ),
-      )
-    }
-  }
+    [
+      ...keyParameters(
+        kept.map(({ key }) => key),
+        scan.keyLength,
+      ),
+      kept.map(({ source }) => source),
+      kept.map(({ target }) => target),
+    ],
+  )
+  return setDetails(connection, { baseline, plan, sql }, kept)
 }

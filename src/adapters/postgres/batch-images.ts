@@ -69,12 +69,16 @@ export class BatchImages {
   }
 
   async #lookAtBaseline(claim: Claim): Promise<ReadonlyMap<number, BaselineRow>> {
+    const image = claim.baselineDetails.includes('image') ? 'b.image::text' : 'NULL::text'
     const found = await this.#connection.query(
-      `SELECT s.seq, b.source_fingerprint, b.target_fingerprint
+      `SELECT s.seq, b.source_fingerprint, b.target_fingerprint, ${image}
        FROM ${STAGE} s JOIN ${baselineTable(claim.mappingId)} b ON ${this.#mapped.matches('b.k', 's.c')}`,
     )
     return new Map(
-      found.map(([seq, source, target]) => [Number(seq), { source: source ?? null, target: target ?? null }]),
+      found.map(([seq, source, target, kept]) => [
+        Number(seq),
+        { source: source ?? null, target: target ?? null, ...(kept ? { image: kept } : {}) },
+      ]),
     )
   }
 }

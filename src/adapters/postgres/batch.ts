@@ -6,6 +6,7 @@ import { assert } from '#lib/assert.ts'
 import type { Operation } from '#model/change.ts'
 import { tableName } from '#model/table.ts'
 import type { SentRow } from '#model/value.ts'
+import { detailColumns, detailText } from './baseline-details.ts'
 import { BatchImages } from './batch-images.ts'
 import { refuseCascades } from './cascades.ts'
 import { changePlaces, dropBlocked } from './change-places.ts'
@@ -48,6 +49,8 @@ const FIRST_STAGE: StagePart = {
   from: 0,
 }
 const SECOND_STAGE: StagePart = { name: 'syncline_stage_rest', own: '0::int4 AS seq', from: STAGE_COLUMNS }
+
+const NO_DETAIL = { name: '', value: '' }
 
 const MARKS: Readonly<Record<Operation, string>> = { delete: 'd', update: 'u', insert: 'i' }
 
@@ -277,14 +280,17 @@ export class BatchSql {
       [told.map(([seq]) => seq)],
     )
     const kept = told.filter(([, row]) => row.baseline !== null)
+    const image = claim.baselineDetails.includes('image') ? { name: ', image', value: ', x.image::text[]' } : NO_DETAIL
     await connection.query(
-      `INSERT INTO ${baseline} (${keys.join(', ')}, source_fingerprint, target_fingerprint)
-       SELECT ${keys.map((_, i) => `s.c${i}`).join(', ')}, x.source, x.target
-       FROM unnest($1::int4[], $2::int8[], $3::int8[]) x(seq, source, target) JOIN ${STAGE} s ON s.seq = x.seq`,
+      `INSERT INTO ${baseline} (${keys.join(', ')}, source_fingerprint, target_fingerprint${image.name})
+       SELECT ${keys.map((_, i) => `s.c${i}`).join(', ')}, x.source, x.target${image.value}
+       FROM unnest($1::int4[], $2::int8[], $3::int8[], $4::text[]) x(seq, source, target, image)
+       JOIN ${STAGE} s ON s.seq = x.seq`,
       [
         kept.map(([seq]) => seq),
         kept.map(([, row]) => row.baseline?.source),
         kept.map(([, row]) => row.baseline?.target),
+        kept.map(([, row]) => row.baseline?.image ?? null),
       ],
     )
   }
@@ -299,18 +305,23 @@ export class BatchSql {
       agreed === undefined || missed.has(seq) ? [] : [{ seq, ...agreed }],
     )
     if (told.length === 0) return
-    const fields = this.#plan.baselineFields ? ', fields = x.fields::int8[]' : ''
+    const details = this.#plan.baselineDetails
+    const sets = detailColumns(this.#plan, this.#sql).map(
+      ({ name, type }) => `, ${name} = CASE WHEN x.base_written THEN b.${name} ELSE x.${name}::${type} END`,
+    )
     await connection.query(
       `UPDATE ${baselineTable(claim.mappingId)} b SET source_fingerprint = x.source,
-         target_fingerprint = CASE WHEN x.written THEN b.target_fingerprint ELSE x.target END${fields}
-       FROM unnest($1::int4[], $2::int8[], $3::bool[], $4::int8[], $5::text[]) x(seq, source, written, target, fields)
+         target_fingerprint = CASE WHEN x.written THEN b.target_fingerprint ELSE x.target END${sets.join('')}
+       FROM unnest($1::int4[], $2::int8[], $3::bool[], $4::int8[], $5::bool[]${details.map((_, i) => `, $${6 + i}::text[]`).join('')})
+         x(${['seq', 'source', 'written', 'target', 'base_written', ...details].join(', ')})
        JOIN ${STAGE} s ON s.seq = x.seq WHERE ${this.#sql.matches('b.k', 's.c')}`,
       [
         told.map(({ seq }) => seq),
         told.map(({ source }) => source),
         told.map(({ asWritten }) => asWritten),
         told.map(({ target }) => target),
-        told.map(({ fields: each }) => each && `{${each.join(',')}}`),
+        told.map(({ base }) => base === 'as written'),
+        ...details.map((name) => told.map(({ base }) => (base === 'as written' ? null : detailText(name, base)))),
       ],
     )
   }
@@ -326,15 +337,16 @@ export class BatchSql {
       `DELETE FROM ${baseline} b USING ${STAGE} s WHERE s.op = 'd' AND s.seq <> ALL($1::int4[]) AND ${same}`,
       missed,
     )
-    const fields = this.#plan.baselineFields
+    const details = detailColumns(this.#plan, this.#sql)
+    const names = details.map(({ name }) => `, ${name}`).join('')
     await connection.query(
-      `INSERT INTO ${baseline} (${keys.join(', ')}, source_fingerprint, target_fingerprint${fields ? ', fields' : ''})
-       SELECT ${keys.map((_, i) => `x.c${i}`).join(', ')}, x.f, x.f${fields ? ', x.fs' : ''}
-       FROM (SELECT s.*, ${this.#sql.fingerprintOf('s.c')} AS f${fields ? `, ${this.#sql.fieldFingerprintsOf('s.c')} AS fs` : ''}
+      `INSERT INTO ${baseline} (${keys.join(', ')}, source_fingerprint, target_fingerprint${names})
+       SELECT ${keys.map((_, i) => `x.c${i}`).join(', ')}, x.f, x.f${names}
+       FROM (SELECT s.*, ${this.#sql.fingerprintOf('s.c')} AS f${details.map(({ name, ofStage }) => `, ${ofStage} AS ${name}`).join('')}
              FROM ${this.#sql.stage} s WHERE s.op <> 'd' AND s.seq <> ALL($1::int4[]) OFFSET 0) x
        ON CONFLICT (${keys.join(', ')}) DO UPDATE
        SET source_fingerprint = excluded.source_fingerprint, target_fingerprint = excluded.target_fingerprint
-         ${fields ? ', fields = excluded.fields' : ''}`,
+         ${details.map(({ name }) => `, ${name} = excluded.${name}`).join('')}`,
       missed,
     )
   }

@@ -1,4 +1,5 @@
 import type { ColumnHash, FingerprintAlgorithm } from '#model/fingerprint.ts'
+import { LARGE_ROW_BYTES } from '#model/value.ts'
 import { canonicalSql } from './sql.ts'
 
 /**
@@ -21,6 +22,17 @@ export function fingerprintSql(columns: readonly HashedColumn[], algorithm: Fing
 /** The canonical fingerprint of each expression by itself, whatever the algorithm of the rows is: Node.js makes them too. */
 export function fieldFingerprintsSql(expressions: readonly string[]): string {
   return `ARRAY[${expressions.map((expression) => md5Bits(canonicalSql([expression]))).join(', ')}]::int8[]`
+}
+
+/** The texts of expressions as an array, by the outputs that the canonical form has too; NULL where they are large together. */
+export function imageSql(expressions: readonly string[]): string {
+  const texts = expressions.map(
+    (e, i) => `CASE WHEN pg_catalog.num_nulls(${e}) = 0 THEN pg_catalog.concat(${e}) END AS v${i}`,
+  )
+  const cells = expressions.map((_, i) => `v.v${i}`)
+  const bytes = cells.map((cell) => `coalesce(pg_catalog.octet_length(${cell}), 0)::int8`)
+  return `(SELECT CASE WHEN ${bytes.join(' + ')} < ${LARGE_ROW_BYTES} THEN ARRAY[${cells.join(', ')}] END
+    FROM (SELECT ${texts.join(', ')} OFFSET 0) v)`
 }
 
 /**

@@ -1,8 +1,10 @@
 import type { Claim, CommittedCounts, JobIdentity, MappingIdentity, StatePhase } from '#adapters/adapter.ts'
 import { failpoint } from '#lib/failpoint.ts'
 import { must } from '#lib/assert.ts'
+import type { BaselineDetail } from '#model/conflict.ts'
 import { AppError } from '#model/errors.ts'
 import type { Connection, TextRow } from './connection.ts'
+import { DETAILS, DETAIL_TYPES } from './baseline-details.ts'
 import { writeKnown } from './new-columns.ts'
 import { quote } from './sql.ts'
 
@@ -12,7 +14,7 @@ import { quote } from './sql.ts'
  * per committed batch of that job; `baseline_…` has a row per row in step. Everything a kill could tear apart is in one
  * transaction with the rows (invariants 1, 2 and 8).
  */
-export const STATE_VERSION = 3
+export const STATE_VERSION = 4
 
 /** Held while the schema is made, so that two first runs do not collide. */
 const SCHEMA_LOCK = 7_359_204_881
@@ -26,7 +28,7 @@ const SCHEMA = [
      inserted int8 NOT NULL DEFAULT 0, updated int8 NOT NULL DEFAULT 0, deleted int8 NOT NULL DEFAULT 0,
      batches int8 NOT NULL DEFAULT 0, position text, baseline_complete bool NOT NULL DEFAULT false,
      verified_at timestamptz, source_columns text, detection text,
-     updated_at timestamptz NOT NULL DEFAULT pg_catalog.now())`,
+     carried text, baseline_details text NOT NULL DEFAULT '', updated_at timestamptz NOT NULL DEFAULT pg_catalog.now())`,
   `CREATE TABLE IF NOT EXISTS syncline.batch (
      mapping_id text NOT NULL REFERENCES syncline.state ON DELETE CASCADE, job_id text NOT NULL, batch int8 NOT NULL,
      epoch int8 NOT NULL, kind text NOT NULL, label text NOT NULL,
@@ -43,6 +45,23 @@ const SCHEMA = [
 const UPGRADES: readonly { readonly to: number; readonly sql: readonly string[] }[] = [
   { to: 2, sql: ['ALTER TABLE syncline.state ADD COLUMN IF NOT EXISTS source_columns text'] },
   { to: 3, sql: ['ALTER TABLE syncline.state ADD COLUMN IF NOT EXISTS detection text'] },
+  {
+    to: 4,
+    sql: [
+      `ALTER TABLE syncline.state ADD COLUMN IF NOT EXISTS carried text,
+         ADD COLUMN IF NOT EXISTS baseline_details text NOT NULL DEFAULT ''`,
+      `UPDATE syncline.state SET baseline_details = 'fields' WHERE EXISTS (
+         SELECT FROM pg_catalog.pg_attribute WHERE attname = 'fields' AND NOT attisdropped
+           AND attrelid = pg_catalog.to_regclass(pg_catalog.format('syncline.%I', 'baseline_' || mapping_id)))`,
+      `DO $$ DECLARE baseline regclass; BEGIN
+         FOR baseline IN SELECT to_regclass(format('syncline.%I', 'baseline_' || mapping_id)) FROM syncline.state LOOP
+           IF baseline IS NULL THEN CONTINUE; END IF;
+           EXECUTE format('ALTER TABLE %s ${Object.entries(DETAIL_TYPES)
+             .map(([name, type]) => `ADD COLUMN IF NOT EXISTS ${name} ${type}`)
+             .join(', ')}', baseline);
+         END LOOP; END $$`,
+    ],
+  },
 ]
 
 export function baselineTable(mappingId: string): string {
@@ -136,7 +155,7 @@ export async function endOlderLeases(connection: Connection, jobId: string, leas
 }
 
 const STATE_COLUMNS = `mapping_id, job_id, epoch, phase, inserted, updated, deleted, batches, baseline_complete,
-  extract(epoch FROM pg_catalog.now() - verified_at)::int8, mapping_hash`
+  extract(epoch FROM pg_catalog.now() - verified_at)::int8, mapping_hash, baseline_details`
 
 /**
  * Takes over the mappings for a run. The epoch moves in any case, and whoever held the old one can commit no more. Without
@@ -177,15 +196,29 @@ async function claimOne(
   const reset = goesOn
     ? `, phase = CASE s.phase WHEN 'done' THEN 'applying' ELSE s.phase END`
     : `, phase = 'new', inserted = 0, updated = 0, deleted = 0, batches = 0`
+  const [there] = await connection.query('SELECT pg_catalog.to_regclass($1) IS NOT NULL', [baselineTable(mappingId)])
+  const exists = there?.[0] === 't'
+  const had = exists ? toDetails(row?.[11]) : []
   // Fingerprints mean something under the mapping alone that they were made with; the next proof fills them anew.
-  const keepsBaseline = mapping.baseline && row?.[8] === 't' && row[10] === mapping.mappingHash
+  const means = mapping.baseline && row?.[10] === mapping.mappingHash
+  if (!mapping.asItIs) {
+    const keeps = (name: BaselineDetail): boolean => means && mapping.baselineDetails.includes(name)
+    const changed = exists ? DETAILS.filter((name) => keeps(name) !== had.includes(name)) : []
+    await forgetDetails(connection, mappingId, changed)
+    await forgetDetailsOfOthers(connection, mapping)
+  }
+  // What was remembered with less is filled in by that proof too.
+  const keepsBaseline = means && row[8] === 't' && mapping.baselineDetails.every((name) => had.includes(name))
   const [state] = await connection.query(
     `INSERT INTO syncline.state AS s
-       (mapping_id, job_id, epoch, phase, source, target_schema, target_table, mapping_hash, source_columns)
-     VALUES ($1, $2, 1, 'new', $3, $4, $5, $6, $8)
+       (mapping_id, job_id, epoch, phase, source, target_schema, target_table, mapping_hash, source_columns,
+        baseline_details, carried)
+     VALUES ($1, $2, 1, 'new', $3, $4, $5, $6, $8, $10, $11)
      ON CONFLICT (mapping_id) DO UPDATE SET job_id = $2, epoch = s.epoch + 1, updated_at = pg_catalog.now(),
        baseline_complete = CASE WHEN $9::bool THEN s.baseline_complete ELSE $7::bool END,
        mapping_hash = CASE WHEN $9::bool THEN s.mapping_hash ELSE $6 END,
+       baseline_details = CASE WHEN $9::bool THEN s.baseline_details ELSE $10 END,
+       carried = CASE WHEN $9::bool THEN s.carried ELSE $11 END,
        detection = CASE WHEN $9::bool OR s.mapping_hash = $6 THEN s.detection END,
        source_columns = CASE WHEN $9::bool THEN s.source_columns ELSE $8 END${reset}
      RETURNING ${STATE_COLUMNS}`,
@@ -199,11 +232,55 @@ async function claimOne(
       keepsBaseline,
       mapping.columns && writeKnown(mapping.columns),
       mapping.asItIs,
+      mapping.baseline ? mapping.baselineDetails.join(',') : '',
+      JSON.stringify(mapping.carried),
     ],
   )
-  const [there] = await connection.query('SELECT pg_catalog.to_regclass($1) IS NOT NULL', [baselineTable(mappingId)])
-  const hasBaseline = mapping.asItIs ? there?.[0] === 't' : mapping.baseline
+  const hasBaseline = mapping.asItIs ? exists : mapping.baseline
   return toClaim(must(state, 'the state of a mapping'), hasBaseline)
+}
+
+/**
+ * Nobody has kept these columns up, or will from now on, or they are of another mapping: what stands in them would be taken
+ * for the last common values.
+ */
+async function forgetDetails(
+  connection: Connection,
+  mappingId: string,
+  names: readonly BaselineDetail[],
+): Promise<void> {
+  if (names.length === 0) return
+  await connection.query(
+    `UPDATE ${baselineTable(mappingId)} SET ${names.map((name) => `${name} = NULL`).join(', ')}
+     WHERE ${names.map((name) => `${name} IS NOT NULL`).join(' OR ')}`,
+  )
+}
+
+/**
+ * Another mapping of the same two tables, of which this run writes columns: what both sides have last from now on, that one
+ * does not hear of.
+ */
+async function forgetDetailsOfOthers(connection: Connection, mapping: MappingIdentity): Promise<void> {
+  const { mappingId, source, target, key } = mapping
+  const others = await connection.query(
+    `SELECT mapping_id, baseline_details, carried FROM syncline.state
+     WHERE source = $1 AND target_schema = $2 AND target_table = $3 AND mapping_id <> $4 AND baseline_details <> ''
+     ORDER BY mapping_id FOR UPDATE`,
+    [source, target.schema, target.name, mappingId],
+  )
+  for (const [other, details, names] of others) {
+    const carried = typeof names === 'string' ? (JSON.parse(names) as string[]) : null
+    const isApart = carried?.every((name) => key?.includes(name) || !mapping.carried.includes(name))
+    if (other === null || other === undefined || isApart === true) continue
+    const [there] = await connection.query('SELECT pg_catalog.to_regclass($1)', [baselineTable(other)])
+    if (there?.[0]) await forgetDetails(connection, other, toDetails(details))
+    await connection.query(`UPDATE syncline.state SET baseline_details = '' WHERE mapping_id = $1`, [other])
+  }
+}
+
+function toDetails(text: string | null | undefined): BaselineDetail[] {
+  const names = (text ?? '').split(',')
+  return DETAILS.filter((name) => names.includes(name))
 }
 
 function toClaim(row: TextRow, hasBaseline: boolean): Claim {
@@ -220,6 +297,7 @@ function toClaim(row: TextRow, hasBaseline: boolean): Claim {
     },
     mappingHash: row[10] ?? '',
     hasBaseline,
+    baselineDetails: toDetails(row[11]),
     baselineComplete: row[8] === 't',
     verifiedSecondsAgo: row[9] === null || row[9] === undefined ? null : Number(row[9]),
   }

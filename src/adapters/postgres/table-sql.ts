@@ -3,6 +3,7 @@ import type { Bucketing, Scan } from '#adapters/adapter.ts'
 import {
   fieldFingerprintsSql,
   fingerprintSql,
+  imageSql,
   keyHashBucketSql,
   sizedSql,
   type HashedColumn,
@@ -86,6 +87,16 @@ export class TableSql {
   /** The same of the columns `prefix0`, `prefix1`, … */
   fieldFingerprintsOf(prefix: string): string {
     return fieldFingerprintsSql(this.scan.columns.map(({ form }, i) => inForm(`${prefix}${i}`, form)))
+  }
+
+  /** The values of the row as an array of texts; NULL where the row is large. */
+  get image(): string {
+    return imageSql(this.expressions)
+  }
+
+  /** The same of the columns `prefix0`, `prefix1`, … */
+  imageOf(prefix: string): string {
+    return imageSql(this.scan.columns.map(({ form }, i) => inForm(`${prefix}${i}`, form)))
   }
 
   #hashed(): HashedColumn[] {

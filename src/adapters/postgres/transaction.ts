@@ -10,6 +10,7 @@ import type {
   WritePlan,
 } from '#adapters/adapter.ts'
 import type { RememberedRow } from '#adapters/baseline.ts'
+import type { Key } from '#model/change.ts'
 import { must } from '#lib/assert.ts'
 import { Slots } from '#lib/slots.ts'
 import { rememberInTransaction } from './baseline.ts'
@@ -75,13 +76,13 @@ export class PostgresTransaction implements Transaction, BatchWriter {
     })
   }
 
-  async remember(claim: Claim, plan: WritePlan, rows: readonly RememberedRow[]): Promise<void> {
-    if (rows.length === 0) return
-    await this.#turns.use(async () => {
-      await this.#connection.query(markWriterSql(claim.mappingId))
-      await rememberInTransaction(this.#connection, { claim, plan, table: this.#known.get(plan.scan.table) }, rows)
-    })
+  async remember(claim: Claim, plan: WritePlan, rows: readonly RememberedRow[]): Promise<readonly Key[]> {
+    if (rows.length === 0) return []
     this.#remembered = true
+    return this.#turns.use(async () => {
+      await this.#connection.query(markWriterSql(claim.mappingId))
+      return rememberInTransaction(this.#connection, { claim, plan, table: this.#known.get(plan.scan.table) }, rows)
+    })
   }
 
   async #write(batches: readonly BatchPart[], kind: BatchKind): Promise<BatchResult[]> {

@@ -100,6 +100,13 @@ export class PostgresWriter implements Writer, AsyncDisposable {
     })
   }
 
+  async upgradeState(): Promise<void> {
+    await this.#use(async (connection) => {
+      const [found] = await connection.query(`SELECT pg_catalog.to_regclass('syncline.meta')`)
+      if (found?.[0]) await ensureStateSchema(connection)
+    }, 'looking at the state of an earlier version')
+  }
+
   async claim(mappings: readonly MappingIdentity[], job: JobIdentity): Promise<Claim[]> {
     return this.#use(async (connection) => {
       await ensureStateSchema(connection)
@@ -321,10 +328,10 @@ export class PostgresWriter implements Writer, AsyncDisposable {
     )
   }
 
-  async remember(claim: Claim, plan: WritePlan, rows: readonly RememberedRow[]): Promise<void> {
-    if (rows.length === 0) return
+  async remember(claim: Claim, plan: WritePlan, rows: readonly RememberedRow[]): Promise<readonly Key[]> {
+    if (rows.length === 0) return []
     const table = this.#known.get(plan.scan.table)
-    await this.#use((connection) => rememberRows(connection, { claim, plan, table }, rows), 'keeping what was agreed')
+    return this.#use((connection) => rememberRows(connection, { claim, plan, table }, rows), 'keeping what was agreed')
   }
 
   async startPhase(claim: Claim, phase: Exclude<StatePhase, 'new' | 'done'>): Promise<void> {

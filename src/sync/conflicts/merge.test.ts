@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest'
 
 import type { ColumnType, Form } from '#model/column-type.ts'
-import { FIELD_STRATEGIES, type FieldStrategy } from '#model/conflict.ts'
+import { FIELD_STRATEGIES, type FieldBase, type FieldStrategy } from '#model/conflict.ts'
 import { fingerprint } from '#model/fingerprint.ts'
 import type { Value } from '#model/value.ts'
-import { mergeRows, type FieldBase, type MergeColumn, type MergeInput } from './merge.ts'
+import { mergeRows, type MergeColumn, type MergeInput } from './merge.ts'
 
 const TEXT: ColumnType = { kind: 'text', maxLength: null }
 const BIGINT: ColumnType = { kind: 'integer', bits: 64 }

@@ -1,6 +1,6 @@
 import type { ColumnType, Form } from '#model/column-type.ts'
-import type { FieldStrategy } from '#model/conflict.ts'
-import { fingerprint, type Fingerprint } from '#model/fingerprint.ts'
+import type { FieldBase, FieldStrategy } from '#model/conflict.ts'
+import { fingerprint } from '#model/fingerprint.ts'
 import { ValueRefused, type Row, type Value } from '#model/value.ts'
 import type { Side } from '#sync/drift.ts'
 import { addUp, unite, type Contested } from './combine.ts'
@@ -13,9 +13,6 @@ export interface MergeColumn {
   readonly isKey: boolean
   readonly strategy: FieldStrategy
 }
-
-/** What both sides had last, column by column: the values, or the canonical fingerprint of each value as a row of its own. */
-export type FieldBase = { readonly row: Row } | { readonly fingerprints: readonly Fingerprint[] }
 
 /** Two rows of one key, in the order of the columns. */
 export interface MergeInput {

@@ -1,5 +1,5 @@
 import type { Key } from '#model/change.ts'
-import type { ConflictTable, FoundConflict } from '#model/conflict.ts'
+import type { ConflictTable, FieldBase, FoundConflict } from '#model/conflict.ts'
 import { fingerprint } from '#model/fingerprint.ts'
 import { LARGE_ROW_BYTES, type Row } from '#model/value.ts'
 import { must } from '#lib/assert.ts'
@@ -15,8 +15,12 @@ import type { Contested, Settlement, ThreeWayContext } from './three-way.ts'
 interface Rows {
   readonly source: Row | null
   readonly target: Row | null
+  /** What both had last, where that is known by its values. */
+  readonly base: Row | null
   readonly large: boolean
 }
+
+type ContestContext = Pick<ThreeWayContext, 'source' | 'target' | 'baseline' | 'clockSkewMs'>
 
 /**
  * Decides on rows that both sides changed, by their values: by time, field by field, or not at all, so that somebody has
@@ -25,7 +29,7 @@ interface Rows {
 export async function contest(
   plan: TablePlan,
   contested: readonly Contested[],
-  context: Pick<ThreeWayContext, 'source' | 'target' | 'clockSkewMs'>,
+  context: ContestContext,
 ): Promise<Settlement[]> {
   const rows = await readRows(plan, contested, context)
   return contested.map((of, i) => settle(plan, { of, rows: must(rows[i], 'the rows of a conflict') }, context))
@@ -34,18 +38,21 @@ export async function contest(
 async function readRows(
   plan: TablePlan,
   contested: readonly Contested[],
-  { source, target }: Pick<ThreeWayContext, 'source' | 'target'>,
+  { source, target, baseline }: ContestContext,
 ): Promise<Rows[]> {
   const small = (side: Side): Key[] =>
     contested.flatMap((of) => (of[side] !== undefined && of[side].bytes < LARGE_ROW_BYTES ? [of.key] : []))
-  const [here, there] = await Promise.all([
+  const known = contested.flatMap(({ agreed, key }) => (agreed?.hasImage === true ? [key] : []))
+  const [here, there, images] = await Promise.all([
     rowsByKey(source, plan.sourceScan, small('source')),
     rowsByKey(target, plan.write.scan, small('target')),
+    known.length === 0 ? [] : (baseline?.images(known, plan.write.scan.columns.length) ?? []),
   ])
+  const before = new Map(images.map(({ key, row }) => [JSON.stringify(key), row]))
   return contested.map((of) => {
     const id = JSON.stringify(of.key)
     const large = [of.source, of.target].some((row) => row !== undefined && row.bytes >= LARGE_ROW_BYTES)
-    return { source: here.get(id) ?? null, target: there.get(id) ?? null, large }
+    return { source: here.get(id) ?? null, target: there.get(id) ?? null, base: before.get(id) ?? null, large }
   })
 }
 
@@ -99,16 +106,21 @@ function merge(plan: TablePlan, one: Case, clockSkewMs: number): Settlement {
   const { source, target } = rows
   if (source === null || target === null) return leave(plan, one, 'One side deleted the row that the other changed.')
   const newer = newerOf(plan, rows, clockSkewMs)
-  const fields = of.agreed?.fields ?? null
   const merged = mergeRows(mergeColumns(plan), {
     source,
     target,
-    base: fields === null ? null : { fingerprints: fields },
+    base: baseOf(one),
     newer: 'newer' in newer ? newer.newer : null,
   })
   if (merged.conflicts.length > 0) return leave(plan, one, null, merged)
   const isThere = merged.row.every((cell, i) => isSameCell(cell, target[i] ?? null))
-  return { of, take: 'merged', row: isThere ? null : merged.row, fields: source.map((cell) => fingerprint([cell])) }
+  return { of, take: 'merged', row: isThere ? null : merged.row, source, target }
+}
+
+function baseOf({ of: { agreed }, rows }: Case): FieldBase | null {
+  if (rows.base !== null) return { row: rows.base }
+  const fields = agreed?.fields ?? null
+  return fields && { fingerprints: fields }
 }
 
 export function mergeColumns(plan: TablePlan): MergeColumn[] {
@@ -140,7 +152,7 @@ function leave(plan: TablePlan, { of, rows }: Case, reason: string | null, merge
     fields: merged === undefined ? differing(plan, rows) : merged.conflicts.map((i) => columns[i]?.name ?? ''),
     source: rows.source,
     target: rows.target,
-    base: null,
+    base: rows.base,
     merged: merged?.row ?? null,
     holder: null,
     large: rows.large,

@@ -1,10 +1,11 @@
 import type { KeyFingerprint } from '#adapters/adapter.ts'
-import type { Agreement } from '#adapters/baseline.ts'
+import type { AgreedRow, Agreement } from '#adapters/baseline.ts'
 import { must } from '#lib/assert.ts'
 import type { Key, Rejection } from '#model/change.ts'
-import type { Fingerprint } from '#model/fingerprint.ts'
+import type { FieldBase } from '#model/conflict.ts'
+import { fingerprint } from '#model/fingerprint.ts'
 import type { Policies } from '#model/sync-config.ts'
-import { sizeOfRow, type Row } from '#model/value.ts'
+import { LARGE_ROW_BYTES, sizeOfRow, type Row } from '#model/value.ts'
 import type { TablePlan } from '#sync/plan.ts'
 import type { KeptImage, StagedChange, Staging } from '#sync/staging.ts'
 import { COUNTERS, decideTargetOnly, type DetectContext, type Detection } from './detect.ts'
@@ -19,7 +20,7 @@ import {
   returnedList,
   rowImages,
 } from './three-way-lists.ts'
-import type { Contested, Judged } from './three-way.ts'
+import type { Contested, Judged, MergedRow } from './three-way.ts'
 import type { Returning, Turned, Turner } from './turn-back.ts'
 
 /** What is staged at once. */
@@ -125,8 +126,14 @@ export class Ledger {
   adopt({ key, source, target, agreed }: Judged): void {
     if (source !== undefined) this.#counts.unchanged += 1
     const known = agreed !== undefined && isSame(agreed.source, source) && isSame(agreed.target, target)
-    const lacks = this.#plan.write.baselineFields && agreed?.fields === null && source !== undefined
-    if (!known || lacks) this.#remember(key, source, target)
+    if (!known || (source !== undefined && this.#lacksDetails(agreed, source))) this.#remember(key, source, target)
+  }
+
+  #lacksDetails({ fields, hasImage }: AgreedRow, { bytes }: KeyFingerprint): boolean {
+    const { baselineDetails: kept } = this.#plan.write
+    return (
+      (kept.includes('fields') && fields === null) || (kept.includes('image') && !hasImage && bytes < LARGE_ROW_BYTES)
+    )
   }
 
   #remember(key: Judged['key'], source: KeyFingerprint | undefined, target: KeyFingerprint | undefined): void {
@@ -134,7 +141,7 @@ export class Ledger {
       source: source?.fingerprint ?? null,
       target: target?.fingerprint ?? null,
       asWritten: false,
-      fields: null,
+      base: null,
     })
     this.#agreed.push({ op: 'keep', key, expect: null, bytes: 0 })
   }
@@ -152,13 +159,22 @@ export class Ledger {
    * The target gets what merged, and the source keeps what it has. What the sides agree on is the source's row: what is the
    * target's own in the merged one stays its own for every later merge.
    */
-  merge(row: Contested, { row: merged, fields }: { row: Row | null; fields: readonly Fingerprint[] }): void {
-    if (this.#plan.back !== null) return merged === null ? this.toSource(row, 'found') : this.#writeBoth(row, merged)
+  merge(row: Contested, { row: merged, source: had, target: other }: MergedRow): void {
+    if (this.#plan.back !== null) {
+      return merged === null ? this.toSource(row, 'found') : this.#writeBoth(row, merged, other)
+    }
     const source = row.source?.fingerprint ?? null
-    this.#agree(row.key, { source, target: source, asWritten: false, fields })
+    this.#agree(row.key, { source, target: source, asWritten: false, base: this.#baseOf(had) })
     if (merged !== null) return this.#write(row, merged)
     this.#agreed.push({ op: 'keep', key: row.key, expect: null, bytes: 0 })
     this.leave(row, 'skipped')
+  }
+
+  /** As much of a row as the baseline keeps. */
+  #baseOf(row: Row): FieldBase | null {
+    const { baselineDetails: kept } = this.#plan.write
+    if (kept.includes('image')) return { row }
+    return kept.includes('fields') ? { fingerprints: row.map((cell) => fingerprint([cell])) } : null
   }
 
   leave(row: Judged, how: 'skipped' | 'conflicted'): void {
@@ -196,14 +212,14 @@ export class Ledger {
     const { key, source, target, agreed } = row
     if (side === 'target') {
       const { source: here = null, target: there = null, fields = null } = agreed ?? {}
-      this.#agree(key, { source: here, target: there, asWritten: false, fields })
+      this.#agree(key, { source: here, target: there, asWritten: false, base: fields && { fingerprints: fields } })
       return this.#write(row, without)
     }
     const bytes = sizeOfRow(without)
     this.#staging
       .images(rowImages(must(this.#plan.back, 'a way back')))
       .put([{ key, fingerprint: '', row: without, bytes }])
-    this.#goesBack({ op: 'update', key, expect: source?.fingerprint ?? null, bytes }, target)
+    this.#goesBack({ op: 'update', key, expect: source?.fingerprint ?? null, bytes }, target, null)
     this.#keep(row)
     this.#left.elsewhere += 1
   }
@@ -225,28 +241,28 @@ export class Ledger {
       return
     }
     const op = target === undefined ? 'delete' : source === undefined ? 'insert' : 'update'
-    this.#goesBack({ op, key, expect, bytes: target?.bytes ?? source?.bytes ?? 0 }, target)
+    this.#goesBack({ op, key, expect, bytes: target?.bytes ?? source?.bytes ?? 0 }, target, 'as written')
     const now = target?.fingerprint ?? null
-    this.#agree(key, { source: now, target: now, asWritten: false, fields: null })
+    this.#agree(key, { source: now, target: now, asWritten: false, base: null })
     this.#staging.append(returnedList(this.#plan), [{ op: 'keep', key, expect: null, bytes: 0 }])
     this.#keep(row)
     if (source !== undefined) this.#left.elsewhere += 1
   }
 
-  /** `target`: what the target has meanwhile, which is told with it. */
-  #goesBack(change: StagedChange, target: KeyFingerprint | undefined): void {
+  /** `target`, and its values in `base`: what the target has meanwhile, which is told with it. */
+  #goesBack(change: StagedChange, target: KeyFingerprint | undefined, base: Agreement['base']): void {
     const back = must(this.#plan.back, 'a way back')
     const source = target?.fingerprint ?? null
-    const sent = { source, target: null, asWritten: change.op !== 'delete', fields: null }
+    const sent = { source, target: null, asWritten: change.op !== 'delete', base }
     this.#staging.images(agreements(back)).put([agreementImage(change.key, sent)])
     this.#staging.append(back.mappingId, [change])
   }
 
   /**
    * A row that neither side has goes to both: to the source first, and to the target once it is there. Whatever happens in
-   * between, the next run finds a row of which one side alone was changed.
+   * between, the next run finds a row of which one side alone was changed. `has`: the target's row, where it is known.
    */
-  #writeBoth(judged: Judged, row: Row | null): void {
+  #writeBoth(judged: Judged, row: Row | null, has: Row | null): void {
     const { key, source, target } = judged
     if (this.#plan.turning !== null) {
       this.#returning.push({ of: judged, to: row ?? 'none' })
@@ -266,7 +282,7 @@ export class Ledger {
       this.#staging.images(rowImages(this.#plan)).put([image])
       staging.images(rowImages(back)).put([image])
     }
-    if (source !== undefined || row !== null) this.#goesBack(change(source), target)
+    if (source !== undefined || row !== null) this.#goesBack(change(source), target, has && { row: has })
     if (target !== undefined || row !== null) staging.append(bothList(this.#plan), [change(target)])
     staging.append(ownList(this.#plan), [{ op: 'keep', key, expect: null, bytes: 0 }])
     this.#out(key)
@@ -313,13 +329,14 @@ export class Ledger {
     }
   }
 
-  #sendTurned({ key, target, agreed }: Judged, { row, expect, fields }: Extract<Turned, { kind: 'sent' }>): void {
+  #sendTurned({ key, target, agreed }: Judged, { row, expect, had }: Extract<Turned, { kind: 'sent' }>): void {
     const back = must(this.#plan.back, 'a way back')
     const bytes = row === null ? 0 : sizeOfRow(row)
     if (row !== null) this.#staging.images(rowImages(back)).put([{ key, fingerprint: '', row, bytes }])
     const op = row === null ? 'delete' : expect === null ? 'insert' : 'update'
     // By what the baseline had, a run that finds the note knows whether the baseline has been told since.
-    const sent = { source: target?.fingerprint ?? null, target: agreed?.source ?? null, asWritten: false, fields }
+    const base = had && this.#baseOf(had)
+    const sent = { source: target?.fingerprint ?? null, target: agreed?.source ?? null, asWritten: false, base }
     this.#staging.images(agreements(back)).put([agreementImage(key, sent)])
     this.#staging.append(back.mappingId, [{ op, key, expect, bytes }])
   }
@@ -328,7 +345,7 @@ export class Ledger {
   #comesBack(of: Judged, { row, leaves }: Extract<Turned, { kind: 'sent' }>): void {
     const { key, source, target } = of
     const now = target?.fingerprint ?? null
-    this.#agree(key, { source: row === null || leaves ? null : now, target: now, asWritten: false, fields: null })
+    this.#agree(key, { source: row === null || leaves ? null : now, target: now, asWritten: false, base: null })
     const op = row === null || leaves ? 'keep' : source === undefined ? 'insert' : 'update'
     this.#staging.append(returnedList(this.#plan), [{ op, key, expect: now, bytes: target?.bytes ?? 0 }])
     this.#keep(of)
@@ -366,9 +383,9 @@ export class Ledger {
   writeBuilt(judged: Judged, row: Row | null): void {
     const { key, source, target } = judged
     const has = source?.fingerprint ?? null
-    if (this.#plan.back !== null) return this.#writeBoth(judged, row)
+    if (this.#plan.back !== null) return this.#writeBoth(judged, row, null)
     if (row !== null) {
-      this.#agree(key, { source: has, target: null, asWritten: true, fields: null })
+      this.#agree(key, { source: has, target: null, asWritten: true, base: null })
       return this.#write(judged, row)
     }
     if (target === undefined) return this.settle(judged)

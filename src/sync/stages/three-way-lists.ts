@@ -1,5 +1,7 @@
 import type { Agreement } from '#adapters/baseline.ts'
 import type { Key } from '#model/change.ts'
+import type { KeptAgreement } from '#model/conflict.ts'
+import type { Row, Value } from '#model/value.ts'
 import type { TablePlan } from '#sync/plan.ts'
 import type { KeptImage } from '#sync/staging.ts'
 
@@ -15,25 +17,53 @@ export function rowImages({ mappingId }: Pick<TablePlan, 'mappingId'>): string {
   return `${mappingId} rows`
 }
 
-/** What the sides agree on from now on, by key: what each of them has, then the columns. */
+/** What the sides agree on from now on, by key: what each of them has, then the row that both are taken to have. */
 export function agreements({ mappingId }: Pick<TablePlan, 'mappingId'>): string {
   return `${mappingId} agreements`
 }
 
 export function agreementOf({ row }: Pick<KeptImage, 'row'>): Agreement {
-  const [source, target, written, ...fields] = (row ?? []).map((cell) => (typeof cell === 'string' ? cell : null))
-  const known = fields.filter((field) => field !== null)
-  return {
-    source: source ?? null,
-    target: target ?? null,
-    asWritten: written === 't',
-    fields: known.length === 0 ? null : known,
-  }
+  const [source, target, written, known, ...cells] = row ?? []
+  return { source: textOf(source), target: textOf(target), asWritten: written === 't', base: baseOf(known, cells) }
 }
 
 /** See `agreementOf`. */
-export function agreementImage(key: Key, { source, target, asWritten, fields }: Agreement): KeptImage {
-  return { key, fingerprint: '', row: [source, target, asWritten ? 't' : 'f', ...(fields ?? [])], bytes: 0 }
+export function agreementImage(key: Key, { source, target, asWritten, base }: Agreement): KeptImage {
+  const known: Row =
+    base === null || base === 'as written'
+      ? [base]
+      : 'row' in base
+        ? ['row', ...base.row]
+        : ['fingerprints', ...base.fingerprints]
+  return { key, fingerprint: '', row: [source, target, asWritten ? 't' : 'f', ...known], bytes: 0 }
+}
+
+function baseOf(known: Value | undefined, cells: Row): Agreement['base'] {
+  switch (known) {
+    case 'as written':
+      return known
+    case 'row':
+      return { row: cells }
+    case 'fingerprints':
+      return { fingerprints: cells.filter((cell) => typeof cell === 'string') }
+    default:
+      return null
+  }
+}
+
+/** What a baseline had of a row, as an image keeps it. */
+export function keptAgreementRow({ source, target, image }: KeptAgreement): Row {
+  return [source, target, image ?? null]
+}
+
+/** See `keptAgreementRow`. */
+export function keptAgreementOf([source, target, image]: Row): KeptAgreement {
+  const kept = textOf(image)
+  return { source: textOf(source), target: textOf(target), ...(kept === null ? {} : { image: kept }) }
+}
+
+function textOf(cell: Value | undefined): string | null {
+  return typeof cell === 'string' ? cell : null
 }
 
 /** Rows that are written to both sides: to the target once the source has them. */

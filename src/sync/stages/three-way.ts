@@ -2,7 +2,6 @@ import type { KeyFingerprint } from '#adapters/adapter.ts'
 import type { AgreedRow, Baseline, BaselineDigest } from '#adapters/baseline.ts'
 import type { Rejection } from '#model/change.ts'
 import type { Agreed, ConflictKind, FoundConflict, ResolvedConflict, ResolvedOutcome } from '#model/conflict.ts'
-import type { Fingerprint } from '#model/fingerprint.ts'
 import { LARGE_ROW_BYTES, type Row } from '#model/value.ts'
 import { isSameCell } from '#sync/conflicts/compare.ts'
 import { decide } from '#sync/conflicts/decide.ts'
@@ -64,23 +63,27 @@ export interface Contested extends Judged {
   readonly kind: ConflictKind
 }
 
+/** A row that was made of both sides' rows. */
+export interface MergedRow {
+  /** Null: the target has it already. */
+  readonly row: Row | null
+  readonly source: Row
+  readonly target: Row
+}
+
 /** What becomes of a contested row. */
 export type Settlement =
   | { readonly of: Contested; readonly take: 'source' | 'target' }
-  | {
-      readonly of: Contested
-      readonly take: 'merged'
-      /** Null: the target has it already. */
-      readonly row: Row | null
-      /** The fingerprint of each column of the source's row: what the next merge begins with. */
-      readonly fields: readonly Fingerprint[]
-    }
+  | ({ readonly of: Contested; readonly take: 'merged' } & MergedRow)
   | { readonly of: Contested; readonly take: 'nothing'; readonly found: FoundConflict }
 
 type Left = Extract<Settlement, { take: 'nothing' }>
 
 /** Rows that are decided on at once. */
 const FLUSH_ROWS = 2_000
+
+/** Bytes of rows that are decided on at once. */
+const SETTLE_BYTES = 16 * 1024 * 1024
 
 /** Decisions that one run carries out in a table; the next one goes on. */
 const MOST_DECISIONS = 50_000
@@ -413,20 +416,22 @@ class ThreeWay {
   async #flush(least: number): Promise<void> {
     if (this.#alone.length >= least) await this.#judgeAlone()
     if (this.#contested.length >= least) {
-      const left: Left[] = []
-      for (const settlement of await contest(this.#plan, this.#contested.splice(0), this.#context)) {
-        const { of } = settlement
-        if (settlement.take === 'source') this.#ledger.toTarget(of, 'found')
-        else if (settlement.take === 'target') this.#ledger.takeTarget(of)
-        else if (settlement.take === 'merged') this.#ledger.merge(of, settlement)
-        else if (settlement.take === 'nothing') {
-          left.push(settlement)
-        }
-      }
-      await this.#park(left)
+      for (const some of bySize(this.#contested.splice(0))) await this.#settle(some)
     }
     await this.#ledger.flush(this.#context, { all: least === 1 })
     refuseTooMany(this.#ledger.refusedBack, { maxRejections: this.#context.policies.maxRejections, plan: this.#plan })
+  }
+
+  async #settle(contested: readonly Contested[]): Promise<void> {
+    const left: Left[] = []
+    for (const settlement of await contest(this.#plan, contested, this.#context)) {
+      const { of } = settlement
+      if (settlement.take === 'source') this.#ledger.toTarget(of, 'found')
+      else if (settlement.take === 'target') this.#ledger.takeTarget(of)
+      else if (settlement.take === 'merged') this.#ledger.merge(of, settlement)
+      else if (settlement.take === 'nothing') left.push(settlement)
+    }
+    await this.#park(left)
   }
 
   /** They wait for somebody, but for those of a sort on which somebody has decided once for all. */
@@ -464,6 +469,21 @@ class ThreeWay {
 
 // eslint-disable-next-line require-yield -- nothing is there to be given
 async function* nothing(): AsyncGenerator<AgreedRow> {}
+
+/** In parts whose rows may stand in memory at once (invariant 6). */
+function* bySize(contested: readonly Contested[]): Generator<readonly Contested[]> {
+  let part: Contested[] = []
+  let bytes = 0
+  for (const one of contested) {
+    part.push(one)
+    bytes += (one.source?.bytes ?? 0) + (one.target?.bytes ?? 0)
+    if (bytes < SETTLE_BYTES) continue
+    yield part
+    part = []
+    bytes = 0
+  }
+  if (part.length > 0) yield part
+}
 
 function isSameRow(a: Row | null, b: Row | null): boolean {
   if (a === null || b === null) return a === b

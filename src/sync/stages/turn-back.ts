@@ -31,8 +31,8 @@ export type Turned =
       readonly leaves: boolean
       /** The target had changed fields too that go one way. */
       readonly hadOwn: boolean
-      /** The fingerprint of each field of the target's row; null where it has none. */
-      readonly fields: readonly Fingerprint[] | null
+      /** The target's row; null where it has none. */
+      readonly had: Row | null
     }
   /** The source has it already: the rows differ in fields that go one way. */
   | { readonly kind: 'there' }
@@ -85,13 +85,12 @@ export class Turner {
       const expect = own.get(id) ?? null
       const before = carried.get(id) ?? null
       const now = targets.get(id) ?? null
-      const fields = now && now.map((cell) => fingerprint([cell]))
       const sent = {
         kind: 'sent',
         expect: expect && fingerprint(expect),
         leaves: false,
         hadOwn: false,
-        fields,
+        had: now,
       } as const
       if (to === 'none') return { ...sent, row: null }
       const row = to === 'the target' ? must(now, 'a row of the target') : to
