@@ -44,7 +44,6 @@ export function refuseReadOnlySource({ source, config, replay }: SyncRequest): v
 export async function prepareBothWays(selection: Selection, request: SyncRequest, tools: WaysTools): Promise<void> {
   await keepOthersOutOfSource(selection, request, tools)
   await takeUpSent(selection, request, tools)
-  await completeBaselines(selection, request, tools)
 }
 
 /** In two ways, no other run may write to the source meanwhile either. */
@@ -115,7 +114,7 @@ async function stoodAt(
   return late.map(({ key, source: then, fields }) => {
     const id = JSON.stringify(key)
     const image = had.get(id)
-    const base = image ?? (fields && { fingerprints: fields })
+    const base = image === undefined ? fields && { fingerprints: fields } : { row: image.row }
     const row = now.get(id)
     const asSent = row?.every((cell, i) => isDecidedBySource(plan, i) || fingerprint([cell]) === fields?.[i]) ?? false
     const goesOn = turning !== null && fields !== null && (there.get(id)?.fingerprint ?? null) !== then
@@ -134,18 +133,6 @@ function isDecidedBySource({ turning }: TablePlan, place: number): boolean {
 function isKnown({ turning }: TablePlan, sent: AgreedRow, known: AgreedRow | undefined): boolean {
   if (turning !== null) return sent.source !== null && (known?.source ?? null) !== sent.target
   return known !== undefined && known.source === sent.target && known.target === sent.target
-}
-
-/**
- * Lets a baseline that is there have what its plan needs of it now, such as the fingerprints of fields. While the moment of
- * the target is open that its rows go back from, nobody could alter it.
- */
-async function completeBaselines({ plans }: Selection, request: SyncRequest, tools: RunTools): Promise<void> {
-  const some = plans.filter(({ back, write }) => back !== null && write.baselineDetails.includes('fields'))
-  if (some.length === 0 || request.replay !== undefined) return
-  await using moment = await request.target.snapshot(1, tools.signal)
-  const known = await moment.knownMappings(some.map(({ mappingId }) => mappingId))
-  for (const plan of some) if (known.has(plan.mappingId)) await claimOne(plan, request, tools)
 }
 
 async function claimOne(
