@@ -43,7 +43,7 @@ test('UX 11, 17, 43: a dry run is looked through, ticked out, approved by the ty
   await changeConfig(service, { audit_level: 'detailed' })
   await using browser = await Browser.start(service.url)
   const page = await browser.signIn(service.key)
-  await page.getByRole('link', { name: 'Jobs' }).click()
+  await page.getByRole('link', { name: 'Jobs', exact: true }).click()
   await page.getByRole('heading', { name: 'Nothing has run yet' }).waitFor()
   await browser.look(page, 'jobs-none')
 
@@ -112,7 +112,7 @@ test('UX 11, 17, 43: a dry run is looked through, ticked out, approved by the ty
   await page.getByText('Succeeded').first().waitFor({ timeout: 60_000 })
   expect(await target.sql(`SELECT count(*) FROM product WHERE price <> id`)).toEqual([['1']])
   expect(await target.sql(`SELECT price FROM product WHERE id = 7`)).toEqual([['77.00']])
-  await page.getByRole('link', { name: 'Jobs' }).click()
+  await page.getByRole('link', { name: 'Jobs', exact: true }).click()
   await page.getByRole('table', { name: 'Jobs' }).getByText('Undo').waitFor()
   await browser.look(page, 'jobs')
   browser.expectQuiet()

@@ -19,10 +19,10 @@ const PICTURES = process.env['SYNCLINE_TEST_PICTURES']
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
-/** Waits in the page for its transitions. By the debugger: the policy of the page lets no text be run in another way. */
-const REST = `Promise.allSettled(
-  document.getAnimations().filter((each) => each instanceof CSSTransition).map((each) => each.finished)
-).then(() => true)`
+/** Settles once no transition is under way; one that is cancelled, as its element has gone, is over too. */
+const TRANSITIONS_END = `Promise.allSettled(
+  document.getAnimations().flatMap((each) => (each instanceof CSSTransition ? [each.finished] : [])),
+)`
 
 const SCHEMES = ['light', 'dark'] as const
 
@@ -75,7 +75,7 @@ export class Browser implements AsyncDisposable {
       await page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' })
       await page.locator(`html[data-mantine-color-scheme=${scheme}]`).waitFor()
       // Half-way from the one to the other nothing has the colours that people see.
-      await page.evaluate(REST)
+      await page.evaluate(TRANSITIONS_END)
       if (PICTURES !== undefined) {
         mkdirSync(PICTURES, { recursive: true })
         await page.screenshot({ path: join(PICTURES, `${name}-${scheme}.png`), fullPage: true })

@@ -1,4 +1,4 @@
-import { Code, Grid, Group, Progress, Stack, Text, Title } from '@mantine/core'
+import { Code, Group, Progress, Stack, Text, Title } from '@mantine/core'
 import { useQueries, useQuery } from '@tanstack/react-query'
 import { useMemo } from 'react'
 import { api, body, type Schemas } from '#api/client.ts'
@@ -14,6 +14,7 @@ import { Environment, JobStatus, Mark } from '#ui/mark.tsx'
 import { Answer, Empty, Page } from '#ui/page.tsx'
 import { Duration, Time } from '#ui/time.tsx'
 import { PageButton, PageLink } from '#ui/page-link.tsx'
+import classes from './dashboard-page.module.css'
 
 type ConfigState = Schemas['Overview']['configs'][number]
 
@@ -66,20 +67,14 @@ export function DashboardPage() {
     >
       {needs.length > 0 && <Needs needs={needs} />}
       {running.length > 0 && <Running jobs={running} />}
-      <Grid gap="xl">
-        <Grid.Col span={{ base: 12, lg: 7 }}>
-          <Section title="Sync configs">
-            <Answer query={overview}>
-              {(data) => <Freshness states={data.configs} configs={configs.data ?? []} />}
-            </Answer>
-          </Section>
-        </Grid.Col>
-        <Grid.Col span={{ base: 12, lg: 5 }}>
-          <Section title="Last 14 days">
-            <Answer query={overview}>{(data) => <DaysChart days={data.days} />}</Answer>
-          </Section>
-        </Grid.Col>
-      </Grid>
+      <div className={classes['halves']}>
+        <Section title="Sync configs">
+          <Answer query={overview}>{(data) => <Freshness states={data.configs} configs={configs.data ?? []} />}</Answer>
+        </Section>
+        <Section title="Last 14 days">
+          <Answer query={overview}>{(data) => <DaysChart days={data.days} />}</Answer>
+        </Section>
+      </div>
       <Section title="Recent jobs">
         <Answer query={recent}>{(jobs) => <RecentJobs jobs={jobs} />}</Answer>
       </Section>
@@ -338,7 +333,7 @@ function writtenBy({ counts, dry_run: dry }: Job): number | null {
 
 function RecentJobs({ jobs }: { readonly jobs: readonly Job[] }) {
   return (
-    <Stack gap="xs" align="flex-start">
+    <Stack gap="xs">
       <DataTable
         name="dashboard.jobs"
         label="Recent jobs"
