@@ -368,6 +368,7 @@ test('UX 7, 9: a protected target is named and typed before anything is written 
   await page.getByLabel('API key').fill(String(key))
   await page.getByRole('button', { name: 'Sign in', exact: true }).click()
   await page.getByRole('link', { name: 'Sync configs' }).click()
+  await page.getByRole('heading', { name: 'Sync configs', level: 1 }).waitFor()
   await page.getByRole('link', { name: 'erp to crm' }).click()
   await page.getByRole('heading', { name: 'erp to crm' }).waitFor()
   for (const tab of [
