@@ -15,8 +15,11 @@ export interface Baseline {
   /** Rows of some buckets, ordered by bucket. */
   rows(bucketing: Bucketing, buckets: readonly number[] | 'all'): AsyncIterable<AgreedRow>
   find(keys: readonly Key[]): Promise<readonly FoundRow[]>
-  /** The rows that both had under some of these keys; keys of which the values are not known are left out. */
-  images(keys: readonly Key[]): Promise<readonly BaseImage[]>
+  /**
+   * The rows that both had under some of these keys, each of so many columns; keys of which the values are not known are
+   * left out.
+   */
+  images(keys: readonly Key[], columns: number): Promise<readonly BaseImage[]>
   /** Keys of rows on which the sides agreed to differ. */
   differing(): AsyncIterable<Key>
 }
@@ -43,7 +46,7 @@ export interface FoundRow extends AgreedRow {
   readonly fields: readonly Fingerprint[] | null
 }
 
-/** The row that both had under a key, by the columns of the scan. */
+/** The row that both had under a key, by the columns of the mapping in the target. */
 export interface BaseImage {
   readonly key: Key
   readonly row: Row

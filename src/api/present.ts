@@ -216,19 +216,23 @@ export function presentValidation(found: TableValidation, withKeys: boolean) {
     target: formatTableName(target),
     ready,
     problems: problems.map(({ code, message }) => ({ code, message })),
-    fields: fields.map(({ columns, sourceType, target: column, targetType, verdict, reason, nextStep, misfits }) => ({
-      columns: [...columns],
-      source_type: sourceType,
-      target: column,
-      target_type: targetType,
-      verdict,
-      reason,
-      next_step: nextStep,
-      misfits: misfits && {
-        rows: misfits.rows,
-        keys: withKeys ? misfits.keys.map((key) => key.map((value) => (value === null ? null : String(value)))) : [],
-      },
-    })),
+    fields: fields.map(
+      ({ columns, sourceType, target: column, targetType, nextStep, way, oneWay, misfits, ...field }) => ({
+        ...field,
+        columns: [...columns],
+        source_type: sourceType,
+        target: column,
+        target_type: targetType,
+        next_step: nextStep,
+        // What was judged by an earlier version does not say it.
+        way: way ?? null,
+        one_way: oneWay ?? null,
+        misfits: misfits && {
+          rows: misfits.rows,
+          keys: withKeys ? misfits.keys.map((key) => key.map((value) => (value === null ? null : String(value)))) : [],
+        },
+      }),
+    ),
     unmapped: {
       source: [...unmapped.source],
       target: unmapped.target.map(({ column, filledBy }) => ({ column, filled_by: filledBy })),

@@ -51,7 +51,11 @@ function conflictProblems(document: ConfigPolicies): DocumentProblem[] {
     }
   }
   if (direction === 'two_way' && mode !== 'streaming') {
-    problems.push({ path: ['direction'], message: `With commit_mode ${mode} a sync goes one way: use streaming.` })
+    const why = 'because two servers have no transaction in common'
+    problems.push({
+      path: ['direction'],
+      message: `With commit_mode ${mode} a sync goes one way, ${why}: use streaming.`,
+    })
   }
   return problems
 }

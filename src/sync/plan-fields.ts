@@ -1,4 +1,4 @@
-import { columnHash, judgePair, type ColumnType, type Form } from '#model/column-type.ts'
+import { columnHash, type ColumnType, type Form } from '#model/column-type.ts'
 import type { ErrorCode } from '#model/errors.ts'
 import type { FieldMapping } from '#model/field-mapping.ts'
 import type { ColumnHash } from '#model/fingerprint.ts'
@@ -13,6 +13,7 @@ import { codeProblem, columnsOfCode } from './sandbox/code-text.ts'
 import type { CodeColumn } from './sandbox/outputs.ts'
 import { compileChain, type Chain } from './transforms/chain.ts'
 import type { Context, LookupNeed } from './transforms/transform.ts'
+import { turnChain, turnDirect, type Turn } from './turn-field.ts'
 import type { Problem } from './plan.ts'
 
 /** One column of the target and what feeds it. */
@@ -42,8 +43,7 @@ export interface ComputedFeed {
   readonly identity: unknown
   /** What is lost on the way by the nature of a step that somebody chose. */
   readonly losses: readonly string[]
-  /** Why a change of the target could not be carried back, or null where it could. */
-  readonly oneWay: string | null
+  readonly turn: Turn
 }
 
 /** The code of a field: its text, the columns that it is given, and what it gives. */
@@ -74,21 +74,21 @@ export interface FieldReport {
   readonly oneWay: string | null
 }
 
-export function reportField({ target, feed }: Field): FieldReport {
+export function reportField(field: Field): FieldReport {
+  const { target, feed } = field
   const { name, nativeType: type } = target
-  if (feed.kind === 'computed') {
-    const { columns, kind, losses, oneWay } = feed
-    return { target: name, type, columns: columns.map((column) => column.name), kind, losses, oneWay }
+  const turn = turnOf(field)
+  const oneWay = 'oneWay' in turn ? turn.oneWay : null
+  if (feed.kind === 'direct') {
+    return { target: name, type, columns: [feed.column.name], kind: feed.kind, losses: [], oneWay }
   }
-  const back = judgePair(target.type, feed.column.type)
-  return {
-    target: name,
-    type,
-    columns: [feed.column.name],
-    kind: feed.kind,
-    losses: [],
-    oneWay: back.ok ? null : back.reason,
-  }
+  const { columns, kind, losses } = feed
+  return { target: name, type, columns: columns.map((column) => column.name), kind, losses, oneWay }
+}
+
+/** How what the target has in a field becomes a value of the source. */
+export function turnOf({ target, feed, form }: Field): Turn {
+  return feed.kind === 'direct' ? turnDirect(feed.column, target, form) : feed.turn
 }
 
 /** Whether a field needs a column of the source. */
@@ -185,7 +185,10 @@ function planField(mapping: FieldMapping, { source, target }: Schemas, { problem
     code: start.code,
     identity: mapping,
     losses: chain.lossy,
-    oneWay: start.oneWay ?? ('refused' in chain.inverse ? chain.inverse.refused : null),
+    turn:
+      start.oneWay === null
+        ? turnChain({ columns: start.columns, chain, target: column.type, forth: bind })
+        : { oneWay: start.oneWay },
   }
   return [{ target: column, form: fit.form, hash: 'text', feed, rules: rules.rules }]
 }

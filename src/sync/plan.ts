@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import type { Scan, ScanColumn, ServerInfo, WritePlan } from '#adapters/adapter.ts'
 import type { ColumnType, Form } from '#model/column-type.ts'
 import type { Condition } from '#model/condition.ts'
@@ -15,20 +14,15 @@ import {
   type Policies,
   type TableMapping,
 } from '#model/sync-config.ts'
-import {
-  sameTable,
-  tableName,
-  TO_BE_ADDED,
-  type Column,
-  type ForeignKey,
-  type TableSchema,
-  type UniqueKey,
-} from '#model/table.ts'
+import { tableName, TO_BE_ADDED, type Column, type TableSchema, type UniqueKey } from '#model/table.ts'
 import { compileFilter } from './expressions/filter.ts'
 import type { Value } from '#model/value.ts'
 import type { LookupNeed } from './transforms/transform.ts'
 import { compileRules, referenceNeed } from './rules/rules.ts'
 import type { Rule } from './rules/rule-document.ts'
+import { cyclicKeys, patchPositions } from './circular-keys.ts'
+import { mappingHash } from './mapping-hash.ts'
+import { planBack, type Turning } from './plan-back.ts'
 import { conflictProblem } from './plan-conflicts.ts'
 import { planDetection } from './plan-detection.ts'
 import {
@@ -82,6 +76,8 @@ export interface TablePlan {
   readonly notes: readonly string[]
   /** How rows of the target are brought back to the source; null in one way. */
   readonly back: TablePlan | null
+  /** How a row of the target becomes one of the source; null in one way, and where it goes back as it is. */
+  readonly turning: Turning | null
 }
 
 /** What is read of the source, and what becomes of it. */
@@ -146,7 +142,6 @@ export function planTable(
   const mapped = mapRows(carried, key, { source, filter })
   const wrong =
     conflictProblem(conflict, carried, { target, baseline: policies.baseline }) ??
-    (policies.direction === 'two_way' ? oneWayProblem(mapping, { source, key, carried }) : null) ??
     (mapped && ruleProblem(mapped, target))
   if (wrong) return { problems: [wrong] }
   const looked = planDetection(mapping, { source, computed: mapped !== null }, { policies, server: sides.source })
@@ -157,13 +152,13 @@ export function planTable(
   const scan = targetScan(carried)
   const identityOf = (columns: readonly Field[]): unknown[] => identity(mapping, key, columns)
   const idOf = (columns: readonly Field[]): string =>
-    hash([sides.source.identity, sides.target.identity, ...identityOf(columns)])
+    mappingHash([sides.source.identity, sides.target.identity, ...identityOf(columns)])
   const there = carried.filter((field) => field.target.id !== TO_BE_ADDED)
   const compared = mapped === null ? [...carried, ...generated] : carried
   const plan: TablePlan = {
     mappingId: idOf(carried),
     grownFrom: there.length === carried.length ? null : idOf(there),
-    mappingHash: hash([
+    mappingHash: mappingHash([
       algorithm,
       carried.map((field) => field.hash),
       sides.source.major,
@@ -197,62 +192,9 @@ export function planTable(
     patch: patchPositions(target, scan, cyclic),
     notes,
     back: null,
+    turning: null,
   }
-  return { plan: policies.direction === 'two_way' ? { ...plan, back: backOf(plan, cyclic) } : plan }
-}
-
-/**
- * The way of rows from the target to the source. What both agreed on stands in the baseline of the other way; that of this
- * one has the rows that were sent to the source, until the other knows of them (see `takeUpSent`).
- */
-function backOf(plan: TablePlan, cyclic: ReadonlySet<string>): TablePlan {
-  const { source, target, sourceScan, write } = plan
-  const writable = (name: string): boolean =>
-    source.columns.some((column) => column.name === name && column.generated === null)
-  return {
-    ...plan,
-    // What was sent under another mapping means nothing under this one.
-    mappingId: hash([plan.mappingId, plan.mappingHash, 'back']),
-    mappingHash: hash([plan.mappingHash, 'back']),
-    source: target,
-    target: source,
-    sourceScan: write.scan,
-    write: {
-      scan: sourceScan,
-      definition: source.definition,
-      written: sourceScan.columns.map(({ name }) => name).filter(writable),
-      keyIsUnique: plan.sourceKeyIsUnique,
-      silenceTriggers: false,
-      baseline: true,
-      baselineDetails: write.baselineDetails.filter((name) => name === 'image'),
-    },
-    proofScans: { source: plan.proofScans.target, target: plan.proofScans.source },
-    sourceKeyIsUnique: write.keyIsUnique,
-    cyclic: cyclicKeys(source, cyclic).length > 0,
-    patch: patchPositions(source, sourceScan, cyclic),
-    fields: [],
-    unmapped: [],
-    notes: [],
-  }
-}
-
-/** Why rows of the target cannot be brought back to the source. */
-function oneWayProblem(
-  { filter, query }: TableMapping,
-  { source, key, carried }: { source: TableSchema; key: ChosenKey; carried: readonly Field[] },
-): Problem | null {
-  const name = tableName(source.ref)
-  const because = (why: string): Problem => ({
-    code: 'impossible_mapping',
-    message: `${name} cannot be synced two ways: ${why}.`,
-  })
-  if (query !== null) return because('a query cannot be written')
-  if (filter !== null) return because('rows that do not meet its filter would be taken for deleted ones')
-  if (source.kind !== 'table' && source.kind !== 'partitioned') return because(`it is a ${source.kind}`)
-  if (!key.uniqueInSource || !key.uniqueInTarget) return because('its key is not unique on both sides')
-  const computed = carried.find(({ feed, rules }) => feed.kind !== 'direct' || rules.length > 0)
-  if (computed !== undefined) return because(`"${computed.target.name}" is computed or checked on its way`)
-  return null
+  return policies.direction === 'two_way' ? planBack(plan, { mapping, key, carried, cyclic }) : { plan }
 }
 
 /** Makes the scans of some fields of both tables. */
@@ -383,7 +325,7 @@ function mapRows(
   return { raw, fields, needs, rules, types, filter: matches, keyIsDirect: key.direct }
 }
 
-interface ChosenKey {
+export interface ChosenKey {
   /** The columns of the source that identify a row there. */
   readonly source: readonly string[]
   /** The fields that identify it in the target. */
@@ -453,23 +395,6 @@ function checkKind(source: TableSchema, target: TableSchema, problems: Problem[]
 /** The fast hash may stand in for MD5 only where both servers make the same of the same values. */
 function chooseAlgorithm(sides: Sides): FingerprintAlgorithm {
   return sides.source.hashProbe !== '' && sides.source.hashProbe === sides.target.hashProbe ? 'column-hash' : 'md5'
-}
-
-/** Nullable columns of foreign keys that run in a cycle: rows can be there only before the rows that they point to. */
-function patchPositions(target: TableSchema, scan: Scan, cyclic: ReadonlySet<string>): number[] {
-  const columns = new Set(cyclicKeys(target, cyclic).flatMap((key) => key.columns))
-  return scan.columns.flatMap((column, i) => {
-    const nullable = target.columns.some((candidate) => candidate.name === column.name && candidate.nullable)
-    return nullable && i >= scan.keyLength && columns.has(column.name) ? [i] : []
-  })
-}
-
-function cyclicKeys(target: TableSchema, cyclic: ReadonlySet<string>): readonly ForeignKey[] {
-  return target.foreignKeys.filter((key) => sameTable(key.parent, target.ref) || cyclic.has(key.name))
-}
-
-function hash(parts: readonly unknown[]): string {
-  return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 24)
 }
 
 function noKey(source: TableSchema): Problem {

@@ -4,7 +4,7 @@ import type { ChangeSetSummary, ChangeSetTable } from '#model/change-set.ts'
 import type { Key } from '#model/change.ts'
 import { AppError } from '#model/errors.ts'
 import { toJobError } from '#model/job.ts'
-import type { TableRef } from '#model/table.ts'
+import { tableName, type TableRef } from '#model/table.ts'
 import type { Row } from '#model/value.ts'
 import { checkBrakes, checkOverwrites } from './brakes.ts'
 import type { ChangeSet } from './change-set.ts'
@@ -17,6 +17,7 @@ import type { StagedOperation, Staging } from './staging.ts'
 import type { Attempt } from './attempt.ts'
 import type { TableSync } from './sync-table.ts'
 import { ThreeWayTable } from './three-way-table.ts'
+import { wayBack } from './two-ways.ts'
 
 /** A change with its cells, in the order of `TablePreview.columns`; unchanged cells are given too. */
 export interface SampleChange {
@@ -125,10 +126,13 @@ async function previewOnce(
       kept.push(await keepChanges(table, { set, place, staging, target, signal }))
     }
   }
-  const { tables, intents } = await detectAll(selection, attempt, keep)
+  const { tables, intents: found, moment: seen } = await detectAll(selection, attempt, keep)
+  const back = seen && (await wayBack(tables, seen, { attempt, request }))
+  const intents = [...found, ...(back?.intents ?? [])]
   const unseen = tables.flatMap(({ look, plan }) => look.note(plan) ?? [])
   for (const text of unseen) journal.record({ type: 'note', text })
-  const notes = [...selection.notes, ...unseen]
+  const ways = tables.flatMap((table) => table.notes)
+  const notes = [...selection.notes, ...unseen, ...ways, ...(back?.tables ?? []).flatMap(tellBack)]
   const stop = brakeOf(() => checkBrakes(intents, config))
   const further = stop?.code === 'delete_brake' ? brakeOf(() => checkOverwrites(intents, config)) : null
   const changeSet =
@@ -144,6 +148,15 @@ async function previewOnce(
     previews.push(await previewTable(table, attempt, { created: isMissing(table), samples }))
   }
   return { tables: previews, notes, stop, changeSet }
+}
+
+/** What would be done to the source. */
+function tellBack({ plan: { target }, detection }: TableSync): string[] {
+  if (detection === null) return []
+  const { inserts, updates, deletes, rejections } = detection
+  const refused = rejections.length === 0 ? '' : `; ${rejections.length} rows cannot come back`
+  const name = tableName(target.ref)
+  return [`In the source, ${name} would get ${inserts} inserts, ${updates} updates and ${deletes} deletes${refused}.`]
 }
 
 function brakeOf(check: () => void): AppError | null {

@@ -28,7 +28,7 @@ import { PIECE_BYTES } from './stages/load.ts'
 import type { Staging } from './staging.ts'
 import { TableSync } from './sync-table.ts'
 import { ThreeWayTable } from './three-way-table.ts'
-import { closeBack, keepOthersOutOfSource, refuseReadOnlySource, takeUpSent, wayBack, writeBack } from './two-ways.ts'
+import { closeBack, prepareBothWays, refuseReadOnlySource, wayBack, writeBack } from './two-ways.ts'
 import { concerns, writeAll, writeAtOnce } from './write-tables.ts'
 
 export interface SyncRequest {
@@ -143,8 +143,7 @@ async function attemptSync(request: SyncRequest, tools: RunTools, progress: Prog
     before.plans.map((plan) => plan.mappingId),
     tools.job,
   )
-  await keepOthersOutOfSource(before, request, tools)
-  await takeUpSent(before, request, tools)
+  await prepareBothWays(before, request, { ...tools, staging })
   await completeIndexes(writer, before)
   const selection = await decideTriggers(writer, await selectFor(request))
   if (progress.planned.length === 0) progress.planned.push(...selection.plans)
@@ -211,8 +210,12 @@ async function attemptSync(request: SyncRequest, tools: RunTools, progress: Prog
     stopped: tables.flatMap(stoppedTable),
     counts: told.reduce((sum, table) => addCounts(sum, table.counts), NO_COUNTS),
     sequencesAdvanced,
-    notes: [...selection.notes, ...tables.flatMap((table) => [...table.notes, ...table.warnings])],
+    notes: [...selection.notes, ...notesOf([...(back?.tables ?? []), ...tables])],
   }
+}
+
+function notesOf(tables: readonly TableSync[]): string[] {
+  return tables.flatMap(({ notes, warnings }) => [...notes, ...warnings])
 }
 
 /** Batch by batch, or all at once. @throws AppError `changes_moved`, of which the change set knows then */

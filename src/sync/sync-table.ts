@@ -413,11 +413,13 @@ export class TableSync {
   async verify(moment: Snapshot): Promise<Verification> {
     const mode = this.verificationMode
     if (mode === 'off') return { mode, rows: 0, sourceDigest: '', targetDigest: '', changedSince: 0 }
-    this.#enter('verify', mode === 'full' ? this.plan.source.rowEstimate : this.#touched, mode === 'full')
+    const { inserted, updated, deleted } = this.outcome
+    const total = mode === 'full' ? this.plan.source.rowEstimate : inserted + updated + deleted
+    this.#enter('verify', total, mode === 'full')
     const request = this.verifyRequest(moment)
     const whole = { ...request, source: { ...request.source, rows: this.wholeSource } }
-    const verified = mode === 'full' ? await verifyFull(whole) : await verifyKeys(request, this.#keysTouched())
-    const changedSince = verified.equal ? 0 : await this.#explain(moment, verified)
+    const verified = mode === 'full' ? await verifyFull(whole) : await verifyKeys(request, this.keysTouched())
+    const changedSince = verified.equal ? 0 : await this.explain(moment, verified)
     this.#leave('verify')
     return {
       mode,
@@ -429,12 +431,15 @@ export class TableSync {
   }
 
   /** Who made the sides differ after the run. */
-  #explain(moment: Snapshot, verified: Verified): Promise<number> {
+  protected explain(moment: Snapshot, verified: Verified): Promise<number> {
     const { staging, config, signal } = this.#attempt
     const apart = new Set([...this.keysApart()].flat().map((key) => JSON.stringify(key)))
-    const sides = { ...this.#sourceSide, settled: this.#settled, target: moment }
+    const sides = { ...this.#sourceSide, settled: this.#settled, target: moment, answered: this.answered }
     return explainDifference(this.plan, { ...sides, staging, config, signal, claim: this.claim, apart, verified })
   }
+
+  /** Who is told of rows that triggers made others of while they were written; null: they are refused. */
+  protected readonly answered: ((keys: readonly Key[]) => void) | null = null
 
   verifyRequest(moment: Snapshot): VerifyRequest {
     return {
@@ -442,11 +447,6 @@ export class TableSync {
       target: { rows: moment, scan: this.plan.proofScans.target },
       except: () => this.keysApart(),
     }
-  }
-
-  get #touched(): number {
-    const { inserted, updated, deleted } = this.outcome
-    return inserted + updated + deleted
   }
 
   /** The source's rows as the source has them, also where others are written. */
@@ -474,7 +474,7 @@ export class TableSync {
   }
 
   /** Keys of the rows that the run brought in step: what it set out to do, without what it had to leave apart. */
-  *#keysTouched(): Iterable<readonly Key[]> {
+  protected *keysTouched(): Iterable<readonly Key[]> {
     const apart = new Set(this.refused.map((key) => JSON.stringify(key)))
     for (const keys of this.#keys(['insert', 'update', 'delete'])) {
       yield keys.filter((key) => !apart.has(JSON.stringify(key)))

@@ -1,22 +1,28 @@
-import type { Snapshot } from '#adapters/adapter.ts'
+import type { RowSource, Snapshot } from '#adapters/adapter.ts'
 import type { Baseline, RememberedRow } from '#adapters/baseline.ts'
 import { assert, must } from '#lib/assert.ts'
-import type { Key } from '#model/change.ts'
+import type { Key, Rejection } from '#model/change.ts'
 import type { FoundConflict, ResolvedConflict, ResolvedOutcome } from '#model/conflict.ts'
+import type { Fingerprint } from '#model/fingerprint.ts'
 import type { Verification } from '#model/receipt.ts'
-import { LARGE_ROW_BYTES, type Row } from '#model/value.ts'
+import { tableName } from '#model/table.ts'
+import { LARGE_ROW_BYTES, sizeOfRow, type Row } from '#model/value.ts'
 import type { Attempt } from './attempt.ts'
+import { isSameCell } from './conflicts/compare.ts'
 import type { TablePlan } from './plan.ts'
 import type { AgreementsOf } from './stages/apply.ts'
 import { setClashesApartAhead } from './stages/clashes-ahead.ts'
 import { clashesAmong } from './stages/clashes.ts'
 import { conflictTable } from './stages/contest.ts'
-import type { DetectContext, Detection } from './stages/detect.ts'
+import { COUNTERS, type DetectContext, type Detection } from './stages/detect.ts'
 import { overlaidSource } from './stages/images-source.ts'
+import { sourceOf } from './stages/mapped-source.ts'
+import { addRemark, answeredNote, newRemark, remarked, type Remark } from './stages/remark.ts'
 import { rowsByKey } from './stages/set-aside.ts'
 import { detectThreeWay } from './stages/three-way.ts'
 import {
   agreedList,
+  agreementImage,
   agreementOf,
   agreements,
   bothList,
@@ -25,13 +31,18 @@ import {
   returnedList,
   rowImages,
 } from './stages/three-way-lists.ts'
+import { Turner } from './stages/turn-back.ts'
 import type { BatchBounds, Images, StagedChange } from './staging.ts'
 import { TableSync } from './sync-table.ts'
+import type { Verified } from './verify/verify-table.ts'
 
 /** Rows whose values are in memory at once. */
 const IMAGES = 100
 
 const KEYS: BatchBounds = { rows: 2_000, bytes: Infinity }
+
+/** Rows that are looked at again at once. */
+const TURNED: BatchBounds = { rows: 2_000, bytes: 4 * 1024 * 1024 }
 
 /**
  * The way of a table in which both sides may change: each is held against what both last agreed on (DESIGN 1.5). What
@@ -45,6 +56,9 @@ export class ThreeWayTable extends TableSync {
   #moment: Snapshot | null = null
   #carried: readonly ResolvedConflict[] = []
   #moved: readonly ResolvedOutcome[] = []
+  #refusedBack: readonly Rejection[] = []
+  #gone: ReadonlySet<string> = new Set()
+  readonly #answered = newRemark()
 
   constructor(plan: TablePlan, attempt: Attempt) {
     super(plan, attempt)
@@ -83,11 +97,41 @@ export class ThreeWayTable extends TableSync {
     const baseline = await this.#baseline(target)
     const source = super.source
     const candidates = this.bulk ? null : await this.look.candidates(this.plan, target)
-    const sides = { ...context, source, target, baseline, candidates }
+    await using turner = this.#turner(source, target)
+    const sides = { ...context, source, target, baseline, candidates, turner }
     const found = await detectThreeWay(this.plan, { ...sides, conflicts, clockSkewMs })
     this.#carried = found.carried
     this.#moved = found.moved
+    this.#refusedBack = found.refusedBack
+    this.#tellReset(found.remarks.reset)
+    this.#tellOutside(found.remarks.outside)
     return found.detection
+  }
+
+  #turner(source: RowSource, target: Snapshot): Turner | null {
+    const { turning } = this.plan
+    const { source: stored, maskKey } = this.#attempt
+    return turning && new Turner(this.plan, turning, { source, stored, target, maskKey })
+  }
+
+  /** Rows of the target that cannot become rows of the source: both sides keep what they have. */
+  get refusedBack(): readonly Rejection[] {
+    return this.#refusedBack
+  }
+
+  #tellReset(reset: Remark): void {
+    if (reset.rows === 0) return
+    const fields = this.plan.fields.filter(({ oneWay }) => oneWay !== null).map(({ target }) => target)
+    this.note(
+      `${tableName(this.plan.target.ref)}: ${remarked(reset)} had values of the target's own in fields that the source ` +
+        `decides (${fields.join(', ')}), and get the source's.`,
+    )
+  }
+
+  #tellOutside(outside: Remark): void {
+    if (outside.rows === 0) return
+    const name = tableName(this.plan.target.ref)
+    this.note(`${name}: ${remarked(outside)} of the target do not meet the filter, and do not go to the source.`)
   }
 
   protected override readonly agreementsOf: AgreementsOf = (keys) =>
@@ -104,16 +148,23 @@ export class ThreeWayTable extends TableSync {
 
   /**
    * What went back to the source, or did not. Rows that belong on both sides are written to the target now; one that
-   * could not be written to the source is left, and the next run judges it.
+   * could not be written to the source is left, and the next run judges it. `now` shows the source as it is after that.
    */
-  takeBack(refused: readonly Key[]): void {
+  async takeBack(refused: readonly Key[], now: () => Promise<Snapshot>): Promise<void> {
     const { staging } = this.#attempt
     const gone = new Set(refused.map((key) => JSON.stringify(key)))
+    this.#gone = gone
     const isGone = ({ key }: StagedChange): boolean => gone.has(JSON.stringify(key))
     for (const batch of staging.read(returnedList(this.plan), ['keep'], KEYS)) {
       staging.append(
         agreedList(this.plan),
         batch.filter((change) => !isGone(change)),
+      )
+    }
+    for (const batch of staging.read(returnedList(this.plan), ['insert', 'update'], TURNED)) {
+      await this.#lookAgain(
+        batch.filter((change) => !isGone(change)),
+        await now(),
       )
     }
     for (const batch of staging.read(bothList(this.plan), ['insert', 'update', 'delete'], KEYS)) {
@@ -122,6 +173,71 @@ export class ThreeWayTable extends TableSync {
         batch.filter((change) => !isGone(change)),
       )
       for (const change of batch.filter(isGone)) this.#leave(change)
+    }
+  }
+
+  /**
+   * Rows that were turned round are what the mapping makes of them in the source, which only the source knows: it has
+   * columns that never come back, and defaults. Where the target has something else, it gets that in this run, so that
+   * the next one finds both sides in step.
+   */
+  async #lookAgain(returned: readonly StagedChange[], now: Snapshot): Promise<void> {
+    const { staging, maskKey } = this.#attempt
+    await using resources = new AsyncDisposableStack()
+    // What is kept of the rows of the moment that was compared stays as it is.
+    const apart = { ...this.plan, mappingId: `${this.plan.mappingId} now` }
+    const source = sourceOf(apart, { source: now, staging, maskKey, resources })
+    const keys = returned.map(({ key }) => key)
+    const made = new Map(
+      (await source.fingerprints(this.plan.sourceScan, keys)).map((row) => [JSON.stringify(row.key), row]),
+    )
+    const isSame = ({ key, expect }: StagedChange): boolean =>
+      made.get(JSON.stringify(key))?.fingerprint === (expect ?? undefined)
+    staging.append(
+      agreedList(this.plan),
+      returned.filter(isSame).map(({ key }) => ({ op: 'keep', key, expect: null, bytes: 0 })),
+    )
+    const others = returned.filter((change) => !isSame(change) && made.has(JSON.stringify(change.key)))
+    const wanted = others.map(({ key }) => key)
+    const rows = await rowsByKey(source, this.plan.sourceScan, wanted)
+    const had = await rowsByKey(must(this.#moment, 'the moment that was compared'), this.plan.write.scan, wanted)
+    const reset = newRemark()
+    for (const change of others) {
+      const id = JSON.stringify(change.key)
+      const [row, of] = [rows.get(id), made.get(id)]
+      if (row === undefined || of === undefined) continue
+      if (change.op === 'insert' && this.#hadOwn(had.get(id), row)) addRemark(reset, change.key)
+      this.#writeMade(change, { row, source: of.fingerprint })
+    }
+    this.#tellReset(reset)
+  }
+
+  /** Whether a new row of the target came with values that are the source's to decide on. */
+  #hadOwn(had: Row | undefined, row: Row): boolean {
+    const oneWay = this.plan.turning?.oneWay ?? []
+    return oneWay.some((i) => (had?.[i] ?? null) !== null && !isSameCell(had?.[i] ?? null, row[i] ?? null))
+  }
+
+  /** It was counted by the other way alone: from now on by this one too. */
+  #writeMade({ op: returned, key, expect }: StagedChange, { row, source }: { row: Row; source: Fingerprint }): void {
+    const { staging } = this.#attempt
+    const found = must(this.detection, 'a detection')
+    const bytes = sizeOfRow(row)
+    const op = expect === null ? 'insert' : 'update'
+    this.#images(rowImages(this.plan)).put([{ key, fingerprint: '', row, bytes }])
+    const agreed = { source, target: null, asWritten: true, base: 'as written' } as const
+    this.#images(agreements(this.plan)).put([agreementImage(key, agreed)])
+    staging.append(ownList(this.plan), [{ op: 'keep', key, expect: null, bytes: 0 }])
+    staging.append(this.plan.mappingId, [{ op, key, expect, bytes }])
+    const { left } = found
+    this.detection = {
+      ...found,
+      [COUNTERS[op]]: found[COUNTERS[op]] + 1,
+      left:
+        returned === 'insert'
+          ? { ...left, targetOnly: left.targetOnly + 1 }
+          : { ...left, elsewhere: left.elsewhere - 1 },
+      apart: expect === null ? { ...found.apart, target: found.apart.target + 1 } : found.apart,
     }
   }
 
@@ -266,7 +382,7 @@ export class ThreeWayTable extends TableSync {
       const returned = this.plan.back !== null && (resolution === 'target' || resolution === 'row')
       return {
         id,
-        outcome: refused.has(JSON.stringify(key)) ? 'moved' : 'applied',
+        outcome: refused.has(JSON.stringify(key)) || this.#gone.has(JSON.stringify(key)) ? 'moved' : 'applied',
         sourceFingerprint: returned ? targetFingerprint : sourceFingerprint,
         targetFingerprint,
       }
@@ -277,6 +393,20 @@ export class ThreeWayTable extends TableSync {
   override async verify(moment: Snapshot): Promise<Verification> {
     if (this.verificationMode === 'full') await this.#stageDiffering(moment)
     return await super.verify(moment)
+  }
+
+  /** Two ways, what a trigger made of a row is a change of the target, which goes to the source in the next run. */
+  protected override readonly answered =
+    this.plan.back === null
+      ? null
+      : (keys: readonly Key[]): void => {
+          for (const key of keys) addRemark(this.#answered, key)
+        }
+
+  protected override async explain(moment: Snapshot, verified: Verified): Promise<number> {
+    const differing = await super.explain(moment, verified)
+    if (this.#answered.rows > 0) this.note(answeredNote(this.plan.target, this.#answered))
+    return differing
   }
 
   protected override get wholeSource(): TableSync['source'] {

@@ -1,8 +1,9 @@
-import type { Claim, Snapshot, Writer } from '#adapters/adapter.ts'
-import type { AgreedRow } from '#adapters/baseline.ts'
+import type { Claim, RowSource, Snapshot, Writer } from '#adapters/adapter.ts'
+import type { AgreedRow, Baseline, RememberedRow } from '#adapters/baseline.ts'
 import { must } from '#lib/assert.ts'
 import type { Key } from '#model/change.ts'
 import { AppError } from '#model/errors.ts'
+import { fingerprint } from '#model/fingerprint.ts'
 import type { TableReceipt } from '#model/receipt.ts'
 import type { Attempt } from './attempt.ts'
 import { BackTable } from './back-table.ts'
@@ -12,10 +13,15 @@ import { identityOf } from './claims.ts'
 import type { TablePlan } from './plan.ts'
 import type { RunTools, SyncRequest } from './run-sync.ts'
 import type { Selection } from './select-tables.ts'
+import { sourceOf } from './stages/mapped-source.ts'
+import { rowsByKey } from './stages/set-aside.ts'
 import type { BatchBounds } from './staging.ts'
 import type { TableSync } from './sync-table.ts'
 import { ThreeWayTable } from './three-way-table.ts'
 import { writeAll } from './write-tables.ts'
+
+/** What both ways need of the world. */
+type WaysTools = RunTools & Pick<Attempt, 'staging'>
 
 /** The other way of a run in two ways: from the target to the source. */
 export interface WayBack {
@@ -34,12 +40,14 @@ export function refuseReadOnlySource({ source, config, replay }: SyncRequest): v
   throw new AppError('read_only_server', `${address} was opened for reading, and a sync in two ways writes to it.`)
 }
 
+/** What comes before anything is compared, where rows go both ways. */
+export async function prepareBothWays(selection: Selection, request: SyncRequest, tools: WaysTools): Promise<void> {
+  await keepOthersOutOfSource(selection, request, tools)
+  await takeUpSent(selection, request, tools)
+}
+
 /** In two ways, no other run may write to the source meanwhile either. */
-export async function keepOthersOutOfSource(
-  { plans }: Selection,
-  { source }: SyncRequest,
-  { job }: RunTools,
-): Promise<void> {
+async function keepOthersOutOfSource({ plans }: Selection, { source }: SyncRequest, { job }: RunTools): Promise<void> {
   const ways = plans.flatMap(({ back }) => (back === null ? [] : [back.mappingId]))
   if (ways.length > 0) await source.writer?.keepOthersOut(ways, job)
 }
@@ -54,16 +62,18 @@ const KEYS: BatchBounds = { rows: 2_000, bytes: Infinity }
  * baseline of the target may not know of it. So it is taken up before anything is compared: when a row was sent, both
  * sides stood at what the target had then. What a side has become since is its own change, and no conflict.
  */
-export async function takeUpSent({ plans }: Selection, request: SyncRequest, tools: RunTools): Promise<void> {
+async function takeUpSent({ plans }: Selection, request: SyncRequest, tools: WaysTools): Promise<void> {
   const { source, target } = request
   const ways = plans.flatMap(({ back }, i) => (back === null ? [] : [{ plan: must(plans[i], 'a plan'), back }]))
   if (ways.length === 0 || request.replay !== undefined) return
   // A moment that stays open while the other way is written would stand in the way.
   for (const { writer } of [source, target]) await writer?.upgradeState()
-  await using sending = await source.snapshot(1, tools.signal)
+  await using sending = await source.snapshot(2, tools.signal)
   for (const { plan, back } of ways) {
     const sent = await sending.baseline(back, back.write.scan)
     if (sent === null) continue
+    await using resources = new AsyncDisposableStack()
+    const made = sourceOf(plan, { source: sending, staging: tools.staging, maskKey: tools.maskKey, resources })
     let claims: Record<'forward' | 'back', Claim> | null = null
     for await (const rows of batches(sent.rows({ by: 'key hash', count: 1 }, 'all'))) {
       claims ??= {
@@ -71,32 +81,60 @@ export async function takeUpSent({ plans }: Selection, request: SyncRequest, too
         back: await claimOne(back, { source: target, target: source }, tools),
       }
       await using moment = await target.snapshot(1, tools.signal)
-      const known = (await (await moment.baseline(plan, plan.write.scan))?.find(rows.map(({ key }) => key))) ?? []
-      const of = new Map(known.map((row) => [JSON.stringify(row.key), row]))
-      const late = rows.filter((row) => !isKnown(row, of.get(JSON.stringify(row.key))))
+      const known = byKey(
+        (await (await moment.baseline(plan, plan.write.scan))?.find(rows.map(({ key }) => key))) ?? [],
+      )
+      const late = rows.filter((row) => !isKnown(plan, row, known.get(JSON.stringify(row.key))))
       for (let start = 0; start < late.length; start += IMAGES) {
-        const some = late.slice(start, start + IMAGES)
-        const images = await sent.images(some.map(({ key }) => key))
-        const had = new Map(images.map(({ key, row }) => [JSON.stringify(key), { row }]))
-        await writerOf(request).remember(
-          claims.forward,
-          plan.write,
-          some.map(({ key, source: then }) => ({
-            key,
-            source: then,
-            target: then,
-            base: had.get(JSON.stringify(key)) ?? null,
-          })),
-        )
+        const stood = await stoodAt(plan, late.slice(start, start + IMAGES), { sent, made, moment })
+        await writerOf(request).remember(claims.forward, plan.write, stood)
       }
       await forget(must(source.writer, 'a source that is opened for writing'), { claim: claims.back, plan: back }, rows)
     }
   }
 }
 
-/** The target has it too: the baseline knows what was sent as what both have. */
-function isKnown({ target: sent }: AgreedRow, known: AgreedRow | undefined): boolean {
-  return known === undefined ? false : known.source === sent && known.target === sent
+/**
+ * What the sides are remembered to have had when rows were sent of which the baseline does not know. A row that was turned
+ * round is another one in the source by what the source decides. Where the target has gone on since, and the source has
+ * not, that is no change of the source.
+ */
+async function stoodAt(
+  plan: TablePlan,
+  late: readonly AgreedRow[],
+  { sent, made, moment }: { sent: Baseline; made: RowSource; moment: Snapshot },
+): Promise<RememberedRow[]> {
+  const { sourceScan, write, turning } = plan
+  const keys = late.map(({ key }) => key)
+  const had = byKey(await sent.images(keys, write.scan.columns.length))
+  const told = byKey(late.some(({ hasFields }) => hasFields) ? await sent.find(keys) : [])
+  const turned = turning === null ? [] : late.filter(({ hasFields }) => hasFields).map(({ key }) => key)
+  const there = byKey(turned.length === 0 ? [] : await moment.fingerprints(write.scan, turned))
+  const now = await rowsByKey(made, sourceScan, turned)
+  const hashes = byKey(turned.length === 0 ? [] : await made.fingerprints(sourceScan, turned))
+  return late.map(({ key, source: then }) => {
+    const id = JSON.stringify(key)
+    const fields = told.get(id)?.fields ?? null
+    const image = had.get(id)
+    const base = image === undefined ? fields && { fingerprints: fields } : { row: image.row }
+    const row = now.get(id)
+    const asSent = row?.every((cell, i) => isDecidedBySource(plan, i) || fingerprint([cell]) === fields?.[i]) ?? false
+    const goesOn = turning !== null && fields !== null && (there.get(id)?.fingerprint ?? null) !== then
+    return { key, source: goesOn && asSent ? (hashes.get(id)?.fingerprint ?? then) : then, target: then, base }
+  })
+}
+
+function isDecidedBySource({ turning }: TablePlan, place: number): boolean {
+  return turning?.oneWay.includes(place) ?? false
+}
+
+/**
+ * The target has it too: the baseline knows what was sent as what both have. What was turned round on its way is another
+ * row there, so that with it stands what the baseline had before (see `Ledger`).
+ */
+function isKnown({ turning }: TablePlan, sent: AgreedRow, known: AgreedRow | undefined): boolean {
+  if (turning !== null) return sent.source !== null && (known?.source ?? null) !== sent.target
+  return known !== undefined && known.source === sent.target && known.target === sent.target
 }
 
 async function claimOne(
@@ -116,6 +154,10 @@ async function forget(
 ): Promise<void> {
   const gone = rows.map(({ key }) => ({ key, source: null, target: null, base: null }))
   await writer.remember(claim, plan.write, gone)
+}
+
+function byKey<T extends { readonly key: Key }>(rows: readonly T[]): Map<string, T> {
+  return new Map(rows.map((row) => [JSON.stringify(row.key), row]))
 }
 
 async function* batches(rows: AsyncIterable<AgreedRow>): AsyncGenerator<readonly AgreedRow[]> {
@@ -162,12 +204,14 @@ export async function wayBack(
   }
   const back: BackTable[] = []
   const intents: Intent[] = []
-  for (const { plan, detection: found } of tables) {
+  for (const one of tables) {
+    const { plan, detection: found } = one
     if (plan.back === null || found === null) continue
-    const table = new BackTable(plan.back, turned, plan)
+    const refused = one instanceof ThreeWayTable ? one.refusedBack : []
+    const table = new BackTable(plan.back, turned, { forth: plan, refused })
     await table.detect(moment)
     const detection = must(table.detection, 'a detection')
-    if (detection.inserts + detection.updates + detection.deletes === 0) continue
+    if (detection.inserts + detection.updates + detection.deletes + refused.length === 0) continue
     back.push(table)
     // The brakes compare with the rows of the whole table.
     const whole = { ...detection, sourceRows: found.targetRows, targetRows: found.sourceRows }
@@ -179,9 +223,14 @@ export async function wayBack(
 /** Writes to the source, and tells the tables of the other way what became of that. */
 export async function writeBack({ tables, attempt, request }: WayBack, others: readonly TableSync[]): Promise<void> {
   if (tables.length > 0) await writeAll(tables, attempt, writerOf(request))
+  await using opened = new AsyncDisposableStack()
+  let taking: Promise<Snapshot> | null = null
+  const now = (): Promise<Snapshot> => (taking ??= take())
+  const take = async (): Promise<Snapshot> => opened.use(await request.target.snapshot(2, attempt.signal))
   for (const table of others) {
     if (!(table instanceof ThreeWayTable)) continue
-    table.takeBack(tables.find(({ plan }) => plan.mappingId === table.plan.back?.mappingId)?.refused ?? [])
+    const way = tables.find(({ plan }) => plan.mappingId === table.plan.back?.mappingId)
+    await table.takeBack(way?.refused ?? [], now)
   }
 }
 

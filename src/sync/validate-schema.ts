@@ -4,7 +4,7 @@ import type { Clock } from '#lib/clock.ts'
 import type { Key } from '#model/change.ts'
 import { describeType } from '#model/column-type.ts'
 import { LineReader } from '#model/row-text.ts'
-import type { SyncConfig, TableMapping } from '#model/sync-config.ts'
+import type { Direction, SyncConfig, TableMapping } from '#model/sync-config.ts'
 import type { Column, TableRef, TableSchema } from '#model/table.ts'
 import { ValueRefused, type Value } from '#model/value.ts'
 import { compileFilter } from './expressions/filter.ts'
@@ -51,6 +51,10 @@ export interface FieldValidation {
   /** Why values may not fit, or cannot; null where all do. */
   readonly reason: string | null
   readonly nextStep: string | null
+  /** Whether what the target changes comes back, where the table is synced two ways; else null. */
+  readonly way: Direction | null
+  /** Why it does not. */
+  readonly oneWay: string | null
   /** Rows that do not fit, and the keys of some; of an impossible pair those that hold a value. Null: not counted. */
   readonly misfits: { readonly rows: number; readonly keys: readonly Key[] } | null
 }
@@ -240,7 +244,7 @@ function report({ surveyed, pairs }: JudgedTable, counts: Counts | null): TableV
     target: mapping.target,
     ready: problems.length === 0,
     problems,
-    fields: pairs.map((pair) => reportField(pair, counts)),
+    fields: pairs.map((pair) => ({ ...reportField(pair, counts), ...wayOf(surveyed, pair) })),
     unmapped: {
       source: tables?.source.columns.map(({ name }) => name).filter((name) => !carried.has(name)) ?? [],
       target:
@@ -252,7 +256,13 @@ function report({ surveyed, pairs }: JudgedTable, counts: Counts | null): TableV
   }
 }
 
-function reportField(pair: JudgedPair, counts: Counts | null): FieldValidation {
+function wayOf({ plan }: SurveyedTable, { target }: JudgedPair): Pick<FieldValidation, 'way' | 'oneWay'> {
+  const field = plan?.back ? plan.fields.find((each) => each.target === target.name) : undefined
+  if (field === undefined) return { way: null, oneWay: null }
+  return { way: field.oneWay === null ? 'two_way' : 'one_way', oneWay: field.oneWay }
+}
+
+function reportField(pair: JudgedPair, counts: Counts | null): Omit<FieldValidation, 'way' | 'oneWay'> {
   const { columns, from, target, judgement } = pair
   const found = counts?.of.get(pair) ?? null
   const nulls = missesNull(pair) ? 'a row may have no value, and the column of the target must have one' : null

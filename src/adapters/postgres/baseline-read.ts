@@ -117,7 +117,7 @@ export class PostgresBaseline implements Baseline {
     const { from, parameters } = this.#selection(bucketing, buckets)
     const connection = await this.#sessions.acquire()
     try {
-      const statement = `SELECT ${bucket} AS b, ${this.#columns} FROM ${from} ORDER BY b`
+      const statement = `SELECT ${bucket}, ${this.#columns} FROM ${from} ORDER BY 1`
       for await (const row of connection.stream(statement, parameters)) yield toAgreed(row)
     } finally {
       this.#sessions.release(connection)
@@ -152,14 +152,14 @@ export class PostgresBaseline implements Baseline {
     }
   }
 
-  images(keys: readonly Key[]): Promise<readonly BaseImage[]> {
-    const { columns, keyLength } = this.#sql.scan
-    const cells = columns.map((_, i) => `t.image[${i + 1}]`)
+  images(keys: readonly Key[], columns: number): Promise<readonly BaseImage[]> {
+    const { keyLength } = this.#sql.scan
+    const cells = Array.from({ length: columns }, (_, i) => `t.image[${i + 1}]`)
     return this.#sessions.use(async (connection) => {
       const rows = await connection.query(
         `SELECT ${[...this.#sql.keyExpressions, ...cells].join(', ')}
          FROM ${this.#sql.keysFrom(1)} JOIN ${this.#from} t ON ${this.#sql.keyEquals('k.k')}
-         WHERE pg_catalog.cardinality(t.image) = ${columns.length}`,
+         WHERE pg_catalog.cardinality(t.image) = ${columns}`,
         keyParameters(keys, keyLength),
       )
       return rows.map((row) => ({ key: row.slice(0, keyLength), row: row.slice(keyLength) }))

@@ -5,6 +5,7 @@ import { PoliciesInput } from './config-input.ts'
 import { cursor, limit, page, sort, span } from '#api/contract/paging.ts'
 import { AUDIT_LEVELS, COMMIT_MODES } from '#model/config-document.ts'
 import { JOB_KINDS, JOB_STATUSES, STATUS_MEANING } from '#model/job.ts'
+import { DIRECTIONS } from '#model/sync-config.ts'
 
 const approval = z.int().min(0).max(Number.MAX_SAFE_INTEGER).nullable().optional()
 
@@ -68,6 +69,11 @@ export const TableValidation = z
         verdict: z.enum(['lossless', 'checked', 'impossible']),
         reason: z.string().nullable(),
         next_step: z.string().nullable(),
+        way: z
+          .enum(DIRECTIONS)
+          .nullable()
+          .meta({ description: 'Whether what the target changes comes back, where the table is synced two ways.' }),
+        one_way: z.string().nullable().meta({ description: 'Why it does not come back.' }),
         misfits: z
           .object({
             rows: z.int(),

@@ -43,17 +43,20 @@ function tableLines(table: Fields): string[] {
   const counted =
     typeof rows === 'number' ? `, ${plural(rows, 'row')} looked at${partial === true ? ' so far' : ''}` : ''
   const problems = Array.isArray(table['problems']) ? table['problems'].map(asObject) : []
-  const told = fieldsOf(table).filter(({ verdict }) => verdict !== 'lossless')
+  const bothWays = fieldsOf(table).some(({ way }) => way === 'two_way')
+  const told = fieldsOf(table).filter(({ verdict }) => bothWays || verdict !== 'lossless')
   const lines = told.map((field) => [
     printable(String(field['target'])),
     printable(`${String(field['source_type'])} → ${String(field['target_type'])}`),
     field['verdict'] === 'checked' ? 'lossy unless each value fits' : String(field['verdict']),
     field['misfits'] === null ? '' : formatCount(misfitsOf(field)),
     printable(typeof field['reason'] === 'string' ? field['reason'] : ''),
+    ...(bothWays ? [field['way'] === 'two_way' ? 'two ways' : printable(`one way: ${String(field['one_way'])}`)] : []),
   ])
+  const head = ['field', 'types', 'verdict', 'do not fit', 'reason', ...(bothWays ? ['ways'] : [])]
   return [
     `${name(table['source'])} → ${name(table['target'])}${counted}`,
     ...problems.map(({ message }) => `  ${printable(String(message))}`),
-    ...(lines.length === 0 ? [] : formatTable(['field', 'types', 'verdict', 'do not fit', 'reason'], lines)),
+    ...(lines.length === 0 ? [] : formatTable(head, lines)),
   ]
 }

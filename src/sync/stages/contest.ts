@@ -1,6 +1,7 @@
 import type { FoundRow } from '#adapters/baseline.ts'
 import type { Key } from '#model/change.ts'
 import type { ConflictTable, FieldBase, FoundConflict } from '#model/conflict.ts'
+import { fingerprint } from '#model/fingerprint.ts'
 import { LARGE_ROW_BYTES, type Row } from '#model/value.ts'
 import { must } from '#lib/assert.ts'
 import { isSameCell } from '#sync/conflicts/compare.ts'
@@ -46,12 +47,13 @@ async function readRows(
     contested.flatMap((of) => (of[side] !== undefined && of[side].bytes < LARGE_ROW_BYTES ? [of.key] : []))
   const known = (which: 'hasImage' | 'hasFields'): Key[] =>
     contested.flatMap(({ agreed, key }) => (agreed?.[which] === true ? [key] : []))
-  const fingerprinted = plan.conflict.strategy === 'merge' ? known('hasFields') : []
+  const isByField = plan.conflict.strategy === 'merge' || (plan.turning?.oneWay.length ?? 0) > 0
+  const fingerprinted = isByField ? known('hasFields') : []
   const imaged = known('hasImage')
   const [here, there, images] = await Promise.all([
     rowsByKey(source, plan.sourceScan, small('source')),
     rowsByKey(target, plan.write.scan, small('target')),
-    imaged.length === 0 ? [] : (baseline?.images(imaged) ?? []),
+    imaged.length === 0 ? [] : (baseline?.images(imaged, plan.write.scan.columns.length) ?? []),
   ])
   const found = fingerprinted.length === 0 ? [] : ((await baseline?.find(fingerprinted)) ?? [])
   const before = new Map(images.map(({ key, row }) => [JSON.stringify(key), row]))
@@ -73,6 +75,10 @@ function settle(plan: TablePlan, one: Case, { clockSkewMs }: Pick<ThreeWayContex
   const { of, rows } = one
   const { strategy } = plan.conflict
   if (rows.large) return leave(plan, one, 'A row is too large to be compared here.')
+  const changed = changedBothWays(plan, one)
+  if (changed !== null) return { of, take: changed }
+  if (strategy === 'source_wins') return { of, take: 'source' }
+  if (strategy === 'target_wins') return { of, take: 'target' }
   if (strategy === 'manual' || strategy === 'webhook') return leave(plan, one, null)
   if (strategy === 'newer_wins') {
     const newer = newerOf(plan, rows, clockSkewMs)
@@ -80,6 +86,23 @@ function settle(plan: TablePlan, one: Case, { clockSkewMs }: Pick<ThreeWayContex
     return newer.newer === null ? leave(plan, one, newer.reason) : { of, take: newer.newer }
   }
   return merge(plan, one, clockSkewMs)
+}
+
+/**
+ * The side that alone has changed fields that go both ways; what the other one has changed besides is the source's to
+ * decide on. The source where both have the same in them; null where nobody knows, or there are two sides.
+ */
+function changedBothWays(
+  { turning }: TablePlan,
+  { rows: { source, target, fields } }: Case,
+): 'source' | 'target' | null {
+  if (turning === null || turning.oneWay.length === 0 || source === null || target === null) return null
+  const places = source.flatMap((_, i) => (turning.oneWay.includes(i) ? [] : [i]))
+  if (places.every((i) => isSameCell(source[i] ?? null, target[i] ?? null))) return 'source'
+  if (fields === null) return null
+  const isChanged = (row: Row): boolean => places.some((i) => fingerprint([row[i] ?? null]) !== fields[i])
+  if (!isChanged(target)) return 'source'
+  return isChanged(source) ? null : 'target'
 }
 
 function newerOf(plan: TablePlan, { source, target }: Rows, clockSkewMs: number): Newer {
@@ -117,7 +140,7 @@ export function mergeColumns(plan: TablePlan): MergeColumn[] {
     type: typeOf(plan, i),
     form,
     isKey: i < keyLength,
-    strategy: plan.conflict.fields.get(name) ?? 'manual',
+    strategy: plan.turning?.oneWay.includes(i) ? 'source_owns' : (plan.conflict.fields.get(name) ?? 'manual'),
   }))
 }
 

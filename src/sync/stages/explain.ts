@@ -16,6 +16,8 @@ interface Difference extends Omit<DetectContext, 'policies' | 'onRows'> {
   /** Keys of rows that the run left apart, as JSON. */
   readonly apart: ReadonlySet<string>
   readonly verified: Verified
+  /** Told of rows that this run wrote and triggers made others of; null: they are refused. */
+  readonly answered: ((keys: readonly Key[]) => void) | null
 }
 
 /**
@@ -40,7 +42,7 @@ export async function refuseOwn(
  */
 export async function explainDifference(
   planned: TablePlan,
-  { config, claim, apart, verified, ...sides }: Difference,
+  { config, claim, apart, verified, answered, ...sides }: Difference,
 ): Promise<number> {
   const { staging, target } = sides
   const plan: TablePlan = {
@@ -59,6 +61,10 @@ export async function explainDifference(
     const keys = changes.map((change) => change.key).filter((key) => !apart.has(JSON.stringify(key)))
     differing += keys.length
     const { triggers } = plan.target
+    if (answered !== null && triggers.length > 0) {
+      answered(await target.writtenBy(claim, plan.write.scan, keys))
+      continue
+    }
     await refuseOwn(
       target,
       { claim, scan: plan.write.scan, keys },

@@ -209,7 +209,7 @@ function faultOr<T>(column: string | null, values: readonly Value[], make: (valu
 }
 
 /** The inputs of a field as the quarantine keeps them. */
-function shown(values: readonly Value[]): string | null {
+export function shown(values: readonly Value[]): string | null {
   const texts = values.map((value) => (value instanceof Uint8Array ? Buffer.from(value).toString('utf8') : value))
   return texts.length === 1 ? (texts[0] ?? null) : JSON.stringify(texts)
 }

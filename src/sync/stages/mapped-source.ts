@@ -250,7 +250,7 @@ class MappedSource implements RowSource, AsyncDisposable {
     const listener: MapListener = {
       reject: (raw, { fault, stops }) => {
         const key = this.#sourceKey(raw)
-        if (stops) throw ruleBroken(this.#mapped, fault, key)
+        if (stops) throw ruleBroken(this.#mapped.raw.table, fault, key)
         rejected.push({ op: 'insert', key, ...fault, keyIn: this.#faultKeyIn })
       },
       warn: (failures) => warnings.add(failures),
@@ -330,7 +330,7 @@ class MappedSource implements RowSource, AsyncDisposable {
       return key && { ...UNSEEN, bucket: 0, key, sourceKey, filtered: true, fault: null }
     }
     if (mapped.kind === 'fault') {
-      if (mapped.stops) throw ruleBroken(this.#mapped, mapped.fault, sourceKey)
+      if (mapped.stops) throw ruleBroken(this.#mapped.raw.table, mapped.fault, sourceKey)
       // Found under its key where that is known; else it stands in the first bucket, and nobody has it.
       const key = this.#mapped.keyIsDirect ? sourceKey : null
       const bucket = key === null ? 0 : bucketOf(key, bucketing)
@@ -459,8 +459,8 @@ class Warnings {
   }
 }
 
-function ruleBroken({ raw }: MappedRows, { reason }: Fault, key: Key): AppError {
-  return new AppError('rule_broken', `${tableName(raw.table)}: the row (${key.join(', ')}) breaks a rule. ${reason}`)
+export function ruleBroken(table: TableRef, { reason }: Fault, key: Key): AppError {
+  return new AppError('rule_broken', `${tableName(table)}: the row (${key.join(', ')}) breaks a rule. ${reason}`)
 }
 
 /** Of more values than these a run is told that several rows have them: it has stopped by then, at its bound of rejections. */

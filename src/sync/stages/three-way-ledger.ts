@@ -1,7 +1,8 @@
 import type { KeyFingerprint } from '#adapters/adapter.ts'
 import type { AgreedRow, Agreement } from '#adapters/baseline.ts'
 import { must } from '#lib/assert.ts'
-import type { Key } from '#model/change.ts'
+import type { Key, Rejection } from '#model/change.ts'
+import type { FieldBase } from '#model/conflict.ts'
 import { fingerprint } from '#model/fingerprint.ts'
 import type { Policies } from '#model/sync-config.ts'
 import { LARGE_ROW_BYTES, sizeOfRow, type Row } from '#model/value.ts'
@@ -9,6 +10,7 @@ import type { TablePlan } from '#sync/plan.ts'
 import type { KeptImage, StagedChange, Staging } from '#sync/staging.ts'
 import { COUNTERS, decideTargetOnly, type DetectContext, type Detection } from './detect.ts'
 import type { HoldingRow } from './in-the-way.ts'
+import { addRemark, newRemark } from './remark.ts'
 import {
   agreedList,
   agreementImage,
@@ -20,9 +22,15 @@ import {
   rowImages,
 } from './three-way-lists.ts'
 import type { Contested, Judged, MergedRow } from './three-way.ts'
+import type { Returning, Turned, Turner } from './turn-back.ts'
 
 /** What is staged at once. */
 const FLUSH_ROWS = 2_000
+
+/** Rows of the target that are turned round at once. */
+const TURNED_BYTES = 4 * 1024 * 1024
+
+type FlushContext = DetectContext & { readonly turner: Turner | null }
 
 /**
  * What becomes of rows that were judged: each is staged for whoever writes it, or left, and counted once, so that the
@@ -40,6 +48,11 @@ export class Ledger {
   readonly #kept: StagedChange[] = []
   readonly #agreements: KeptImage[] = []
   readonly #keptRows: KeptImage[] = []
+  readonly #returning: Returning[] = []
+  /** Rows of the target that cannot become rows of the source. */
+  readonly refusedBack: Rejection[] = []
+  /** What somebody should know of rows that do not go to the source as they are. */
+  readonly remarks = { reset: newRemark(), outside: newRemark() }
 
   constructor(plan: TablePlan, { staging, policies }: Pick<DetectContext, 'staging' | 'policies'>) {
     this.#plan = plan
@@ -84,9 +97,10 @@ export class Ledger {
   }
 
   /** Hands on what has come together, where that is enough to be worth it, or where nothing more comes. */
-  async flush(context: DetectContext, { all }: { all: boolean }): Promise<void> {
+  async flush(context: FlushContext, { all }: { all: boolean }): Promise<void> {
     const least = all ? 1 : FLUSH_ROWS
     const plan = this.#plan
+    while (this.#returning.length >= least) await this.#turnSome(must(context.turner, 'a way to turn rows round'))
     if (this.#changes.length >= least) {
       const changes = await decideTargetOnly(this.#changes.splice(0), plan, context)
       for (const { op, key } of changes) {
@@ -148,14 +162,18 @@ export class Ledger {
     if (this.#plan.back !== null) {
       return merged === null ? this.toSource(row, 'found') : this.#writeBoth(row, merged, other)
     }
-    const base = this.#plan.write.baselineDetails.includes('image')
-      ? { row: had }
-      : { fingerprints: had.map((cell) => fingerprint([cell])) }
     const source = row.source?.fingerprint ?? null
-    this.#agree(row.key, { source, target: source, asWritten: false, base })
+    this.#agree(row.key, { source, target: source, asWritten: false, base: this.#baseOf(had) })
     if (merged !== null) return this.#write(row, merged)
     this.#agreed.push({ op: 'keep', key: row.key, expect: null, bytes: 0 })
     this.leave(row, 'skipped')
+  }
+
+  /** As much of a row as the baseline keeps. */
+  #baseOf(row: Row): FieldBase | null {
+    const { baselineDetails: kept } = this.#plan.write
+    if (kept.includes('image')) return { row }
+    return kept.includes('fields') ? { fingerprints: row.map((cell) => fingerprint([cell])) } : null
   }
 
   leave(row: Judged, how: 'skipped' | 'conflicted'): void {
@@ -217,6 +235,10 @@ export class Ledger {
     if (target === undefined && why === 'found' && this.#policies.deletePolicy !== 'delete') {
       return this.leave(row, 'skipped')
     }
+    if (this.#plan.turning !== null) {
+      this.#returning.push({ of: row, to: target === undefined ? 'none' : 'the target' })
+      return
+    }
     const op = target === undefined ? 'delete' : source === undefined ? 'insert' : 'update'
     this.#goesBack({ op, key, expect, bytes: target?.bytes ?? source?.bytes ?? 0 }, target, 'as written')
     const now = target?.fingerprint ?? null
@@ -241,6 +263,10 @@ export class Ledger {
    */
   #writeBoth(judged: Judged, row: Row | null, has: Row | null): void {
     const { key, source, target } = judged
+    if (this.#plan.turning !== null) {
+      this.#returning.push({ of: judged, to: row ?? 'none' })
+      return
+    }
     const back = must(this.#plan.back, 'a way back')
     const staging = this.#staging
     const bytes = row === null ? 0 : sizeOfRow(row)
@@ -260,6 +286,81 @@ export class Ledger {
     staging.append(ownList(this.#plan), [{ op: 'keep', key, expect: null, bytes: 0 }])
     this.#out(key)
     this.#countBoth(judged, row)
+  }
+
+  /** As many rows as are held in memory at once. */
+  async #turnSome(turner: Turner): Promise<void> {
+    let bytes = 0
+    const fits = this.#returning.findIndex(
+      ({ of }, i) => i >= FLUSH_ROWS || (bytes += of.target?.bytes ?? 0) > TURNED_BYTES,
+    )
+    const some = this.#returning.splice(0, fits < 0 ? Infinity : Math.max(1, fits))
+    const turned = await turner.turn(some)
+    for (const [i, row] of some.entries()) this.#takeTurned(row, must(turned[i], 'a row that was turned round'))
+  }
+
+  #takeTurned({ of, to }: Returning, turned: Turned): void {
+    const { key, source, target } = of
+    switch (turned.kind) {
+      case 'there':
+        // What differs is the source's to say.
+        if (to === 'the target') addRemark(this.remarks.reset, key)
+        return this.toTarget(of, 'found')
+      case 'outside':
+        addRemark(this.remarks.outside, key)
+        return this.leave(of, 'skipped')
+      case 'refused':
+        this.refusedBack.push({ op: source === undefined ? 'insert' : 'update', key, ...turned.fault, keyIn: 'target' })
+        this.#keep(of)
+        if (source !== undefined) this.#left.elsewhere += 1
+        return
+      case 'sent':
+        if (turned.hadOwn) addRemark(this.remarks.reset, key)
+        this.#sendTurned(of, turned)
+        // What neither side is to have, or the target no more, goes from the target once the source is written.
+        if (target !== undefined && (turned.row === null || (turned.leaves && this.#plan.exit === 'delete'))) {
+          this.#staging.append(bothList(this.#plan), [{ op: 'delete', key, expect: target.fingerprint, bytes: 0 }])
+          this.#staging.append(ownList(this.#plan), [{ op: 'keep', key, expect: null, bytes: 0 }])
+          this.#out(key)
+          return this.#countBoth(of, null)
+        }
+        return this.#comesBack(of, turned)
+    }
+  }
+
+  #sendTurned({ key, target, agreed }: Judged, { row, expect, had }: Extract<Turned, { kind: 'sent' }>): void {
+    const back = must(this.#plan.back, 'a way back')
+    const bytes = row === null ? 0 : sizeOfRow(row)
+    if (row !== null) this.#staging.images(rowImages(back)).put([{ key, fingerprint: '', row, bytes }])
+    const op = row === null ? 'delete' : expect === null ? 'insert' : 'update'
+    // By what the baseline had, a run that finds the note knows whether the baseline has been told since.
+    const base = had && this.#baseOf(had)
+    const sent = { source: target?.fingerprint ?? null, target: agreed?.source ?? null, asWritten: false, base }
+    this.#staging.images(agreements(back)).put([agreementImage(key, sent)])
+    this.#staging.append(back.mappingId, [{ op, key, expect, bytes }])
+  }
+
+  /** What the mapping makes of the row in the source is looked at when it is there (see `ThreeWayTable.takeBack`). */
+  #comesBack(of: Judged, { row, leaves }: Extract<Turned, { kind: 'sent' }>): void {
+    const { key, source, target } = of
+    const now = target?.fingerprint ?? null
+    this.#agree(key, { source: row === null || leaves ? null : now, target: now, asWritten: false, base: null })
+    const op = row === null || leaves ? 'keep' : source === undefined ? 'insert' : 'update'
+    this.#staging.append(returnedList(this.#plan), [{ op, key, expect: now, bytes: target?.bytes ?? 0 }])
+    this.#keep(of)
+    if (source !== undefined) this.#left.elsewhere += 1
+  }
+
+  /** A row of the source that does not meet the filter does not exist for the sync, whatever the target has. */
+  beyondFilter(row: Judged): void {
+    const { agreed, target } = row
+    if (this.#plan.exit === 'delete') {
+      const unchanged = agreed !== undefined && isSame(agreed.target, target)
+      return unchanged ? this.toTarget(row, 'found') : this.leave(row, 'skipped')
+    }
+    // When it meets the filter again, the source alone has changed it.
+    if (agreed === undefined || agreed.source === null) this.leave(row, 'skipped')
+    else this.settle(row)
   }
 
   /** Counted as if it went to the target: `both` takes that back where it cannot. */

@@ -22,6 +22,7 @@ import { heldBy, wayOf, type Held } from './in-the-way.ts'
 import { rowsByKey } from './set-aside.ts'
 import { digestAll, digestParts, type Digests } from './three-way-digests.ts'
 import { Ledger } from './three-way-ledger.ts'
+import type { Turner } from './turn-back.ts'
 
 /** What detection needs beside, where each side is held against what both last agreed on. */
 export interface ThreeWayContext extends DetectContext {
@@ -33,6 +34,8 @@ export interface ThreeWayContext extends DetectContext {
   readonly clockSkewMs: number
   /** Null: everything is compared. */
   readonly candidates: Candidates | null
+  /** Null: what goes to the source goes as it is, or nothing does. */
+  readonly turner: Turner | null
 }
 
 /** What was found, and what becomes of people's decisions. */
@@ -42,6 +45,9 @@ export interface ThreeWayFound {
   readonly carried: readonly ResolvedConflict[]
   /** Decisions on rows that are others by now. */
   readonly moved: readonly ResolvedOutcome[]
+  /** Rows of the target that cannot become rows of the source. */
+  readonly refusedBack: readonly Rejection[]
+  readonly remarks: Ledger['remarks']
 }
 
 /** A row of which a side is another one than both last agreed on. */
@@ -101,6 +107,7 @@ class ThreeWay {
   readonly #rows = { source: 0, target: 0, settled: 0, rejectedInBoth: 0 }
   readonly #rejections: Rejection[] = []
   readonly #contested: Contested[] = []
+  readonly #alone: Judged[] = []
   readonly #carried: ResolvedConflict[] = []
   readonly #moved: ResolvedOutcome[] = []
   /** Rows on which somebody decided, and that are no business of the comparison; those that it has not met yet. */
@@ -335,7 +342,23 @@ class ThreeWay {
       if (this.#decided.has(id) || apart.has(id)) continue
       const row = { source: source.get(id), target: target.get(id), agreed: last.get(id) }
       const key = row.source?.key ?? row.target?.key ?? row.agreed?.key
-      if (key !== undefined) this.#judge({ ...row, key })
+      if (key === undefined) continue
+      if (this.#mayBeBeyond(row)) this.#alone.push({ ...row, key })
+      else this.#judge({ ...row, key })
+    }
+  }
+
+  /** The source may have a row under the key that does not exist for the sync, and must not be taken for a deleted one. */
+  #mayBeBeyond({ source, target }: Pick<Judged, 'source' | 'target'>): boolean {
+    return this.#plan.back !== null && this.#plan.exit !== null && source === undefined && target !== undefined
+  }
+
+  async #judgeAlone(): Promise<void> {
+    const rows = this.#alone.splice(0)
+    const beyond = await this.#context.beyondFilter?.(rows.map(({ key }) => key))
+    for (const row of rows) {
+      if (beyond?.has(JSON.stringify(row.key)) === true) this.#ledger.beyondFilter(row)
+      else this.#judge(row)
     }
   }
 
@@ -348,6 +371,7 @@ class ThreeWay {
       baselineComplete: baseline?.complete === true,
     }
     const { conflict, direction } = this.#plan
+    if (this.#mayBeOneSided(row)) return this.#contest(row, 'update_update')
     const verdict = decide(three, { strategy: conflict.strategy, direction })
     switch (verdict.do) {
       case 'adopt':
@@ -365,6 +389,13 @@ class ThreeWay {
     }
   }
 
+  /** Both rows are others, and yet one side may have changed nothing but what the source decides. */
+  #mayBeOneSided({ source, target, agreed }: Judged): boolean {
+    if ((this.#plan.turning?.oneWay.length ?? 0) === 0 || source === undefined || target === undefined) return false
+    if (agreed === undefined || !agreed.hasFields || source.fingerprint === target.fingerprint) return false
+    return source.fingerprint !== agreed.source && target.fingerprint !== agreed.target
+  }
+
   #contest(row: Judged, kind: ConflictKind): void {
     this.#contested.push({ ...row, kind })
   }
@@ -378,10 +409,12 @@ class ThreeWay {
 
   /** Hands on what has come together, where that is at least so many rows. */
   async #flush(least: number): Promise<void> {
+    if (this.#alone.length >= least) await this.#judgeAlone()
     if (this.#contested.length >= least) {
       for (const some of bySize(this.#contested.splice(0))) await this.#settle(some)
     }
     await this.#ledger.flush(this.#context, { all: least === 1 })
+    refuseTooMany(this.#ledger.refusedBack, { maxRejections: this.#context.policies.maxRejections, plan: this.#plan })
   }
 
   async #settle(contested: readonly Contested[]): Promise<void> {
@@ -391,9 +424,7 @@ class ThreeWay {
       if (settlement.take === 'source') this.#ledger.toTarget(of, 'found')
       else if (settlement.take === 'target') this.#ledger.takeTarget(of)
       else if (settlement.take === 'merged') this.#ledger.merge(of, settlement)
-      else if (settlement.take === 'nothing') {
-        left.push(settlement)
-      }
+      else if (settlement.take === 'nothing') left.push(settlement)
     }
     await this.#park(left)
   }
@@ -425,6 +456,8 @@ class ThreeWay {
       },
       carried: this.#carried,
       moved: this.#moved,
+      refusedBack: this.#ledger.refusedBack,
+      remarks: this.#ledger.remarks,
     }
   }
 }

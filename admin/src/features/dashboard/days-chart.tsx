@@ -40,17 +40,19 @@ export function DaysChart({ days }: { readonly days: readonly Day[] }) {
           today
         </Text>
       </Group>
-      <table className="sr-only">
-        <caption>Rows written day by day</caption>
-        <tbody>
-          {days.map((day) => (
-            <tr key={day.day}>
-              <th scope="row">{day.day}</th>
-              <td>{titleOf(day)}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
+      <div className="sr-only">
+        <table>
+          <caption>Rows written day by day</caption>
+          <tbody>
+            {days.map((day) => (
+              <tr key={day.day}>
+                <th scope="row">{day.day}</th>
+                <td>{titleOf(day)}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
     </Stack>
   )
 }
