@@ -2370,6 +2370,10 @@ export interface components {
                 verdict: "lossless" | "checked" | "impossible";
                 reason: string | null;
                 next_step: string | null;
+                /** @description Whether what the target changes comes back, where the table is synced two ways. */
+                way: ("one_way" | "two_way") | null;
+                /** @description Why it does not come back. */
+                one_way: string | null;
                 misfits: {
                     rows: number;
                     /** @description Of some of these rows; none for a viewer, who does not see rows. */
