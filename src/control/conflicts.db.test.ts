@@ -293,9 +293,25 @@ describe.each(STORE_KINDS)('conflicts in %s', (kind) => {
     const page = await listConflicts(store, { scope: SCOPE }, { after: 3, limit: 2, descending: true })
     expect(page.map(({ seq }) => seq)).toEqual([2, 1])
     expect(await groupConflicts(store, { scope: SCOPE, target: REF })).toEqual([
-      { target: REF, kind: 'delete_update', fields: [], conflicts: 1, open: 1 },
-      { target: REF, kind: 'update_update', fields: ['v', `we"ird`], conflicts: 1, open: 1 },
-      { target: REF, kind: 'update_update', fields: ['v'], conflicts: 1, open: 0 },
+      { configId: 'cfg_1', lastJobId: 'job_1', target: REF, kind: 'delete_update', fields: [], conflicts: 1, open: 1 },
+      {
+        configId: 'cfg_1',
+        lastJobId: 'job_1',
+        target: REF,
+        kind: 'update_update',
+        fields: ['v', `we"ird`],
+        conflicts: 1,
+        open: 1,
+      },
+      {
+        configId: 'cfg_1',
+        lastJobId: 'job_1',
+        target: REF,
+        kind: 'update_update',
+        fields: ['v'],
+        conflicts: 1,
+        open: 0,
+      },
     ])
   })
 

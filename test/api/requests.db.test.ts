@@ -148,11 +148,13 @@ test('S10: fields that are the service’s own, or nobody’s, are refused with 
     const ids = {
       id: path.includes('/rejections/{')
         ? world.rejection
-        : path.includes('/jobs/')
-          ? world.job
-          : path.includes('/sync-configs')
-            ? world.config
-            : world.source,
+        : path.includes('/conflicts/{')
+          ? world.conflict
+          : path.includes('/jobs/')
+            ? world.job
+            : path.includes('/sync-configs')
+              ? world.config
+              : world.source,
       jobId: world.job,
       conflictId: world.conflict,
       configId: world.config,

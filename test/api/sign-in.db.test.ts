@@ -176,6 +176,10 @@ describe.each(STORE_KINDS)('signing in, on %s', (kind) => {
         config: { name: 'draft', source_datasource_id: 'source', target_datasource_id: 'target' },
         table: 'a',
       },
+      '/api/v1/sync-configs/validate': {
+        config: { name: 'draft', source_datasource_id: 'source', target_datasource_id: 'target' },
+        table: 'a',
+      },
       '/api/v1/sync/full': {
         source_connection: 'postgres://a@localhost/x',
         target_connection: 'postgres://b@localhost/y',

@@ -49,7 +49,7 @@ export class Browser implements AsyncDisposable {
     return new Browser(opened, context, url)
   }
 
-  /** A page of its own, at a path. */
+  /** A page of its own, at a path of the service. */
   async open(path: string): Promise<Page> {
     const page = await this.#context.newPage()
     page.on('pageerror', (error) => this.complaints.push(error.message))

@@ -75,9 +75,14 @@ export function mappingPreviewRoutes(api: Api, context: Context): void {
     },
     handler: async (request) => {
       const { config: document, table, count = true } = request.body
-      const question = { ...(await askedOf(context, principalOf(request).actor, { document, table })), count }
+      const { actor } = principalOf(request)
+      const question = { ...(await askedOf(context, actor, { document, table })), count }
       const signal = AbortSignal.any([context.closing, AbortSignal.timeout(PREVIEW_MS)])
-      return presentValidation(await context.datasources.validateDraft(question, signal), true)
+      const found = presentValidation(await context.datasources.validateDraft(question, signal), true)
+      // Where rows were counted, keys of some are shown.
+      const data = { source: question.source.id, target: question.target.id, table: found.source }
+      if (count) await recordAudit(context.store, actor, { action: 'sync_config.validate', subject: null, data })
+      return found
     },
   })
 }
