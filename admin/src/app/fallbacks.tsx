@@ -2,12 +2,12 @@ import { Box } from '@mantine/core'
 import { type ErrorComponentProps } from '@tanstack/react-router'
 import { Empty } from '#ui/page.tsx'
 import { Problem } from '#ui/problem.tsx'
-import { PageButton } from '#ui/page-link.tsx'
+import { ButtonLink } from '#ui/link.tsx'
 
 export function NotFound() {
   return (
     <Box p="lg">
-      <Empty title="There is no such page" action={<PageButton to="/">Go to the dashboard</PageButton>}>
+      <Empty title="There is no such page" action={<ButtonLink to="/">Go to the dashboard</ButtonLink>}>
         The address may be from an older version, or a part of it was lost on the way.
       </Empty>
     </Box>

@@ -18,7 +18,7 @@ import { Mark } from '#ui/mark.tsx'
 import { Answer } from '#ui/page.tsx'
 import { Time } from '#ui/time.tsx'
 import classes from './conflicts.module.css'
-import { PageLink } from '#ui/page-link.tsx'
+import { TextLink } from '#ui/link.tsx'
 
 interface DetailProps {
   readonly id: string
@@ -156,15 +156,15 @@ function Origin({ found }: { readonly found: Conflict }) {
   return (
     <Text size="xs" className="quiet" component="div">
       Found <Time at={firstAt} /> by{' '}
-      <PageLink to="/jobs/$id" params={{ id: first }} size="xs" underline="always">
+      <TextLink to="/jobs/$id" params={{ id: first }} size="xs" underline="always">
         {first}
-      </PageLink>
+      </TextLink>
       {first !== last && (
         <>
           , last seen <Time at={lastAt} /> by{' '}
-          <PageLink to="/jobs/$id" params={{ id: last }} size="xs" underline="always">
+          <TextLink to="/jobs/$id" params={{ id: last }} size="xs" underline="always">
             {last}
-          </PageLink>
+          </TextLink>
         </>
       )}
       ; left to somebody by the strategy <span className="mono">{strategy}</span>.{' '}

@@ -4,7 +4,7 @@ import { useEffect } from 'react'
 import { isActive, useLiveJob } from '#features/jobs/queries.ts'
 import { JobStatus } from '#ui/mark.tsx'
 import classes from './conflicts.module.css'
-import { PageLink } from '#ui/page-link.tsx'
+import { TextLink } from '#ui/link.tsx'
 
 /** The run that carries decisions out, as it goes; once it has ended, the conflicts are looked at again. */
 export function RunStrip({ id, onClose }: { readonly id: string; readonly onClose: () => void }) {
@@ -19,9 +19,9 @@ export function RunStrip({ id, onClose }: { readonly id: string; readonly onClos
       {job !== undefined && <JobStatus status={job.status} />}
       <Text size="sm">
         {ended ? 'The run that carries out decisions has ended:' : 'A run carries out what was decided:'}{' '}
-        <PageLink to="/jobs/$id" params={{ id: id }} size="sm" underline="always" className="mono">
+        <TextLink to="/jobs/$id" params={{ id: id }} size="sm" underline="always" className="mono">
           {id}
-        </PageLink>
+        </TextLink>
       </Text>
       <CloseButton size="sm" aria-label="Do not show this run" onClick={onClose} ml="auto" />
     </Group>

@@ -13,7 +13,7 @@ import { DataTable, type DataColumn } from '#ui/data-table.tsx'
 import { Environment, JobStatus, Mark } from '#ui/mark.tsx'
 import { Answer, Empty, Page } from '#ui/page.tsx'
 import { Duration, Time } from '#ui/time.tsx'
-import { PageButton, PageLink } from '#ui/page-link.tsx'
+import { ButtonLink, TextLink } from '#ui/link.tsx'
 import classes from './dashboard-page.module.css'
 
 type ConfigState = Schemas['Overview']['configs'][number]
@@ -63,7 +63,7 @@ export function DashboardPage() {
     <Page
       title="Dashboard"
       state={waiting.data === undefined ? undefined : sentenceOf(running.length, needs)}
-      action={mayAdd && <PageButton to="/sync-configs/new">Add a sync config</PageButton>}
+      action={mayAdd && <ButtonLink to="/sync-configs/new">Add a sync config</ButtonLink>}
     >
       {needs.length > 0 && <Needs needs={needs} />}
       {running.length > 0 && <Running jobs={running} />}
@@ -97,9 +97,9 @@ function FirstSteps({ hasDatasources }: { readonly hasDatasources: boolean }) {
       title={hasDatasources ? 'Say what flows where' : 'Connect two databases first'}
       action={
         hasDatasources ? (
-          <PageButton to="/sync-configs/new">Add a sync config</PageButton>
+          <ButtonLink to="/sync-configs/new">Add a sync config</ButtonLink>
         ) : (
-          <PageButton to="/datasources/new">Add a datasource</PageButton>
+          <ButtonLink to="/datasources/new">Add a datasource</ButtonLink>
         )
       }
     >
@@ -135,15 +135,15 @@ function Needs({ needs }: { readonly needs: readonly Need[] }) {
 function NeedLink({ need }: { readonly need: Need }) {
   if (need.to === 'conflicts') {
     return (
-      <PageLink to="/conflicts" search={{ config: need.id }} size="sm">
+      <TextLink to="/conflicts" search={{ config: need.id }} size="sm">
         {need.name}
-      </PageLink>
+      </TextLink>
     )
   }
   return (
-    <PageLink to="/jobs/$id" params={{ id: need.id }} size="sm">
+    <TextLink to="/jobs/$id" params={{ id: need.id }} size="sm">
       {need.name}
-    </PageLink>
+    </TextLink>
   )
 }
 
@@ -171,9 +171,9 @@ function RunningJob({ job }: { readonly job: Job }) {
   const { progress } = job
   return (
     <Group gap="md" wrap="nowrap">
-      <PageLink to="/jobs/$id" params={{ id: job.id }} size="sm" w={220} truncate>
+      <TextLink to="/jobs/$id" params={{ id: job.id }} size="sm" w={220} truncate>
         <JobName job={job} />
-      </PageLink>
+      </TextLink>
       <JobStatus status={job.status} />
       <Progress
         value={progress?.percent ?? 0}
@@ -207,9 +207,9 @@ const FRESHNESS: readonly DataColumn<FreshnessRow>[] = [
     header: 'Sync config',
     value: ({ config }) => config.name,
     cell: ({ config }) => (
-      <PageLink to="/sync-configs/$id" params={{ id: config.id }} size="sm">
+      <TextLink to="/sync-configs/$id" params={{ id: config.id }} size="sm">
         {config.name}
-      </PageLink>
+      </TextLink>
     ),
   },
   { id: 'ends', header: 'From, to', cell: ({ config }) => <Ends config={config} /> },
@@ -292,9 +292,9 @@ const RECENT_COLUMNS: readonly DataColumn<Job>[] = [
     id: 'job',
     header: 'Job',
     cell: (job) => (
-      <PageLink to="/jobs/$id" params={{ id: job.id }} size="sm">
+      <TextLink to="/jobs/$id" params={{ id: job.id }} size="sm">
         <JobName job={job} />
-      </PageLink>
+      </TextLink>
     ),
   },
   {
@@ -341,9 +341,9 @@ function RecentJobs({ jobs }: { readonly jobs: readonly Job[] }) {
         rows={jobs}
         keyOf={({ id }) => id}
       />
-      <PageLink to="/jobs" size="sm">
+      <TextLink to="/jobs" size="sm">
         All jobs
-      </PageLink>
+      </TextLink>
     </Stack>
   )
 }

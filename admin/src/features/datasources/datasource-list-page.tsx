@@ -13,7 +13,7 @@ import { Environment, Mark } from '#ui/mark.tsx'
 import { Answer, Empty, Page } from '#ui/page.tsx'
 import { SearchField } from '#ui/search-field.tsx'
 import { Time } from '#ui/time.tsx'
-import { PageButton } from '#ui/page-link.tsx'
+import { ButtonLink } from '#ui/link.tsx'
 
 const ENVIRONMENTS = ['production', 'staging', 'development', 'training', 'local']
 
@@ -22,9 +22,9 @@ export function DatasourceListPage() {
   const isAdmin = useMay('admin')
   const isUnscoped = useIsUnscoped()
   const add = isAdmin && isUnscoped && (
-    <PageButton to="/datasources/new" leftSection={<IconPlus size={14} aria-hidden />}>
+    <ButtonLink to="/datasources/new" leftSection={<IconPlus size={14} aria-hidden />}>
       Add datasource
-    </PageButton>
+    </ButtonLink>
   )
   return (
     <Page

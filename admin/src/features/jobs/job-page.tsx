@@ -28,7 +28,7 @@ import { Page } from '#ui/page.tsx'
 import { Problem } from '#ui/problem.tsx'
 import { Duration, Time } from '#ui/time.tsx'
 import classes from './jobs.module.css'
-import { PageLink } from '#ui/page-link.tsx'
+import { TextLink } from '#ui/link.tsx'
 
 /** One job: where it is, what it found, what it did and proved, and what can be done with it. */
 export function JobPage() {
@@ -82,9 +82,9 @@ function State({ job }: { readonly job: Job }) {
           {related !== null && (
             <>
               {' of '}
-              <PageLink to="/jobs/$id" params={{ id: related }} size="sm">
+              <TextLink to="/jobs/$id" params={{ id: related }} size="sm">
                 {related}
-              </PageLink>
+              </TextLink>
             </>
           )}
         </span>

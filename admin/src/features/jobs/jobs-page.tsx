@@ -17,7 +17,7 @@ import { Empty, Lines, Page } from '#ui/page.tsx'
 import { Problem } from '#ui/problem.tsx'
 import { Duration, Time } from '#ui/time.tsx'
 import classes from './jobs.module.css'
-import { PageLink } from '#ui/page-link.tsx'
+import { TextLink } from '#ui/link.tsx'
 
 /** Statuses that mean the same to somebody who looks for work. */
 const GROUPS = [
@@ -80,9 +80,9 @@ const COLUMNS: readonly DataColumn<Job>[] = [
     id: 'job',
     header: 'Job',
     cell: (job) => (
-      <PageLink to="/jobs/$id" params={{ id: job.id }} size="sm" className={classes['cut']}>
+      <TextLink to="/jobs/$id" params={{ id: job.id }} size="sm" className={classes['cut']}>
         <JobName job={job} />
-      </PageLink>
+      </TextLink>
     ),
     value: ({ id }) => id,
   },
