@@ -2,7 +2,7 @@
 import type { Page } from 'playwright-core'
 import { expect, test } from 'vitest'
 
-import { Browser } from '#test/harness/browser.ts'
+import { Browser, choose } from '#test/harness/browser.ts'
 import { createDatabase, type Database } from '#test/harness/database.ts'
 import { sharedServers } from '#test/harness/postgres.ts'
 import { expectNoProgramSurvives } from '#test/harness/process.ts'
@@ -38,16 +38,6 @@ async function open(): Promise<Ends> {
   const browser = stack.use(await Browser.start(service.url))
   const held = stack.move()
   return { source, target, service, browser, [Symbol.asyncDispose]: () => held.disposeAsync() }
-}
-
-/** Chooses in a list of the kit: opens it, and takes the option. */
-async function choose(page: Page, label: string | RegExp, option: string | RegExp): Promise<void> {
-  await page
-    .getByRole('combobox', { name: label })
-    .or(page.getByRole('textbox', { name: label }))
-    .first()
-    .click()
-  await page.getByRole('option', { name: option }).first().click()
 }
 
 async function drag(page: Page, from: string, to: string): Promise<void> {

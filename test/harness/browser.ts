@@ -120,3 +120,23 @@ async function violations(page: Page): Promise<readonly string[]> {
     nodes.map(({ html, failureSummary }) => `${id}: ${help}\n${html}\n${failureSummary ?? ''}`),
   )
 }
+
+/** How long a list that was opened is given to show its options before it is opened again. */
+const OPEN_MS = 3_000
+
+/** Chooses in a list of the kit: opens it, and takes the option. A list that closes by itself is opened again, as people do. */
+export async function choose(page: Page, label: string | RegExp, option: string | RegExp): Promise<void> {
+  const list = page
+    .getByRole('combobox', { name: label })
+    .or(page.getByRole('textbox', { name: label }))
+    .first()
+  const wanted = page.getByRole('option', { name: option }).first()
+  for (let left = 5; ; left -= 1) {
+    await list.click()
+    try {
+      return await wanted.click({ timeout: OPEN_MS })
+    } catch (error) {
+      if (left === 0) throw error
+    }
+  }
+}
