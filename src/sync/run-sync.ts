@@ -332,8 +332,13 @@ async function selectFor(request: SyncRequest): Promise<Selection> {
   return { ...selection, plans }
 }
 
-/** Of a table under comparison its buckets and those of its baseline are read, and the rows that turn out to differ. */
-const READERS_OF_TARGET = 3
+/**
+ * What reads of the target at once while a table is compared: its buckets, the rows that turn out to differ and, where both
+ * sides are held against it, the baseline. One too few and a table would wait for itself; behind a pooler each is dear.
+ */
+function readersOfTarget({ threeWay }: TablePlan): number {
+  return threeWay ? 3 : 2
+}
 
 /** Detection of all tables, over one moment of each side. `look` is called while that moment of the target can be read. */
 export async function detectAll(
@@ -343,7 +348,10 @@ export async function detectAll(
 ): Promise<{ tables: readonly TableSync[]; intents: readonly Intent[]; moment: Snapshot | null }> {
   const { target, config, slots, tableSlots, signal, stop } = attempt
   const tables = selection.plans.map((plan) => tableOf(plan, attempt))
-  const moment = await target.snapshot(READERS_OF_TARGET * Math.min(config.parallel, tables.length), signal)
+  const moment = await target.snapshot(
+    Math.max(0, ...selection.plans.map(readersOfTarget)) * Math.min(config.parallel, tables.length),
+    signal,
+  )
   // What goes back to the source is read out of this very moment.
   const goesBack = selection.plans.some(({ back }) => back !== null)
   await using _ = goesBack ? null : moment
