@@ -1,32 +1,47 @@
-import { toPolicies } from '#model/config-document.ts'
+import { toPolicies, type ConfigPolicies } from '#model/config-document.ts'
 import type { JobRequest } from '#model/job-request.ts'
 import type { Policies } from '#model/sync-config.ts'
 
 /**
  * The budget of connections. A run that does `n` things at once holds at most `3 n + 3` connections to each side: a shared
- * snapshot has one that exports it and up to three readers for each thing under way, the writer two for each and a guard,
- * and one more looks at definitions; readers and writer are not at work at the same time. So that one job never shuts all others out, it may hold half of a datasource's pool, and what it does at once is cut down
- * to that; jobs are claimed only while what all of them may hold fits into the pool (`claimNextJob`). A pool of fewer
- * than 6 connections is exceeded, by one job at a time.
+ * snapshot has one that exports it and two readers for each thing under way, the writer two for each and a guard, and one
+ * more looks at definitions; not all of them are at work at the same time. Where both sides are held against a baseline, a
+ * third reader reads that. So that one job never shuts all others out, it may hold half of a datasource's pool, and what it
+ * does at once is cut down to that; jobs are claimed only while what all of them may hold fits into the pool
+ * (`claimNextJob`). A pool of fewer than 6 connections, or 7 with a baseline, is exceeded, by one job at a time.
  */
-function connectionsOf(parallel: number, { direction }: Pick<Policies, 'direction'>): number {
-  return ways(direction) * (3 * parallel + 3)
+function connectionsOf(parallel: number, { ways, each }: Need): number {
+  return ways * (each * parallel + REST)
 }
 
-/** In two ways each side is read while it is written. */
-function ways(direction: Policies['direction']): number {
-  return direction === 'two_way' ? 2 : 1
+const REST = 3
+
+interface Need {
+  /** In two ways each side is read while it is written. */
+  readonly ways: 1 | 2
+  /** For each thing that is under way. */
+  readonly each: 3 | 4
+}
+
+function needOf({ direction, conflict_strategy: strategy, tables = [] }: ConfigPolicies): Need {
+  const strategies = [strategy, ...tables.map((table) => (typeof table === 'string' ? null : table.conflict_strategy))]
+  const isTwoWay = direction === 'two_way'
+  const holdsBaseline = isTwoWay || strategies.some((one) => (one ?? 'source_wins') !== 'source_wins')
+  return { ways: isTwoWay ? 2 : 1, each: holdsBaseline ? 4 : 3 }
 }
 
 /** Connections that a job may hold open to each of its datasources, which have these pool sizes. */
-export function shareOf(request: JobRequest, poolSizes: readonly number[]): number {
-  const policies = fitPolicies(toPolicies(request.policies), poolSizes)
-  return connectionsOf(policies.parallel, policies)
+export function shareOf({ policies: document }: JobRequest, poolSizes: readonly number[]): number {
+  return connectionsOf(fitPolicies(toPolicies(document), { document, poolSizes }).parallel, needOf(document))
 }
 
-/** Policies that keep within what both datasources allow. */
-export function fitPolicies<P extends Policies>(policies: P, poolSizes: readonly number[]): P {
-  const parallel = Math.min(policies.parallel, ...poolSizes.map((size) => mostParallel(size, policies)))
+/** Policies that keep within what both datasources allow; `document`: what they were made of. */
+export function fitPolicies<P extends Policies>(
+  policies: P,
+  { document, poolSizes }: { document: ConfigPolicies; poolSizes: readonly number[] },
+): P {
+  const need = needOf(document)
+  const parallel = Math.min(policies.parallel, ...poolSizes.map((size) => mostParallel(size, need)))
   const within = (wanted: number | null): number => Math.min(wanted ?? parallel, parallel)
   return {
     ...policies,
@@ -36,6 +51,6 @@ export function fitPolicies<P extends Policies>(policies: P, poolSizes: readonly
   }
 }
 
-function mostParallel(poolSize: number, { direction }: Pick<Policies, 'direction'>): number {
-  return Math.max(1, Math.floor((Math.floor(poolSize / (2 * ways(direction))) - 3) / 3))
+function mostParallel(poolSize: number, { ways, each }: Need): number {
+  return Math.max(1, Math.floor((Math.floor(poolSize / (2 * ways)) - REST) / each))
 }

@@ -187,7 +187,12 @@ interface Ends {
 function toRevertConfig(request: JobRequest, poolSize: number): SyncConfig {
   const { onReject: _, ...stated } = toPolicies(request.policies)
   const given = { ...stated, direction: 'one_way', conflictStrategy: 'source_wins' } as const
-  return { ...fitPolicies(given, [poolSize]), deletePolicy: 'delete', create: false, tables: [] }
+  return {
+    ...fitPolicies(given, { document: request.policies, poolSizes: [poolSize] }),
+    deletePolicy: 'delete',
+    create: false,
+    tables: [],
+  }
 }
 
 async function withEnds<T>(
@@ -301,7 +306,7 @@ export async function toConfig(
       approvedDeletes: request.approvedDeletes,
       approvedOverwrites: request.approvedOverwrites,
     },
-    poolSizes,
+    { document: request.policies, poolSizes },
   )
   const wanted = request.tables?.map(parseTableName) ?? null
   const chosen = await chooseTables(withWanted(toTableChoice(request.policies), wanted), ends, {

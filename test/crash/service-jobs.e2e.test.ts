@@ -46,32 +46,46 @@ describe.each(STORE_KINDS)('with the store in %s', (kind) => {
   })
 })
 
-test('12 jobs at once end well, and hold no more connections than the pool of their datasource (F11)', async () => {
-  await using service = await TestService.create('sqlite', { maxJobs: 12, leaseSeconds: 15 })
-  await using stack = new AsyncDisposableStack()
-  const source = stack.use(await createDatabase(sharedServers().source))
-  await createShop(source)
-  await fillShop(source, 100)
-  // As many as 12 jobs need that do one thing at a time.
-  const poolSize = 72
-  const from = await service.addDatasource(source.url, { poolSize })
-  const targets = await Promise.all(Array.from({ length: 12 }, () => createDatabase(sharedServers().target)))
-  for (const target of targets) stack.use(target)
-  const ids: string[] = []
-  for (const target of targets) {
-    await createShop(target)
-    const to = await service.addDatasource(target.url, { poolSize: 6 })
-    ids.push((await service.start(await service.connect({ source: from, target: to }))).id)
-  }
-  await using _ = service.startWorker()
-  const all = Promise.all(ids.map((id) => service.succeeded(id, 300_000)))
-  const [jobs, seen] = await Promise.all([all, mostWhile(all, source, targets)])
-  expect(jobs).toHaveLength(12)
-  console.log(`most connections: ${seen.source} to the source, ${seen.target} to a target; ${seen.jobs} jobs at once`)
-  expect(seen.source).toBeLessThanOrEqual(poolSize)
-  expect(seen.target).toBeLessThanOrEqual(6)
-  for (const target of targets) await expectSameTables(source, target, SHOP_TABLES)
-})
+const BUDGETS = [
+  { conflict_strategy: 'source_wins', share: 6 },
+  { conflict_strategy: 'manual', share: 7 },
+] as const
+
+test.each(BUDGETS)(
+  '12 jobs with $conflict_strategy at once end well, and hold no more connections than the pools of their datasources (F11)',
+  async ({ conflict_strategy, share }) => {
+    await using service = await TestService.create('sqlite', { maxJobs: 12, leaseSeconds: 15 })
+    await using stack = new AsyncDisposableStack()
+    const source = stack.use(await createDatabase(sharedServers().source))
+    await createShop(source)
+    await fillShop(source, 100)
+    // As many as 12 jobs need that do one thing at a time.
+    const poolSize = 12 * share
+    const from = await service.addDatasource(source.url, { poolSize })
+    const targets = await Promise.all(Array.from({ length: 12 }, () => createDatabase(sharedServers().target)))
+    for (const target of targets) stack.use(target)
+    const ids: string[] = []
+    for (const target of targets) {
+      await createShop(target)
+      const to = await service.addDatasource(target.url, { poolSize: share })
+      ids.push(
+        (
+          await service.start(
+            await service.connect({ source: from, target: to }, { ...MIRROR_POLICIES, conflict_strategy }),
+          )
+        ).id,
+      )
+    }
+    await using _ = service.startWorker()
+    const all = Promise.all(ids.map((id) => service.succeeded(id, 300_000)))
+    const [jobs, seen] = await Promise.all([all, mostWhile(all, source, targets)])
+    expect(jobs).toHaveLength(12)
+    console.log(`most connections: ${seen.source} to the source, ${seen.target} to a target; ${seen.jobs} jobs at once`)
+    expect(seen.source).toBeLessThanOrEqual(poolSize)
+    expect(seen.target).toBeLessThanOrEqual(share)
+    for (const target of targets) await expectSameTables(source, target, SHOP_TABLES)
+  },
+)
 
 /** The most connections that were seen while something was under way, to the source and to any one target. */
 async function mostWhile(
