@@ -28,7 +28,7 @@ import { PIECE_BYTES } from './stages/load.ts'
 import type { Staging } from './staging.ts'
 import { TableSync } from './sync-table.ts'
 import { ThreeWayTable } from './three-way-table.ts'
-import { closeBack, prepareBothWays, refuseReadOnlySource, wayBack, writeBack } from './two-ways.ts'
+import { closeBack, prepareBothWays, refuseReadOnlySource, wayBack, writeBack, type WayBack } from './two-ways.ts'
 import { concerns, writeAll, writeAtOnce } from './write-tables.ts'
 
 export interface SyncRequest {
@@ -194,7 +194,8 @@ async function attemptSync(request: SyncRequest, tools: RunTools, progress: Prog
   if (back !== null && back.tables.length > 0) await claimAll(back.tables, back.request, tools.job)
   if (back !== null) await writeBack(back, tables)
   await writeRows(tables, attempt, { writer, progress })
-  const sequencesAdvanced = await advanceSequences(tables, attempt)
+  const sequencesAdvanced =
+    (await advanceSequences(tables, attempt)) + (back === null ? 0 : await advanceReturned(back))
   const returned = back === null ? [] : await closeBack(back, tables)
   const told = [...returned, ...(await closeAll(tables, { attempt, request, writer }))]
   await settleChangeSet(tables, attempt, { committed: true })
@@ -479,6 +480,18 @@ async function advanceSequences(tables: readonly TableSync[], { source, target }
       return column === undefined ? [] : [{ ...state, column }]
     })
     moved += await must(target.writer, 'a writer').advanceSequences(plan.target.ref, named)
+  }
+  for (const table of tables) await table.step(() => advance(table))
+  return moved
+}
+
+/** Where rows went back, the source is to give out no number that came with them. */
+async function advanceReturned({ tables, attempt: { target } }: WayBack): Promise<number> {
+  let moved = 0
+  const advance = async ({ plan }: TableSync): Promise<void> => {
+    if (!plan.target.columns.some((column) => column.sequence !== null)) return
+    // What the target's sequence has given out and no row holds is of no account here.
+    moved += await must(target.writer, 'a writer').advanceSequences(plan.target.ref, [])
   }
   for (const table of tables) await table.step(() => advance(table))
   return moved
