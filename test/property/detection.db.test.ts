@@ -96,7 +96,7 @@ test('what digests find is what a comparison of all rows finds', async () => {
           for (const one of edits) await carryOut(pair, given, one)
           const policies = { ...DELETING, ...config, detectionStrategy: strategy } as const
           const twoWays = policies.direction === 'two_way'
-          const { counts } = await pair.run(policies, { conflicts, twoWays })
+          const { counts } = await pair.run(policies, { conflicts, twoWays, approve: true })
           const open = conflicts.open.map(({ key, kind }) => `${key.join()} ${kind}`).toSorted()
           found.push({ counts, open })
         }

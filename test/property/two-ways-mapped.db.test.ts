@@ -381,7 +381,7 @@ test('through any mapping, both sides are what was made of what each of them cha
       tables: [mapping('item', { as: 'thing', fields, ...filter })],
     } as const satisfies Partial<SyncConfig>
     const conflicts = new MemoryConflicts()
-    const run = (hooks: RunHooks = {}) => pair.run(config, { conflicts, twoWays: true, ...hooks })
+    const run = (hooks: RunHooks = {}) => pair.run(config, { conflicts, twoWays: true, approve: true, ...hooks })
     const decide = (
       state: State,
       decided: 'source' | 'target' | null,

@@ -188,7 +188,7 @@ test('after every round both sides are what was made of what each of them change
       batchSize,
     } as const
     const conflicts = new MemoryConflicts()
-    const run = (hooks: RunHooks = {}) => pair.run(config, { conflicts, twoWays: true, ...hooks })
+    const run = (hooks: RunHooks = {}) => pair.run(config, { conflicts, twoWays: true, approve: true, ...hooks })
     await run()
     let base = await stateOf(pair, 'source')
     for (const { edits, breaks, late, resolution } of rounds) {
