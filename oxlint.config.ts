@@ -17,10 +17,21 @@ const LAW: Record<string, readonly string[]> = {
     '#adapters/baseline.ts',
     '#adapters/rows-refused.ts',
     '#adapters/table-ddl.ts',
+    '#adapters/table-draft.ts',
     '#adapters/watchdog.ts',
   ],
+  dump: [
+    '#lib/*',
+    '#model/*',
+    '#adapters/adapter.ts',
+    '#adapters/dump-source.ts',
+    '#adapters/restore-target.ts',
+    '#sync/journal.ts',
+    '#sync/row-pass.ts',
+    '#sync/same-database.ts',
+  ],
   control: ['#lib/*', '#model/*', '#sync/staging.ts', '#sync/journal.ts', '#sync/change-set.ts', '#sync/history.ts'],
-  jobs: ['#lib/*', '#model/*', '#control/*', '#sync/*', '#adapters/adapter.ts', '#adapters/registry.ts'],
+  jobs: ['#lib/*', '#model/*', '#control/*', '#dump/*', '#sync/*', '#adapters/adapter.ts', '#adapters/registry.ts'],
   api: [
     '#lib/*',
     '#model/*',
@@ -35,7 +46,7 @@ const LAW: Record<string, readonly string[]> = {
     '#sync/suggest-mapping.ts',
   ],
   cli: ['#lib/*', '#model/*', '#service/*', '#api/client.ts', '#api/contract/*'],
-  service: ['#lib/*', '#model/*', '#adapters/*', '#sync/*', '#control/*', '#jobs/*', '#api/*'],
+  service: ['#lib/*', '#model/*', '#adapters/*', '#dump/*', '#sync/*', '#control/*', '#jobs/*', '#api/*'],
 }
 
 const MODULES = Object.keys(LAW)

@@ -1,5 +1,4 @@
-import { measure, median, type Command, type Cost } from './measure.ts'
-import type { Servers } from './servers.ts'
+import { measure, median, type Command, type Cost, type Measured } from './measure.ts'
 
 /** One way of doing a job. */
 export interface Contestant {
@@ -44,7 +43,7 @@ export interface Result {
 export async function contest(
   contestants: readonly Contestant[],
   goals: readonly Goal[],
-  { rounds, servers }: { rounds: number; servers: Servers },
+  { rounds, servers }: { rounds: number; servers: Measured },
 ): Promise<Result> {
   const runs: Record<string, Run[]> = Object.fromEntries(contestants.map(({ name }) => [name, []]))
   for (let round = 0; round < rounds; round++) {

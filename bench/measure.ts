@@ -1,12 +1,17 @@
 import { spawn } from 'node:child_process'
 import { readFileSync, readdirSync } from 'node:fs'
 import { setInterval } from 'node:timers'
-import type { Servers } from './servers.ts'
 
 /** A program and its arguments, with what is added to the environment. */
 export interface Command {
   readonly argv: readonly string[]
   readonly env?: Readonly<Record<string, string>>
+}
+
+/** The two servers of a job, by their processes. */
+export interface Measured {
+  readonly source: { readonly pid: number | undefined }
+  readonly target: { readonly pid: number | undefined }
 }
 
 /** What one run of a contestant cost. */
@@ -32,7 +37,7 @@ const PAGE_FACTOR = 1024
  * sampling /proc, CPU time by the shell's `time`, which waits for them.
  * @throws Error with the end of the output if one fails
  */
-export async function measure(commands: readonly Command[], servers: Servers): Promise<Cost & { stdout: string }> {
+export async function measure(commands: readonly Command[], servers: Measured): Promise<Cost & { stdout: string }> {
   const before = { machine: machineBusyS(), servers: serversCpuS(servers), at: performance.now() }
   let [clientCpuS, peakMib, stdout] = [0, 0, '']
   for (const command of commands) {
@@ -100,7 +105,7 @@ function statOf(pid: number): string[] {
 }
 
 /** CPU of the postmasters, of the backends that have ended, and of those that live. */
-function serversCpuS({ source, target }: Servers): number {
+function serversCpuS({ source, target }: Measured): number {
   return (ticksOf(source.pid ?? 0) + ticksOf(target.pid ?? 0)) / TICKS_PER_S
 }
 

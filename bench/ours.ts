@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import type { FieldDocument } from '#model/field-document.ts'
 import type { Policies } from '#model/sync-config.ts'
@@ -6,9 +7,14 @@ import type { Command } from './measure.ts'
 /** How the program is started: see the first line of `src/main.ts`. */
 const FLAGS = ['--max-semi-space-size=2', '--max-old-space-size=400']
 
-/** The program as its users call it. */
+/** Compiles the program, so that what is measured is what users install and not its sources. */
+export function build(): void {
+  execFileSync(process.execPath, [fileURLToPath(new URL('../scripts/build.ts', import.meta.url))], { stdio: 'inherit' })
+}
+
+/** The program as its users call it, compiled. */
 export function program(...words: readonly string[]): readonly string[] {
-  const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
+  const main = fileURLToPath(new URL('../dist/main.js', import.meta.url))
   return [process.execPath, ...FLAGS, main, ...words]
 }
 

@@ -10,11 +10,15 @@ import { apply } from './jobs/apply.ts'
 import { code } from './jobs/code.ts'
 import { conflicts } from './jobs/conflicts.ts'
 import { difference } from './jobs/difference.ts'
+import { differenceAcross } from './jobs/difference-across.ts'
+import { dump, restore } from './jobs/dump.ts'
 import { mappedTable } from './jobs/mapped-table.ts'
 import { oneTable } from './jobs/one-table.ts'
+import { otherEngine } from './jobs/other-engine.ts'
 import { parallel } from './jobs/parallel.ts'
 import { threeWay } from './jobs/three-way.ts'
 import { wholeDatabase } from './jobs/whole-database.ts'
+import { build } from './ours.ts'
 import { report, type BenchRecord } from './report.ts'
 import { SETTINGS, startServers, type Servers } from './servers.ts'
 
@@ -30,8 +34,12 @@ const CONTESTS = [
   { jobs: ['1', '2', '14'], run: wholeDatabase },
   { jobs: ['3'], run: oneTable },
   { jobs: ['4'], run: mappedTable },
+  { jobs: ['5', '6', '7'], run: otherEngine },
   { jobs: ['8'], run: difference },
+  { jobs: ['8'], run: differenceAcross },
   { jobs: ['9', '14'], run: apply },
+  { jobs: ['12'], run: dump },
+  { jobs: ['20'], run: restore },
   { jobs: ['13'], run: parallel },
   { jobs: ['15'], run: code },
   { jobs: ['16', '17', '18'], run: threeWay },
@@ -47,6 +55,7 @@ const { values, positionals } = parseArgs({
   },
 })
 const only = (job: string): boolean => positionals.length === 0 || positionals.includes(job)
+build()
 await using servers = await startServers()
 const results: Result[] = []
 for (const { jobs, run } of CONTESTS) {

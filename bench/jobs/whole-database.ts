@@ -3,12 +3,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { contest, type Contestant, type Result } from '#bench/contest.ts'
 import { makeShop } from '#bench/data.ts'
-import { BARE, PROVED, sync } from '#bench/ours.ts'
+import { BARE, program, PROVED, sync } from '#bench/ours.ts'
 import { assertEqual, checksum, connect, freshDatabase } from '#bench/servers.ts'
 import type { Command } from '#bench/measure.ts'
 import type { Bench } from '#bench/run.ts'
 
-/** Jobs 1, 2 and 14: a whole database with its indexes into an empty one. */
+/** Jobs 1, 2 and 14: a whole database with its indexes into an empty one; jobs 1 and 2 also in one transaction, by `copy`. */
 export async function wholeDatabase({ servers, scale, rounds, only }: Bench): Promise<Result> {
   const source = await freshDatabase(servers.source, 'shop')
   {
@@ -34,6 +34,17 @@ export async function wholeDatabase({ servers, scale, rounds, only }: Bench): Pr
   })
   const contestants: Contestant[] = [
     ours('syncline, no verification', ...BARE),
+    ...(only('1') || only('2')
+      ? [
+          {
+            ...common,
+            name: 'syncline copy',
+            commands: () => [
+              { argv: program('copy', source, target, '--yes', '--trust-source', '--parallel', '2', '--json') },
+            ],
+          },
+        ]
+      : []),
     ...(only('14') ? [ours('syncline, fingerprints and proof', ...PROVED)] : []),
     ...(only('1')
       ? [{ ...common, name: 'pg_dump + pg_restore', commands: () => dumpAndRestore(source, target, folder) }]
@@ -41,11 +52,14 @@ export async function wholeDatabase({ servers, scale, rounds, only }: Bench): Pr
     ...(only('2') ? [{ ...common, name: 'pgcopydb', commands: () => pgcopydb(source, target, folder) }] : []),
   ]
   const title = 'whole database with indexes'
+  const copied = 'the same in one transaction, by copy'
   return contest(
     contestants,
     [
       { job: '1', title, ours: 'syncline, no verification', peer: 'pg_dump + pg_restore', atMost: 0.7 },
+      { job: '1', title: copied, ours: 'syncline copy', peer: 'pg_dump + pg_restore', atMost: 0.7 },
       { job: '2', title, ours: 'syncline, no verification', peer: 'pgcopydb', atMost: 0.95 },
+      { job: '2', title: copied, ours: 'syncline copy', peer: 'pgcopydb', atMost: 0.95 },
       {
         job: '14',
         title: 'fingerprints and proof on job 1',

@@ -11,6 +11,8 @@ import type { Column, Right, TableRef, TableSchema } from '#model/table.ts'
 import type { Row, SentRow } from '#model/value.ts'
 import type { Agreement, Baseline, RememberedRow } from './baseline.ts'
 import type { DetectionFacts, FactsQuestion } from './detection-facts.ts'
+import type { DumpSource, OpenDump } from './dump-source.ts'
+import type { RestoreTarget } from './restore-target.ts'
 import type {
   Claim,
   Closing,
@@ -21,9 +23,13 @@ import type {
   KnownColumns,
   MappingIdentity,
 } from './sync-state.ts'
+import type { ServerInfo } from './server-info.ts'
 import type { TableDdl, TableMaker } from './table-ddl.ts'
+import type { TableDrafts } from './table-draft.ts'
+import type { Telling } from './written-rows.ts'
 
 export type { ColumnFacts, DetectionFacts, FactsQuestion, SessionFacts, TableFacts, Upkeep } from './detection-facts.ts'
+export type { ServerInfo } from './server-info.ts'
 export type {
   Claim,
   Closing,
@@ -35,6 +41,7 @@ export type {
   MappingIdentity,
   StatePhase,
 } from './sync-state.ts'
+export type { RowImage, Telling, WrittenRows } from './written-rows.ts'
 
 /**
  * The contract between the engine and a database. The engine knows databases by these words alone.
@@ -88,8 +95,14 @@ export interface Adapter extends AsyncDisposable {
   seesMark(id: string): Promise<boolean>
   /** What a job has committed here, by the counters that were committed with its rows; null where none are its. */
   committedBy(jobId: string): Promise<CommittedCounts | null>
+  /** Tables that are made like those of another engine; null where this adapter can neither tell of its own nor make any. */
+  readonly drafts: TableDrafts | null
   /** The DDL of tables, where source and target speak the same; null where this adapter cannot tell. */
   readonly ddl: ((tables: readonly TableRef[], snapshot: Snapshot, target: ServerInfo) => Promise<TableDdl>) | null
+  /** Opens the database to be dumped, where this adapter can. */
+  readonly dump: ((options: OpenDump) => Promise<DumpSource>) | null
+  /** Where a dump can be restored; null where it cannot. */
+  readonly restore: RestoreTarget | null
 }
 
 /** A column that may be added to a table, or why not. */
@@ -106,29 +119,6 @@ export interface Addition {
 export interface SourceOfTarget {
   readonly source: string
   readonly target: TableRef
-}
-
-export interface ServerInfo {
-  readonly kind: 'postgres' | 'postgrest'
-  /** For people: `PostgreSQL 15.20`. */
-  readonly product: string
-  readonly major: number
-  /** For people, without secrets: `user@host:port/database`. */
-  readonly address: string
-  /** What stays the same while this is the same database: of the cluster, and of the database in it. */
-  readonly identity: string
-  /** On this machine, by its address. */
-  readonly local: boolean
-  /** A connection pooler stands between, so that nothing may outlive a transaction. */
-  readonly pooled: boolean
-  /** Why nothing can be written here (a standby, a read-only default), or null. */
-  readonly readOnly: string | null
-  /** What the fast algorithm makes of constants: where two sides agree, it may stand in for MD5. Empty: it may not. */
-  readonly hashProbe: string
-  /** Milliseconds that the server's clock is ahead of ours, as well as one question can tell. */
-  readonly clockSkewMs: number
-  /** What a snapshot is: one moment of the database, or tables that were each read in a while of its own. */
-  readonly moments: 'exact' | 'bounded'
 }
 
 /** A column as a scan reads it: by name, in the form in which both sides write it, hashed as both sides hash it. */
@@ -291,14 +281,19 @@ export interface Snapshot extends RowSource, AsyncDisposable {
   isEmpty(table: TableRef): Promise<boolean>
   /** Which of these mappings a run has claimed before: from then on their differences may be our own half-done work. */
   knownMappings(mappingIds: readonly string[]): Promise<ReadonlySet<string>>
-  /** Which of these keys' rows were last written by the job of a claim. */
-  writtenBy(claim: Claim, scan: Scan, keys: readonly Key[]): Promise<readonly Key[]>
+  /** Which rows here the job of a claim was the last to write. */
+  writtenBy(claim: Claim, plan: WritePlan, sent: Sent): Promise<OwnRows>
   /**
    * Who holds what a unique index (null: any of the table) lets one row alone have: for each of these rows, given by all
    * columns of the scan, another row that has the values that it is to have. Rows in whose way none is are left out, and so
    * is an index that is about other columns too, or about another table.
    */
   holders(scan: Scan, index: TableRef | null, rows: readonly Row[]): Promise<readonly Holder[]>
+  /**
+   * What the columns of the scan are compared by in an index here, for each of these rows of them: two rows with the same
+   * text have values that are one to a unique index; null where one of them is NULL, which is like no other.
+   */
+  comparedAs(scan: Scan, rows: readonly Row[]): Promise<readonly (string | null)[]>
   /** Which of these keys the baseline holds: rows that this sync wrote or found in step. As JSON of the key. */
   owned(mappingId: string, scan: Scan, keys: readonly Key[]): Promise<ReadonlySet<string>>
   /** The keys of rows whose cursor has come to a value, or has none, in no order; the scan's columns are the key. */
@@ -309,6 +304,22 @@ export interface Snapshot extends RowSource, AsyncDisposable {
   detectionState(mapping: Pick<MappingIdentity, 'mappingId' | 'mappingHash'>): Promise<string | null>
   /** What both sides last agreed on; null where nothing is known of that, or was known under another mapping. */
   baseline(mapping: Pick<MappingIdentity, 'mappingId' | 'mappingHash'>, scan: Scan): Promise<Baseline | null>
+}
+
+/** Rows of which somebody asks who has written them, and what the job had to do with them: most servers need not be told. */
+export interface Sent {
+  readonly keys: readonly Key[]
+  /** What the job has, or would have, left under these keys, by their JSON; of those that were to be without a row, nothing. */
+  rows(): Promise<ReadonlyMap<string, SentRow>>
+  /** Those of the keys that it set out to write. */
+  touched(): readonly Key[]
+}
+
+/** Rows that a job was the last to write. */
+export interface OwnRows {
+  readonly keys: readonly Key[]
+  /** Why some of them may be somebody else's after all, and what would tell, as sentences; null where all are the job's. */
+  readonly doubt: string | null
 }
 
 /** A row that another one cannot get past. */
@@ -342,35 +353,6 @@ export interface BatchRow {
 
 /** What the baseline has for a row. */
 export type BaselineRow = KeptAgreement
-
-/**
- * A row of the target before and after its batch, as the transaction saw it, by the columns of `Telling.images`: also what
- * triggers and defaults made of it, and columns that the mapping does not carry.
- */
-export interface RowImage {
-  readonly before: Row | null
-  readonly after: Row | null
-  /** What the baseline had before; null where it had nothing, or there is none. */
-  readonly baseline: BaselineRow | null
-  /** One of them is too large to stand in memory: it is null, though there is such a row. */
-  readonly large: boolean
-}
-
-/** What a batch has written, before its COMMIT. */
-export interface WrittenRows {
-  /** Its number: 1, 2, 3 … of a job and mapping. */
-  readonly batch: number
-  /** Those that were hit, in the batch's order. */
-  readonly rows: readonly { readonly op: Operation; readonly key: Key; readonly image: RowImage | null }[]
-}
-
-/** Who is told of a batch before its COMMIT: nothing is written that was not told. */
-export interface Telling {
-  /** The columns of the images, the key first; null where only keys are told. */
-  readonly images: Scan | null
-  /** What it throws takes the batch back. */
-  tell(written: WrittenRows): Promise<void>
-}
 
 /** A batch of one table. */
 export interface Batch {
@@ -429,6 +411,8 @@ export interface WritePlan {
   readonly keyIsUnique: boolean
   /** Silence user triggers for the session; asked for only where the role may. */
   readonly silenceTriggers: boolean
+  /** Dates and times of which a part is zero are written as they are, where the server has such; else they are refused. */
+  readonly keepsZeroDates: boolean
   /** Keep the baseline in the same transaction. */
   readonly baseline: boolean
   /** What it keeps beside the fingerprints of both rows. */
@@ -473,7 +457,7 @@ export interface Writer {
    * where it rejects. `body` is called once.
    */
   atomically<T>(body: (transaction: Transaction) => Promise<T>): Promise<T>
-  /** Formats in which rows can be loaded into these columns, best first. */
+  /** Formats in which rows can be loaded into these columns, best first. None: rows of an empty table go by batches too. */
   copyFormats(plan: WritePlan): readonly CopyFormat[]
   /** Loads one piece straight into the table: rows, batch record and counters in one transaction. */
   load(

@@ -10,10 +10,10 @@ export interface DetectionFacts {
   readonly tables: readonly TableFacts[]
 }
 
-/** Whether a cursor can be kept behind every transaction that is open. */
+/** Whether every transaction that is open was seen, so that a cursor can be kept behind all of them. */
 export interface SessionFacts {
   readonly complete: boolean
-  /** Why it cannot; null where it can. */
+  /** Why not; null where all were seen. */
   readonly why: string | null
   /** The statement that mends it, where there is one. */
   readonly remedy: string | null

@@ -1,37 +1,31 @@
 import { resolveHost } from '#lib/network-address.ts'
 import type { Check } from '#model/check.ts'
-import { describeConnection, type Datasource, type DatasourceKind } from '#model/datasource.ts'
+import { describeConnection, type ConnectionParts, type Datasource, type DatasourceKind } from '#model/datasource.ts'
 import { AppError } from '#model/errors.ts'
 import { isLocalHost, type WritePermit } from '#model/write-protection.ts'
 import type { Adapter } from './adapter.ts'
+import type { PreviewQuestion, RowsPreview, TableDescription } from './catalogue.ts'
 import type { ChangeScript } from './change-script.ts'
+import { unwrapUrl, type ParsedUrl } from './connection-url.ts'
+import { mysqlChangeScript } from './mysql/change-script.ts'
+import { MYSQL_SCHEMES, parseMysqlUrl } from './mysql/connection-url.ts'
+import { offersDatabase, parseMysqlEndpoint, toMysqlEndpoint } from './mysql/endpoint.ts'
+import { allowedOnly, type DescribedDatabase } from './place.ts'
 import { examine, openPostgres } from './postgres/adapter.ts'
-import {
-  readCatalogue,
-  readPreview,
-  type PreviewQuestion,
-  type RowsPreview,
-  type TableDescription,
-} from './postgres/browse.ts'
+import { readCatalogue, readPreview } from './postgres/browse.ts'
 import { changeScript } from './postgres/change-script.ts'
-import { parseConnectionUrl, type ParsedUrl } from './postgres/connection-url.ts'
-import {
-  allowedOnly,
-  offersSchema as endpointOffers,
-  parseEndpoint,
-  toEndpoint,
-  type DescribedDatabase,
-  type Endpoint,
-} from './postgres/endpoint.ts'
+import { parseConnectionUrl } from './postgres/connection-url.ts'
+import { offersSchema as endpointOffers, parseEndpoint, toEndpoint } from './postgres/endpoint.ts'
 import { openPostgrest } from './postgrest/adapter.ts'
 import { readApiCatalogue, readApiPreview } from './postgrest/browse.ts'
 import { examineProject } from './postgrest/examine.ts'
 
 export type { ChangeScript } from './change-script.ts'
-export type { RowsPreview, TableDescription } from './postgres/browse.ts'
-export type { ParsedUrl } from './postgres/connection-url.ts'
-export type { DescribedDatabase } from './postgres/endpoint.ts'
+export type { RowsPreview, TableDescription } from './catalogue.ts'
+export type { ParsedUrl } from './connection-url.ts'
+export type { DescribedDatabase } from './place.ts'
 export { parseProjectUrl } from './postgrest/place.ts'
+export { projectScript } from './postgrest/script.ts'
 
 /** A database by its URL, as somebody at this machine gives it, or by its parts. */
 export type DatabasePlace = string | DescribedDatabase
@@ -42,39 +36,91 @@ export interface OpenOptions {
   readonly signal: AbortSignal
 }
 
-/** Opens a database: the one place that knows every kind. @throws AppError with cause and next step */
-export async function openDatabase(place: DatabasePlace, { write, signal }: OpenOptions): Promise<Adapter> {
-  const options = { write: write !== null, signal }
-  if (isProject(place)) {
-    refuseOther(write, describeConnection(place.connection))
-    return await openPostgrest(place, options)
-  }
-  const endpoint = endpointOf(place)
-  refuseOther(write, describeConnection(endpoint))
-  return await openPostgres(endpoint, options)
+interface ExamineOptions {
+  readonly steps: 'sync' | 'all'
+  readonly signal: AbortSignal
 }
 
-function refuseOther(permit: WritePermit | null, address: string): void {
-  if (permit === null || permit.covers(address)) return
-  throw new AppError('internal', `The permit to write was given for another database than ${address}.`)
+/** What an adapter does with one database, whose place it knows. */
+interface Door {
+  readonly connection: Pick<ConnectionParts, 'user' | 'host' | 'port' | 'database'>
+  open(options: { write: boolean; signal: AbortSignal }): Promise<Adapter>
+  examine(options: ExamineOptions): AsyncIterable<Check>
+  list(signal: AbortSignal): Promise<readonly TableDescription[]>
+  preview(question: PreviewQuestion, signal: AbortSignal): Promise<RowsPreview>
+  offers(schema: string): boolean
+}
+
+/** Finds the adapter of a place: the one place that knows every kind. @throws AppError `invalid_url` */
+function doorOf(place: DatabasePlace): Door {
+  if (typeof place === 'string') return engineOf(place) === 'mysql' ? mysqlDoor(place) : postgresDoor(place)
+  if (place.connection.projectUrl !== null) return projectDoor(place)
+  return place.kind === 'mysql' ? mysqlDoor(place) : postgresDoor(place)
+}
+
+function postgresDoor(place: DatabasePlace): Door {
+  const endpoint = typeof place === 'string' ? parseEndpoint(place) : toEndpoint(place)
+  return {
+    connection: endpoint,
+    open: (options) => openPostgres(endpoint, options),
+    examine: (options) => examine(endpoint, options),
+    list: (signal) => readCatalogue(endpoint, signal),
+    preview: (question, signal) => readPreview(endpoint, question, signal),
+    offers: (schema) => endpointOffers(endpoint, schema),
+  }
+}
+
+/** With its driver it is a sixth of all the code of a run: it is loaded where somebody opens such a database. */
+const mysql = {
+  adapter: () => import('./mysql/adapter.ts'),
+  browse: () => import('./mysql/browse.ts'),
+  examine: () => import('./mysql/examine.ts'),
+}
+
+function mysqlDoor(place: DatabasePlace): Door {
+  const endpoint = typeof place === 'string' ? parseMysqlEndpoint(place) : toMysqlEndpoint(place)
+  return {
+    connection: endpoint,
+    open: async (options) => (await mysql.adapter()).openMysql(endpoint, options),
+    async *examine(options) {
+      yield* (await mysql.examine()).examineMysql(endpoint, options)
+    },
+    list: async (signal) => (await mysql.browse()).readMysqlCatalogue(endpoint, signal),
+    preview: async (question, signal) => (await mysql.browse()).readMysqlPreview(endpoint, question, signal),
+    offers: (schema) => offersDatabase(endpoint, schema),
+  }
 }
 
 /** A project that is reached over its REST API, and not over a database's port. */
-function isProject(place: DatabasePlace): place is DescribedDatabase {
-  return typeof place !== 'string' && place.connection.projectUrl !== null
+function projectDoor(place: DescribedDatabase): Door {
+  return {
+    connection: place.connection,
+    open: (options) => openPostgrest(place, options),
+    examine: ({ signal }) => examineProject(place, signal),
+    list: (signal) => readApiCatalogue(place, signal),
+    preview: (question, signal) => readApiPreview(place, question, signal),
+    offers: (schema) => endpointOffers(toEndpoint(place), schema),
+  }
+}
+
+/** Opens a database. @throws AppError with cause and next step */
+export async function openDatabase(place: DatabasePlace, { write, signal }: OpenOptions): Promise<Adapter> {
+  const door = doorOf(place)
+  const address = describeConnection(door.connection)
+  if (write !== null && !write.covers(address)) {
+    throw new AppError('internal', `The permit to write was given for another database than ${address}.`)
+  }
+  return await door.open({ write: write !== null, signal })
 }
 
 /** Looks at a database, step by step. `all`: what change capture needs as well. @throws AppError `invalid_url` */
-export function examineDatabase(
-  place: DatabasePlace,
-  { steps, signal }: { steps: 'sync' | 'all'; signal: AbortSignal },
-): AsyncIterable<Check> {
-  return isProject(place) ? examineProject(place, signal) : examine(endpointOf(place), { steps, signal })
+export function examineDatabase(place: DatabasePlace, options: ExamineOptions): AsyncIterable<Check> {
+  return doorOf(place).examine(options)
 }
 
 /** All tables and views of a database, those of its provider included, in the order of schema and name. @throws AppError */
 export function listTables(place: DescribedDatabase, signal: AbortSignal): Promise<readonly TableDescription[]> {
-  return isProject(place) ? readApiCatalogue(place, signal) : readCatalogue(endpointOf(place), signal)
+  return doorOf(place).list(signal)
 }
 
 /** The first rows of a table, 100 at most. @throws AppError `table_not_found`, `missing_privilege`, `row_level_security` */
@@ -83,13 +129,14 @@ export function previewRows(
   question: PreviewQuestion,
   signal: AbortSignal,
 ): Promise<RowsPreview> {
-  return isProject(place) ? readApiPreview(place, question, signal) : readPreview(endpointOf(place), question, signal)
+  return doorOf(place).preview(question, signal)
 }
 
 const SCRIPTS: Readonly<Record<DatasourceKind, ChangeScript>> = {
   postgres: changeScript,
   supabase: changeScript,
   neon: changeScript,
+  mysql: mysqlChangeScript,
 }
 
 /** How changes are written down for a database of this kind. */
@@ -99,13 +146,13 @@ export function changeScriptFor({ kind }: Pick<Datasource, 'kind'>): ChangeScrip
 
 /** Whether a schema is offered where nobody named it: one of those that were chosen, or none of the provider's own. */
 export function offersSchema(place: DescribedDatabase, schema: string): boolean {
-  return endpointOffers(endpointOf(place), schema)
+  return doorOf(place).offers(schema)
 }
 
 /** What can be told of a URL without connecting. @throws AppError `invalid_url` */
 export function locateDatabase(url: string): { readonly address: string; readonly local: boolean } {
-  const endpoint = endpointOf(url)
-  return { address: describeConnection(endpoint), local: isLocalHost(endpoint.host) }
+  const { connection } = doorOf(url)
+  return { address: describeConnection(connection), local: isLocalHost(connection.host) }
 }
 
 /**
@@ -113,29 +160,21 @@ export function locateDatabase(url: string): { readonly address: string; readonl
  * @throws AppError `invalid_url`, never with the password in its message
  */
 export function parseDatabaseUrl(url: string): ParsedUrl {
-  refuseUnknown(url)
-  return parseConnectionUrl(url, { readFile: null })
+  return (engineOf(url) === 'mysql' ? parseMysqlUrl : parseConnectionUrl)(url, { readFile: null })
 }
 
 /** Finds the addresses of a host, and refuses those that no datasource may have. */
 export const resolveAllowed = allowedOnly(resolveHost)
 
-function endpointOf(place: DatabasePlace): Endpoint {
-  if (typeof place !== 'string') return toEndpoint(place)
-  refuseUnknown(place)
-  return parseEndpoint(place)
-}
-
 const PROJECT_HINT =
   'A Supabase project is registered with its key: syncline datasources add NAME https://PROJECT.supabase.co --service-role-key env:NAME'
 
-function refuseUnknown(url: string): void {
-  const scheme = /^\s*([a-z][a-z0-9+.-]*):\/\//i.exec(url)?.[1]
-  if (scheme === undefined && !/postgres(ql)?:\/\//i.test(url)) {
-    throw new AppError('invalid_url', 'A database is named by its URL.')
-  }
-  if (scheme !== undefined && !/^postgres(ql)?$/i.test(scheme)) {
-    const isWeb = /^https?$/i.test(scheme)
-    throw new AppError('invalid_url', `There is no adapter for ${scheme}: URLs.`, isWeb ? { hint: PROJECT_HINT } : {})
-  }
+/** Whose URL it is, by its scheme. @throws AppError `invalid_url` */
+function engineOf(url: string): 'postgres' | 'mysql' {
+  const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(unwrapUrl(url))?.[1]
+  if (scheme === undefined) throw new AppError('invalid_url', 'A database is named by its URL.')
+  if (MYSQL_SCHEMES.test(scheme)) return 'mysql'
+  if (/^postgres(ql)?$/i.test(scheme)) return 'postgres'
+  const isWeb = /^https?$/i.test(scheme)
+  throw new AppError('invalid_url', `There is no adapter for ${scheme}: URLs.`, isWeb ? { hint: PROJECT_HINT } : {})
 }

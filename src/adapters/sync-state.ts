@@ -1,6 +1,7 @@
 import type { BaselineDetail } from '#model/conflict.ts'
 import type { Position } from '#model/position.ts'
 import type { TableRef } from '#model/table.ts'
+import type { SessionFacts } from './detection-facts.ts'
 
 /** What a target keeps of a sync beside its rows, and what a source says of its transactions. See the contract `Adapter`. */
 
@@ -81,12 +82,13 @@ export interface Closing {
 }
 
 /** Times by the server's own clock, in microseconds since 1970. */
-export interface Horizon {
+export interface Horizon extends SessionFacts {
   readonly now: bigint
-  /** When the oldest transaction began that is open now, or `now`; null where one is open whose beginning nobody knows. */
+  /**
+   * When the oldest transaction began that is open now, or `now`; null where one is open whose beginning nobody knows. Not
+   * `complete`: of those that were seen.
+   */
   readonly oldest: bigint | null
-  /** Every open transaction was seen; else `oldest` is that of those that were. */
-  readonly complete: boolean
 }
 
 /** What a cursor has come to in a snapshot. */

@@ -14,6 +14,7 @@ import { answerError } from '#api/problem.ts'
 import { adminPages } from '#api/admin-pages.ts'
 import { accessRoutes } from '#api/routes/access.ts'
 import { approvalRoutes } from '#api/routes/approvals.ts'
+import { aiSettingsRoutes } from '#api/routes/ai-settings.ts'
 import { auditRoutes } from '#api/routes/audit.ts'
 import { changeRoutes } from '#api/routes/changes.ts'
 import { datasourceRoutes } from '#api/routes/datasources.ts'
@@ -24,8 +25,13 @@ import { liveRoutes } from '#api/routes/live.ts'
 import { carryOutRoutes } from '#api/routes/carry-out.ts'
 import { conflictRoutes } from '#api/routes/conflicts.ts'
 import { conflictRuleRoutes } from '#api/routes/conflict-rules.ts'
+import { demoRoutes } from '#api/routes/demo.ts'
+import { dumpRoutes } from '#api/routes/dumps.ts'
 import { rejectionRoutes } from '#api/routes/rejections.ts'
+import { retentionRoutes } from '#api/routes/retention.ts'
 import { runRoutes } from '#api/routes/runs.ts'
+import { schemaDriftRoutes } from '#api/routes/schema-drift.ts'
+import { scheduleRoutes } from '#api/routes/schedules.ts'
 import { settingsRoutes } from '#api/routes/settings.ts'
 import { favicon } from '#api/favicon.ts'
 import { mappingPreviewRoutes } from '#api/routes/mapping-preview.ts'
@@ -36,7 +42,7 @@ import { syncConfigRoutes } from '#api/routes/sync-configs.ts'
 import { vocabularyRoutes } from '#api/routes/vocabulary.ts'
 import { webhookSecretRoutes } from '#api/routes/webhook-secrets.ts'
 import { guardAccess } from '#api/security/access.ts'
-import { answerUnreadable, boundConnections } from '#api/security/connections.ts'
+import { answerUnreadable, boundBodies, boundConnections } from '#api/security/connections.ts'
 import { securityHeaders } from '#api/security/headers.ts'
 import { parseJsonBody } from '#api/security/json-body.ts'
 import { applyCors, refuseForeignHost } from '#api/security/sites.ts'
@@ -74,7 +80,6 @@ export function createApp(tools: ApiTools): FastifyInstance {
     genReqId: () => randomUUID(),
     bodyLimit: BODY_BYTES,
     trustProxy: config.trustedProxies.length === 0 ? false : [...config.trustedProxies],
-    requestTimeout: limits.requestMs,
     keepAliveTimeout: KEEP_ALIVE_MS,
     maxRequestsPerSocket: REQUESTS_PER_CONNECTION,
     exposeHeadRoutes: false,
@@ -92,6 +97,7 @@ export function createApp(tools: ApiTools): FastifyInstance {
     frameworkErrors: (error, request, reply) => void answerError(error, request, reply.headers(headers)),
   })
   boundConnections(app.server, limits)
+  boundBodies(app, limits)
   closeInTime(app, closing)
   takeJsonAlone(app)
   guardEdge(app, context, headers)
@@ -192,7 +198,9 @@ function registerRoutes(root: FastifyInstance, context: Context, prefix: string)
   const api: Api = root.withTypeProvider()
   accessRoutes(api, context)
   datasourceRoutes(api, context)
+  scheduleRoutes(api, context)
   syncConfigRoutes(api, context)
+  schemaDriftRoutes(api, context)
   webhookSecretRoutes(api, context)
   suggestionRoutes(api, context)
   adviceRoutes(api, context)
@@ -208,8 +216,12 @@ function registerRoutes(root: FastifyInstance, context: Context, prefix: string)
   conflictRuleRoutes(api, context)
   historyRoutes(api, context)
   auditRoutes(api, context)
+  dumpRoutes(api, context)
   liveRoutes(api, context)
   settingsRoutes(api, context)
+  retentionRoutes(api, context)
+  aiSettingsRoutes(api, context)
+  demoRoutes(api, context)
   vocabularyRoutes(api)
   serviceRoutes(api, context)
 }

@@ -7,7 +7,8 @@ export interface ApiRequest {
   /** Below `/api/v1`, with its query. */
   readonly path: string
   readonly headers: Readonly<Record<string, string>>
-  readonly body: string | null
+  /** A text, or bytes of any number. */
+  readonly body: string | AsyncIterable<Uint8Array> | null
 }
 
 export interface ApiResponse {
@@ -45,7 +46,9 @@ export class HttpTransport implements Transport {
   }
 
   async send(request: ApiRequest, signal: AbortSignal): Promise<ApiResponse> {
-    return this.#ask(request, AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]), async (response) => ({
+    // A body of any size takes any time.
+    const until = isStream(request.body) ? signal : AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)])
+    return this.#ask(request, until, async (response) => ({
       status: response.status,
       headers: Object.fromEntries(response.headers),
       body: await response.text(),
@@ -64,7 +67,8 @@ export class HttpTransport implements Transport {
     try {
       const keyed = { ...headers, ...(this.#key === null ? {} : { 'x-api-key': this.#key.reveal() }) }
       const url = `${this.#base}${path}`
-      return await read(await fetch(url, { method, headers: keyed, body, redirect: 'error', signal }))
+      const sent = isStream(body) ? ({ body: ReadableStream.from(body), duplex: 'half' } as const) : { body }
+      return await read(await fetch(url, { method, headers: keyed, ...sent, redirect: 'error', signal }))
     } catch (error) {
       if (signal.aborted && !isTimeout(signal.reason)) throw signal.reason
       const reason = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error)
@@ -79,9 +83,15 @@ export class HttpTransport implements Transport {
   }
 }
 
+export function isStream(body: ApiRequest['body']): body is AsyncIterable<Uint8Array> {
+  return typeof body === 'object' && body !== null
+}
+
 function isTimeout(reason: unknown): boolean {
   return reason instanceof Error && reason.name === 'TimeoutError'
 }
+
+const OUR_HEADERS = { accept: 'application/json', 'x-syncline-request': 'cli' } as const
 
 /** What a call may say besides path and body. */
 export interface CallOptions {
@@ -147,18 +157,26 @@ export class ApiClient implements AsyncDisposable {
     throw toError(status, readJson({ status, headers: {}, body: Buffer.concat(pieces).toString('utf8') }))
   }
 
+  /** Sends a file as the body, however large it is. */
+  upload(path: string, bytes: AsyncIterable<Uint8Array>): Promise<unknown> {
+    const headers = { ...OUR_HEADERS, 'content-type': 'application/octet-stream' }
+    return this.#send({ method: 'POST', path, headers, body: bytes })
+  }
+
   async #call(
     { method, path, body }: { method: ApiRequest['method']; path: string; body: unknown },
     { ifMatch, idempotencyKey }: CallOptions = {},
   ): Promise<unknown> {
     const headers = {
-      accept: 'application/json',
-      'x-syncline-request': 'cli',
+      ...OUR_HEADERS,
       ...(body === null ? {} : { 'content-type': 'application/json' }),
       ...(ifMatch === undefined ? {} : { 'if-match': ifMatch }),
       ...(idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey }),
     }
-    const request = { method, path, headers, body: body === null ? null : JSON.stringify(body) }
+    return this.#send({ method, path, headers, body: body === null ? null : JSON.stringify(body) })
+  }
+
+  async #send(request: ApiRequest): Promise<unknown> {
     const response = await this.#transport.send(request, this.#signal)
     const answer = readJson(response)
     if (response.status >= 400) throw toError(response.status, answer)
@@ -193,16 +211,29 @@ function readJson({ status, body }: ApiResponse): unknown {
 function toError(status: number, answer: unknown): AppError {
   const problem = asObject(answer)
   const { code, detail, title, hint, retry, errors } = problem
-  const places = (Array.isArray(errors) ? errors : []).map((each) => {
-    const { place, message } = asObject(each)
-    return `${String(place)}: ${String(message)}`
+  const places = (Array.isArray(errors) ? errors : []).map(asObject)
+  const again = isRetry(retry) ? { retry } : {}
+  if (code === 'invalid_request' && places.length > 0) return new AppError(code, ...inWordsOfCommands(places, again))
+  const words = [
+    detail ?? title ?? `The service answered ${status}.`,
+    ...places.map(({ place, message }) => `${String(place)}: ${String(message)}`),
+  ]
+  const said = typeof hint === 'string' ? { hint } : {}
+  return new AppError(isCode(code) ? code : 'internal', words.map(String).join('\n  '), { ...said, ...again })
+}
+
+/** Whoever gave a word to a command does not know in which part of a request it went. */
+function inWordsOfCommands(
+  places: readonly Readonly<Record<string, unknown>>[],
+  again: { readonly retry?: Retry },
+): [message: string, options: { hint: string; retry?: Retry }] {
+  const isNamed = places.every(({ place }) => String(place).startsWith('path#'))
+  const words = places.map(({ place, message }) => {
+    const field = String(place).replace(/^\w+#\/?/, '')
+    return isNamed || field === '' ? String(message) : `${field}: ${String(message)}`
   })
-  const words = [detail ?? title ?? `The service answered ${status}.`, ...places].map(String).join('\n  ')
-  const options = {
-    ...(typeof hint === 'string' ? { hint } : {}),
-    ...(isRetry(retry) ? { retry } : {}),
-  }
-  return new AppError(isCode(code) ? code : 'internal', words, options)
+  const hint = isNamed ? ERRORS.not_found.hint : 'The help of the command (--help) says what it takes.'
+  return [words.join('\n  '), { hint, ...again }]
 }
 
 function isCode(code: unknown): code is ErrorCode {

@@ -29,6 +29,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Every route says it; one that does not is refused when it is registered. */
     access?: Access
+    /** Its body may take as long as it takes, while it does not fall silent. */
+    slowBody?: boolean
   }
 
   interface FastifyRequest {

@@ -4,13 +4,16 @@ import type { ApiTools } from '#api/tools.ts'
 import { parseProjectUrl, type ParsedUrl } from '#adapters/registry.ts'
 import type { DatasourceDraft } from '#control/datasources.ts'
 import { Secret } from '#lib/secret.ts'
-import { DEFAULT_CONNECT_TIMEOUT_MS, DEFAULT_POOL_SIZE, type ConnectionParts } from '#model/datasource.ts'
+import {
+  DEFAULT_CONNECT_TIMEOUT_MS,
+  DEFAULT_POOL_SIZE,
+  DEFAULT_PORTS,
+  type ConnectionParts,
+} from '#model/datasource.ts'
 import { parseEnvironment } from '#model/environment.ts'
 
 /** A draft whose password may be left as it is. */
 export type DraftChange = Omit<DatasourceDraft, 'password'> & { password?: DatasourceDraft['password'] }
-
-const DEFAULT_PORT = 5_432
 
 /** Parts of an address that a URL holds already. */
 const IN_URL = ['host', 'port', 'database', 'user', 'password'] as const
@@ -76,7 +79,7 @@ function toProject(
 function toParts(input: ConnectionInput, url: ParsedUrl | null): ConnectionParts {
   const { ssl = null, ca = null } = input
   if (url !== null) return { ...url.connection, ...(ssl === null ? {} : { ssl }), ...(ca === null ? {} : { ca }) }
-  const { host, port = DEFAULT_PORT, database, user } = input
+  const { host, port = DEFAULT_PORTS[input.kind ?? 'postgres'], database, user } = input
   if (host === undefined || database === undefined || user === undefined) {
     const missing = (['host', 'database', 'user'] as const).filter((name) => input[name] === undefined)
     throw new InvalidRequest(

@@ -64,6 +64,10 @@ export function presentSummary(
     sealed_at: summary?.sealedAt ?? null,
     position: summary?.position ?? null,
     tables: (summary?.tables ?? []).map((table) => presentTable(table, marks)),
+    ddl: (summary?.ddl ?? []).map((statement) => ({
+      ...statement,
+      tables: statement.tables.map(({ schema, name }) => ({ schema, name })),
+    })),
     notes: [...(summary?.notes ?? [])],
     stop: summary?.stop === undefined || summary.stop === null ? null : { ...summary.stop },
     open: marks.reduce((sum, { mark, changes }) => sum + (mark === 'moved' ? changes : 0), 0),

@@ -3,6 +3,9 @@ import type { StoredConfig } from '#control/sync-configs.ts'
 import type { Overview } from '#control/overview.ts'
 import type { Session } from '#control/sessions.ts'
 import { PREFIX } from '#api/context.ts'
+import { presentCopy, presentDrill, presentExport, presentImport } from '#api/present-dump.ts'
+import { presentSchemaDriftSummary } from '#api/present-schema-drift.ts'
+import { presentScheduleSummary } from '#api/present-schedule.ts'
 import type { ParsedUrl, RowsPreview, TableDescription } from '#adapters/registry.ts'
 import type { ApiKey } from '#model/access.ts'
 import { keepsChanges } from '#jobs/review-job.ts'
@@ -119,6 +122,10 @@ export function presentJob(job: Job, startedBy: string | null) {
     replays: job.request.replay?.jobId ?? null,
     approves: job.request.changeSet ?? null,
     reverts: job.request.revert?.jobId ?? null,
+    export: job.request.export === undefined ? null : presentExport(job.request.export),
+    import: job.request.import === undefined ? null : presentImport(job.request.import),
+    copy: job.request.copy === undefined ? null : presentCopy(job.request.copy),
+    drill: job.request.drill === undefined ? null : presentDrill(job.request.drill),
     requested_by: job.requestedBy,
     started_by: startedBy,
     stopping_for: job.status === 'stopping' ? job.intent : null,
@@ -241,15 +248,19 @@ export function presentValidation(found: TableValidation, withKeys: boolean) {
   }
 }
 
-export function presentOverview({ configs, days }: Overview) {
+export function presentOverview({ configs, days }: Overview, now: string) {
   return {
-    configs: configs.map(({ configId, lastJob, lastSucceededAt, openConflicts, openRejections }) => ({
-      config_id: configId,
-      last_job: lastJob === null ? null : { id: lastJob.id, status: lastJob.status, created_at: lastJob.createdAt },
-      last_succeeded_at: lastSucceededAt,
-      open_conflicts: openConflicts,
-      open_rejections: openRejections,
-    })),
+    configs: configs.map(
+      ({ configId, lastJob, lastSucceededAt, openConflicts, openRejections, schemaDrift, schedule }) => ({
+        config_id: configId,
+        last_job: lastJob === null ? null : { id: lastJob.id, status: lastJob.status, created_at: lastJob.createdAt },
+        last_succeeded_at: lastSucceededAt,
+        open_conflicts: openConflicts,
+        open_rejections: openRejections,
+        schema_drift: presentSchemaDriftSummary(schemaDrift),
+        schedule: schedule === null ? null : presentScheduleSummary(schedule, lastSucceededAt, now),
+      }),
+    ),
     days: days.map((day) => ({ ...day })),
   }
 }

@@ -8,7 +8,7 @@ import type { Principal } from '#api/security/principal.ts'
 import { nullIfMissing } from '#api/visible.ts'
 import { getJob, type Job } from '#control/jobs.ts'
 import { getConfig } from '#control/sync-configs.ts'
-import type { JobWish, StartTools } from '#jobs/start-job.ts'
+import { writesTarget, type JobWish, type StartTools } from '#jobs/start-job.ts'
 import type { JobRequest } from '#model/job-request.ts'
 import type { Datasource } from '#model/datasource.ts'
 import { effectiveEnvironment } from '#model/write-protection.ts'
@@ -20,7 +20,10 @@ export interface Intended {
   readonly mode: JobWish['mode']
   readonly target: Datasource
   /** What it is to do in place of looking for changes. */
-  readonly instead?: Pick<JobRequest, 'replay' | 'changeSet' | 'revert' | 'conflictScope'>
+  readonly instead?: Pick<
+    JobRequest,
+    'replay' | 'changeSet' | 'revert' | 'conflictScope' | 'export' | 'import' | 'copy' | 'drill'
+  >
   /** Refuses what cannot be begun, unless a repeated request began it already. */
   readonly before?: () => Promise<void>
   /** What belongs into the transaction that makes the job, by the id of that. */
@@ -74,8 +77,7 @@ export function requireConsent(
   principal: Principal,
   { kind, target, fields }: { kind: JobWish['kind']; target: Datasource; fields: RunFields },
 ): void {
-  const writes = (kind === 'sync' && fields.dry_run !== true) || kind === 'revert'
-  if (!writes) return
+  if (!writesTarget({ kind, request: { dryRun: fields.dry_run ?? false } })) return
   const isProtected = context.rules.protectedEnvironments.includes(effectiveEnvironment(target))
   const approves = (fields.approve_deletes ?? fields.approve_overwrites ?? null) !== null
   const allows = (isProtected && fields.allow_protected_write === true) || fields.allow_protected_source_write === true
@@ -84,10 +86,13 @@ export function requireConsent(
   requireConfirmation(context, principal, { name, confirm: fields.confirm })
 }
 
-/** What a job was asked for. @throws AppError `not_found` where its config is gone */
-export async function intendedAgain({ store }: Context, job: Job) {
+/**
+ * What a job was asked for, with its config as it is now, or as it was for the job.
+ * @throws AppError `not_found` where its config is gone and is to be as it is now
+ */
+export async function intendedAgain({ store }: Context, job: Job, which: 'current' | 'original' = 'current') {
   // What was written where, its config does not say any more.
-  if (job.kind === 'revert') {
+  if (job.kind === 'revert' || (which === 'original' && job.configId !== null)) {
     return { what: { after: job, policies: job.request.policies }, targetId: job.targetDatasourceId }
   }
   if (job.configId === null) {

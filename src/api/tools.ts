@@ -3,9 +3,13 @@ import type { ParsedUrl, RowsPreview } from '#adapters/registry.ts'
 import type { DatasourceDraft } from '#control/datasources.ts'
 import type { Job } from '#control/jobs.ts'
 import type { ChangeSetTools } from '#control/change-set-tools.ts'
+import type { AiEndpoint, AiKey } from '#control/ai-settings.ts'
 import type { RedisUrl } from '#control/redis-settings.ts'
+import type { SchemaDrift } from '#control/schema-drift.ts'
 import type { Store } from '#control/store.ts'
+import type { StoredConfig } from '#control/sync-configs.ts'
 import type { BrowseQuestion, SchemaPage } from '#jobs/browse-schema.ts'
+import type { DumpTools } from '#jobs/dumps.ts'
 import type { JobWish, StartTools } from '#jobs/start-job.ts'
 import type { MappingQuestion } from '#jobs/preview-mapping.ts'
 import type { MatchQuestion } from '#jobs/preview-match.ts'
@@ -18,6 +22,7 @@ import type { SecretBox } from '#lib/secret-box.ts'
 import type { MatchPreview } from '#model/match.ts'
 import type { Actor, ApiKey } from '#model/access.ts'
 import type { ConnectionTest, Datasource } from '#model/datasource.ts'
+import type { Retained, RetentionChoice, Space } from '#model/retention.ts'
 import type { TableRef } from '#model/table.ts'
 import type { WriteRules } from '#model/write-protection.ts'
 
@@ -33,6 +38,10 @@ export interface ApiTools {
   readonly live: LiveEvents
   readonly datasources: DatasourceTools
   readonly redis: RedisTools
+  readonly retention: RetentionTools
+  readonly ai: AiTools
+  readonly dumps: DumpTools
+  readonly demo: DemoTools
   /** What the service is doing, for those who may look. */
   readonly readStatus: () => ServiceStatus
   /** A key that is in no store: this process alone has it, and it is good for as long as the process lives. */
@@ -117,6 +126,8 @@ export interface DatasourceTools {
   validate(job: Job, table: TableRef, signal: AbortSignal): Promise<TableValidation>
   /** The same of a document that is still being written. @throws AppError `table_not_found` and as above */
   validateDraft(question: DraftQuestion, signal: AbortSignal): Promise<TableValidation>
+  /** Looks what has become of the tables of a sync config, and notes it. @throws AppError where a database cannot be reached */
+  lookForSchemaDrift(config: StoredConfig, signal: AbortSignal): Promise<SchemaDrift | null>
   /** Takes the server that the datasource leads to now for the right one. @throws AppError where it cannot be reached */
   confirmServer(datasource: Datasource, actor: Actor, signal: AbortSignal): Promise<void>
 }
@@ -144,6 +155,98 @@ export interface RedisSettings {
   readonly updatedAt: string | null
   readonly updatedBy: string | null
   readonly lastTest: ConnectionTest | null
+}
+
+/** For how long things are kept, and in how much room. */
+export interface RetentionTools {
+  show(): Promise<RetentionSettings>
+  /** What is left out has its default. */
+  set(choice: RetentionChoice, actor: Actor): Promise<RetentionSettings>
+}
+
+export interface RetentionSettings {
+  readonly entries: readonly RetentionEntry[]
+  readonly space: readonly SpaceEntry[]
+  readonly updatedAt: string | null
+  readonly updatedBy: string | null
+}
+
+/** Where a limit comes from. The environment comes first. */
+export type LimitSource = 'environment' | 'store' | 'default'
+
+interface LimitEntry {
+  readonly source: LimitSource
+  readonly variable: string
+  readonly set: number | null
+  readonly byDefault: number
+  readonly least: number
+  readonly most: number
+}
+
+export interface RetentionEntry extends LimitEntry {
+  readonly of: Retained
+  readonly days: number
+}
+
+export interface SpaceEntry extends LimitEntry {
+  readonly of: Space
+  readonly bytes: number
+}
+
+/** The model that refines suggestions. */
+export interface AiTools {
+  show(): Promise<AiSettings>
+  /** A key that is undefined stays as it is, for the same place. @throws AppError `invalid_request` */
+  set(endpoint: AiEndpoint, key: AiKey | undefined, actor: Actor): Promise<AiSettings>
+  /** Returns whether there was one. */
+  clear(actor: Actor): Promise<boolean>
+  /** Asks it something, by this draft or (null) by what is set up. A failure is a result. */
+  test(draft: AiDraft | null, actor: Actor, signal: AbortSignal): Promise<ConnectionTest>
+}
+
+export interface AiDraft {
+  readonly endpoint: AiEndpoint
+  readonly key: AiKey | undefined
+}
+
+export interface AiSettings {
+  /** The environment comes first; null: there is none. */
+  readonly source: 'environment' | 'store' | null
+  readonly url: string | null
+  readonly model: string | null
+  readonly sendSamples: boolean
+  readonly hasKey: boolean
+  readonly reference: string | null
+  readonly overridden: boolean
+  readonly updatedAt: string | null
+  readonly updatedBy: string | null
+  readonly lastTest: ConnectionTest | null
+}
+
+/** Sample databases for whoever has none at hand, with datasources and a sync config. */
+export interface DemoTools {
+  show(): Promise<DemoData>
+  /** Sees to it that all of it is there. @throws AppError `demo_unavailable`, `no_local_server`, `local_server_failed` */
+  make(actor: Actor): Promise<DemoData>
+  /** Edits the databases as people would, so that there is something to sync. @throws AppError `wrong_state` where none run */
+  edit(actor: Actor): Promise<readonly DemoEdit[]>
+  /** Removes all of it. @throws AppError `in_use` where other sync configs or jobs under way need it */
+  remove(actor: Actor): Promise<void>
+}
+
+export interface DemoEdit {
+  readonly end: 'source' | 'target'
+  readonly words: string
+}
+
+export interface DemoData {
+  /** `ended`: the databases have gone with the process that held them; what is registered of them is there. */
+  readonly state: 'none' | 'ready' | 'ended'
+  readonly sourceId: string | null
+  readonly targetId: string | null
+  readonly configId: string | null
+  /** Why none can be made here, and what to do instead; null where it can. */
+  readonly unavailable: { readonly message: string; readonly hint: string } | null
 }
 
 export interface PreviewQuestion {

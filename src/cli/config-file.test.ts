@@ -89,3 +89,24 @@ test('a file that cannot be used is refused with every place in it', () => {
     /my\.yaml cannot be used\.\n {2}my\.yaml:1:1: x: .*\n {2}my\.yaml:2:1: y: /,
   )
 })
+
+test('a schedule that is none is told where its part stands', () => {
+  const found = problems(`sync_configs:
+  - name: nightly
+    source_datasource_id: a
+    target_datasource_id: b
+    schedule:
+      cron: 30 25 * * *
+      time_zone: Europe/Berln
+  - name: both
+    source_datasource_id: a
+    target_datasource_id: b
+    sync_interval: 300
+    schedule: { cron: 0 2 * * * }
+`)
+  expect(found).toEqual([
+    '6:7 sync_configs[0].schedule.cron hour: 25 is not one of 0 to 23.',
+    expect.stringMatching(/^7:7 sync_configs\[0\]\.schedule\.time_zone This is no time zone .* Europe\/Berlin\.$/),
+    '12:5 sync_configs[1].schedule There is a sync_interval too: give one of them.',
+  ])
+})

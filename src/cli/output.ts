@@ -105,8 +105,12 @@ export class Output {
     this.#drawn = lines.length
   }
 
-  /** The answer to a question, without the line's end. Rejects with the signal's reason. */
-  ask(question: string, signal: AbortSignal): Promise<string> {
+  /** Whether whoever sits there says yes to a question. Rejects with the signal's reason. */
+  async agrees(question: string, signal: AbortSignal): Promise<boolean> {
+    return /^y(es)?$/i.test((await this.#ask(`${question} [y/N] `, signal)).trim())
+  }
+
+  #ask(question: string, signal: AbortSignal): Promise<string> {
     const terminal = createInterface({ input: process.stdin, output: process.stderr })
     return new Promise<string>((resolve, reject) => {
       // The terminal hands Ctrl-C to whoever reads the line.

@@ -20,6 +20,7 @@ const DOING: Readonly<Record<Phase, string>> = {
   write: 'writing',
   index: 'indexing',
   verify: 'verifying',
+  data: 'exporting',
 }
 
 interface Work {
@@ -72,6 +73,8 @@ export class Progress implements Disposable {
         return
       case 'note':
         return this.#remember(event.text)
+      case 'stage':
+        return
       case 'retry':
         return this.#output.note(`Trying again in ${formatDuration(event.afterMs)}: ${event.reason}`)
     }

@@ -14,7 +14,7 @@ import {
   printable,
   shellWords,
 } from './format.ts'
-import { noteLines } from './report-sync.ts'
+import { ddlLines, noteLines } from './report-sync.ts'
 
 export type Changes = z.infer<typeof ChangePage>
 
@@ -35,6 +35,7 @@ export async function readChanges(
 /** What the changes come to, and some of them. */
 export function changeLines({ items, next_cursor: more, summary }: Changes): string[] {
   return [
+    ...ddlLines(summary.ddl),
     ...countLines(summary.tables),
     ...itemLines(items, summary.tables),
     ...(more === null ? [] : ['', `… and more: ${calledAs()} jobs changes ${summary.job_id}`]),

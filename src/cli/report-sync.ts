@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { EXIT, type ExitCode } from '#model/errors.ts'
 import type { Receipt, StoppedTable, TableReceipt } from '#model/receipt.ts'
+import type { DdlRisk, PlannedDdl } from '#model/planned-ddl.ts'
 import { tableName } from '#model/table.ts'
 import type { Preview, TablePreview } from '#service/one-line.ts'
 import { formatCount, formatKey, formatTable, formatValue, nameOfPair, plural, printable } from './format.ts'
@@ -70,10 +71,30 @@ export function previewLines(preview: Preview, notes: readonly string[]): string
     ...[table.inserts, table.updates, table.deletes, table.unchanged, table.kept].map(formatCount),
   ])
   return [
+    ...ddlLines(preview.ddl),
     ...formatTable(['table', 'to insert', 'to update', 'to delete', 'unchanged', 'kept'], rows),
     ...preview.tables.flatMap(sampleLines),
     ...noteLines(notes),
     ...(preview.stop === null ? [] : ['', `The run would stop: ${preview.stop.message}`, `  ${preview.stop.hint}`]),
+    '',
+  ]
+}
+
+const RISKS: Readonly<Record<DdlRisk, string>> = {
+  locks: 'nobody else reads or writes the table for that moment',
+  code: 'the target runs code of the source from then on',
+}
+
+/** What would be changed of the target's tables, as a script with its risks in comments. */
+export function ddlLines(statements: readonly Pick<PlannedDdl, 'sql' | 'risk'>[]): string[] {
+  if (statements.length === 0) return []
+  const number = statements.length === 1 ? 'One statement makes' : `${formatCount(statements.length)} statements make`
+  return [
+    `-- ${number} or alter${statements.length === 1 ? 's' : ''} tables of the target:`,
+    ...statements.flatMap(({ sql, risk }) => [
+      ...(risk === null ? [] : [`-- ${RISKS[risk]}:`]),
+      ...`${sql};`.split('\n').map((line) => line.split('\t').map(printable).join('\t')),
+    ]),
     '',
   ]
 }

@@ -64,6 +64,10 @@ const COMMANDS: Readonly<Record<string, (program: Command, run: Runner) => Promi
   conflicts: async (program, run) => (await import('./commands/conflicts.ts')).addConflicts(program, run),
   approve: async (program, run) => (await import('./commands/approve.ts')).addApprove(program, run),
   revert: async (program, run) => (await import('./commands/revert.ts')).addRevert(program, run),
+  export: async (program, run) => (await import('./commands/export.ts')).addExport(program, run),
+  import: async (program, run) => (await import('./commands/import.ts')).addImport(program, run),
+  copy: async (program, run) => (await import('./commands/copy.ts')).addCopy(program, run),
+  dumps: async (program, run) => (await import('./commands/dumps.ts')).addDumps(program, run),
   audit: async (program, run) => (await import('./commands/audit.ts')).addAudit(program, run),
   keys: async (program, run) => (await import('./commands/keys.ts')).addKeys(program, run),
   apply: async (program, run) => (await import('./commands/apply.ts')).addApply(program, run),
@@ -116,14 +120,18 @@ async function execute(
     output.envelope({ command: command.name(), ok: exit === EXIT.done, summary, result, error: null })
     return exit
   } catch (thrown) {
-    // What the abort tore down on its way fails in many voices; the cause is one.
-    const error: unknown = stop.signal.aborted ? stop.signal.reason : thrown
+    // What the abort tore down on its way fails in many voices; the cause is one, unless the target may have become another.
+    const error: unknown = stop.signal.aborted && !isUnknown(thrown) ? stop.signal.reason : thrown
     report(error, output, command.name())
     if (stop.line !== null && mayRepeat(error)) output.advise(stop.line)
     return error instanceof AppError ? error.exit : EXIT.failed
   } finally {
     stop.forget()
   }
+}
+
+function isUnknown(error: unknown): boolean {
+  return error instanceof AppError && error.code === 'restore_unknown'
 }
 
 /** Whether the same command line, called again, goes on where this one stopped. */

@@ -2,7 +2,8 @@ import { InvalidArgumentError, Option, type Command } from 'commander'
 import { DETECTION_STRATEGIES, type DetectionStrategy } from '#model/detection.ts'
 import { ENVIRONMENTS, parseEnvironment, type Environment } from '#model/environment.ts'
 import { BASELINES, DEFAULT_POLICIES, type Policies } from '#model/sync-config.ts'
-import type { OneLineRequest } from '#service/one-line.ts'
+import { readZeroDates, ZERO_DATES_HELP, type ZeroDates } from '#model/zero-dates.ts'
+import { judgeUrl, type OneLineRequest } from '#service/one-line.ts'
 import { readReference } from '#service/reference.ts'
 import type { Output } from './output.ts'
 import { NAMES_HELP, type TableFlags } from './table-options.ts'
@@ -62,6 +63,11 @@ export function addPolicyFlags(command: Command): Command {
     )
     .option('--batch-size <n>', 'rows in one transaction', count(1, 100_000), d.batchSize)
     .option(
+      '--zero-dates <what>',
+      'dates such as 0000-00-00: reject, keep, null, or the day that stands in their place (default: reject)',
+      zeroDates,
+    )
+    .option(
       '--max-rejections <n>',
       'stop when more rows than this are refused by the target',
       count(0),
@@ -89,6 +95,7 @@ export interface PolicyFlags extends ComparisonFlags {
   readonly baseline: Policies['baseline']
   readonly batchSize: number
   readonly maxRejections: number
+  readonly zeroDates?: ZeroDates
 }
 
 export function toPolicies(flags: PolicyFlags): Policies {
@@ -116,10 +123,14 @@ export function toPolicies(flags: PolicyFlags): Policies {
     parallelTables: null,
     parallelPieces: null,
     maxRejections: flags.maxRejections,
+    zeroDates: flags.zeroDates ?? DEFAULT_POLICIES.zeroDates,
   }
 }
 
-/** Reads where source and target are, and warns of a password that every user of the machine can see. */
+/**
+ * Reads where source and target are, and warns of a password that every user of the machine can see.
+ * @throws AppError `invalid_url`
+ */
 export function toRequest(
   ends: { source: string; target: string },
   of: { tables: TableFlags; policies: Policies },
@@ -130,6 +141,8 @@ export function toRequest(
   if (source.exposed || target.exposed) {
     output.warn('a password stands on the command line, where others can read it; env:NAME or file:PATH keeps it away.')
   }
+  judgeUrl('source', source)
+  judgeUrl('target', target)
   return { source, target, tables: of.tables.choice, policies: of.policies }
 }
 
@@ -145,13 +158,24 @@ function strategy(strategies: readonly DetectionStrategy[]): Option {
     .default(DEFAULT_POLICIES.detectionStrategy)
 }
 
-function count(least: number, most = Number.MAX_SAFE_INTEGER): (text: string) => number {
+/** Of an option that is given again and again. */
+export function collect(text: string, before: readonly string[] = []): readonly string[] {
+  return [...before, text]
+}
+
+export function count(least: number, most = Number.MAX_SAFE_INTEGER): (text: string) => number {
   return (text) => {
     const n = Number(text)
     if (/^\d+$/.test(text) && n >= least && n <= most) return n
     const bounds = most === Number.MAX_SAFE_INTEGER ? `from ${least} on` : `from ${least} to ${most}`
     throw new InvalidArgumentError(`It is a whole number ${bounds}.`)
   }
+}
+
+function zeroDates(text: string): ZeroDates {
+  const read = readZeroDates(text)
+  if (read === null) throw new InvalidArgumentError(ZERO_DATES_HELP)
+  return read
 }
 
 function percent(text: string): number {

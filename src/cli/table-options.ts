@@ -72,6 +72,7 @@ const NOTHING = {
   fields: null,
   conflict: NO_OWN_CONFLICT,
   detection: NO_OWN_DETECTION,
+  zeroDates: null,
 } as const
 
 function tableAndColumns<N extends string>(words: NameReader, as: N): { table: TableRef } & Record<N, string[]> {

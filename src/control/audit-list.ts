@@ -145,7 +145,13 @@ function subjectsOf(where: Where, { kind, id }: AuditConcern): Expression<SqlBoo
       .selectFrom('conflict')
       .select('conflict.id')
       .where((row) => row.or([row('first_job_id', '=', id), row('last_job_id', '=', id)]))
-    return [itself, where('subject', 'in', rejections), where('subject', 'in', conflicts)]
+    const dumps = where.selectFrom('dump').select('dump.id').where('job_id', '=', id)
+    return [
+      itself,
+      where('subject', 'in', rejections),
+      where('subject', 'in', conflicts),
+      where('subject', 'in', dumps),
+    ]
   }
   if (kind === 'config') {
     const jobs = where.selectFrom('job').select('job.id').where('config_id', '=', id)
@@ -161,7 +167,15 @@ function subjectsOf(where: Where, { kind, id }: AuditConcern): Expression<SqlBoo
     .selectFrom('sync_config')
     .select('sync_config.id')
     .where((row) => row.or([row('source_datasource_id', '=', id), row('target_datasource_id', '=', id)]))
-  return [itself, where('subject', 'in', jobs), where('subject', 'in', configs)]
+  return [itself, where('subject', 'in', jobs), where('subject', 'in', configs), ofDumpsOf(where, id)]
+}
+
+/**
+ * Events of dumps name their datasource, because they outlive the dump. In a text of JSON quotes that belong to a value are
+ * escaped, so that these stand nowhere but round the field.
+ */
+function ofDumpsOf(where: Where, datasource: string): Expression<SqlBool> {
+  return where.and([isOfNoun(where, 'dump'), holds('data', `"datasource":"${datasource}"`)])
 }
 
 /** What lies within the scope of a key (S9). What is gone, nobody can tell the scope of. */
@@ -186,5 +200,6 @@ function subjectsBetween(where: Where, datasources: readonly string[]): Expressi
     where('subject', 'in', configs),
     where('subject', 'in', rejections),
     where('subject', 'in', conflicts),
+    ...ids.map((id) => ofDumpsOf(where, id)),
   ]
 }

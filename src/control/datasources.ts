@@ -13,10 +13,11 @@ import type {
 import { parseEnvironment } from '#model/environment.ts'
 import { ACTIVE_STATUSES } from '#model/job.ts'
 import { AppError } from '#model/errors.ts'
+import { aiSetting } from './ai-settings.ts'
 import { audited } from './audit.ts'
 import { holds, pageSql, type ListSort, type PageWish } from './paging.ts'
 import { resealHistory } from './history.ts'
-import { resealRedis } from './redis-settings.ts'
+import { redisSetting } from './redis-settings.ts'
 import { resealMarks } from './reseal-marks.ts'
 import { resealConflicts } from './reseal-conflicts.ts'
 import { resealRejections } from './reseal-rejections.ts'
@@ -268,7 +269,8 @@ export async function resealPasswords({ store, box }: DatasourceTools, actor: Ac
     await resealConflicts(tx, box)
     await resealHistory(tx, box)
     await resealMarks(tx, box)
-    await resealRedis(tx, box)
+    await redisSetting.reseal(tx, box)
+    await aiSetting.reseal(tx, box)
     await resealWebhookSecrets(tx, box)
     await resealCheck(tx, box)
     await audit({ action: 'secret_key.rotate', subject: null, data: { key: box.keyId, passwords: sealed } })

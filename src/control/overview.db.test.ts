@@ -62,6 +62,7 @@ describe.each(STORE_KINDS)('the overview on %s', (kind) => {
         lastSucceededAt: ago(3),
         openConflicts: 0,
         openRejections: 0,
+        schedule: null,
       },
       {
         configId: 'cfg_b',
@@ -69,8 +70,9 @@ describe.each(STORE_KINDS)('the overview on %s', (kind) => {
         lastSucceededAt: ago(1),
         openConflicts: 0,
         openRejections: 0,
+        schedule: null,
       },
-      { configId: 'cfg_c', lastJob: null, lastSucceededAt: null, openConflicts: 0, openRejections: 0 },
+      { configId: 'cfg_c', lastJob: null, lastSucceededAt: null, openConflicts: 0, openRejections: 0, schedule: null },
     ])
     expect(whole.days).toHaveLength(14)
     expect(whole.days.slice(-4)).toEqual([

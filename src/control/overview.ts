@@ -2,6 +2,8 @@ import { sql, type Expression, type SqlBool } from 'kysely'
 import { addMs } from '#lib/clock.ts'
 import type { JobStatus } from '#model/job.ts'
 import { isBetween } from './job-counts.ts'
+import { listDrift, type SchemaDrift } from './schema-drift.ts'
+import { listSchedules, type ScheduleState } from './schedules.ts'
 import type { Store } from './store.ts'
 
 /** How things stand, for a page that is looked at first: sync config by sync config, and day by day. */
@@ -19,6 +21,10 @@ export interface ConfigState {
   readonly lastSucceededAt: string | null
   readonly openConflicts: number
   readonly openRejections: number
+  /** Null: nobody has looked at its tables. */
+  readonly schemaDrift: SchemaDrift | null
+  /** Null: it does not run by itself. */
+  readonly schedule: ScheduleState | null
 }
 
 export interface DayTotals {
@@ -53,7 +59,7 @@ async function readStates(store: Store, configs: readonly string[]): Promise<rea
     .where('config_id', 'in', [...configs])
     .where('kind', '=', 'sync')
     .groupBy('config_id')
-  const [last, good, conflicts, rejections] = await Promise.all([
+  const [last, good, conflicts, rejections, schedules, drifts] = await Promise.all([
     db.selectFrom('job').select(['id', 'config_id', 'status', 'created_at']).where('id', 'in', lastIds).execute(),
     db
       .selectFrom('job')
@@ -66,6 +72,8 @@ async function readStates(store: Store, configs: readonly string[]): Promise<rea
       .execute(),
     countOpen(store, 'conflict', configs),
     countOpen(store, 'rejection', configs),
+    listSchedules(store, configs),
+    listDrift(store, configs),
   ])
   const lastOf = new Map(last.map((job) => [job.config_id, job]))
   const goodOf = new Map(good.map(({ config_id: id, at }) => [id, at]))
@@ -77,6 +85,8 @@ async function readStates(store: Store, configs: readonly string[]): Promise<rea
       lastSucceededAt: goodOf.get(configId) ?? null,
       openConflicts: conflicts.get(configId) ?? 0,
       openRejections: rejections.get(configId) ?? 0,
+      schemaDrift: drifts.get(configId) ?? null,
+      schedule: schedules.get(configId) ?? null,
     }
   })
 }

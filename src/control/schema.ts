@@ -29,6 +29,10 @@ export interface Tables {
   conflict_rule: ConflictRuleRow
   webhook_secret: WebhookSecretRow
   webhook_delivery: WebhookDeliveryRow
+  sync_schedule: SyncScheduleRow
+  schedule_tick: ScheduleTickRow
+  dump: DumpRow
+  config_schema: ConfigSchemaRow
 }
 
 export interface DatasourceRow {
@@ -413,4 +417,75 @@ export interface WebhookDeliveryRow {
   deadline_at: string
   created_at: string
   ended_at: string | null
+}
+
+/** What the schedule of a sync config has come to. */
+export interface SyncScheduleRow {
+  config_id: string
+  /** JSON of `Schedule`: another one begins anew. */
+  schedule: string
+  /** When it came to be, or went on after a pause: intervals are counted from here. */
+  since: string
+  /** The tick that comes next; null while it is paused, and where none comes any more. */
+  next_at: string | null
+  paused_at: string | null
+  /** The name of whoever did. */
+  paused_by: string | null
+  /** JSON of `ScheduleConsent`, or null. */
+  consent: string | null
+}
+
+/** A tick that was seen to: the key makes it one of its kind, whoever saw to it. */
+export interface ScheduleTickRow {
+  config_id: string
+  tick: string
+  fired_at: string
+  /** Ticks before it that came to nothing, as nobody was there. */
+  missed: number
+  outcome: string
+  /** The job that was started, or that was in the way. */
+  job_id: string | null
+  reason: string | null
+}
+
+/** A file in the directory of dumps. */
+export interface DumpRow {
+  id: string
+  /** Its name, in the directory that all processes of the service share. */
+  file: string
+  origin: string
+  /** `writing`: the file has not come to its end, and is swept where nobody writes it any more. */
+  state: 'writing' | 'ready'
+  database_name: string | null
+  datasource_id: string | null
+  job_id: string | null
+  /** The claim of the job that writes it. */
+  epoch: number | null
+  compression: string
+  sealed: number
+  /** Of the file; while it is written, what it has reserved of the space for dumps. */
+  bytes: number
+  sha256: string | null
+  /** JSON of `DumpFacts`, or null. */
+  facts: string | null
+  /** JSON of `DrillOutcome`, or null. */
+  drill: string | null
+  /** The name of whoever wanted it. */
+  created_by: string
+  created_at: string
+}
+
+export interface ConfigSchemaRow {
+  config_id: string
+  /** Digest of the mapping that the tables were known for. */
+  mapping: string
+  /** JSON of `KnownSchemas`: what the mapping was looked over with, and what there was at the last look. */
+  known: string
+  known_at: string
+  seen: string
+  seen_at: string
+  /** Of `seen`. */
+  digest: string
+  /** JSON of the `SchemaChange`s from the one to the other. */
+  changes: string
 }

@@ -14,6 +14,10 @@ import { CHANGE_SETS } from './migrations/0003-change-sets.ts'
 import { CONFLICTS } from './migrations/0004-conflicts.ts'
 import { WEBHOOKS } from './migrations/0005-webhooks.ts'
 import { CONFLICT_RULES } from './migrations/0006-conflict-rules.ts'
+import { SCHEDULES } from './migrations/0007-schedules.ts'
+import { DUMPS } from './migrations/0008-dumps.ts'
+import { DRILLS } from './migrations/0009-drills.ts'
+import { SCHEMA_DRIFT } from './migrations/0010-schema-drift.ts'
 import type { Tables } from './schema.ts'
 
 export type { StoreLocation } from './dialect.ts'
@@ -23,7 +27,18 @@ export type Db = Kysely<Tables>
 /** The statements of one version each, from the first on. */
 export type Migrations = readonly (readonly string[])[]
 
-export const MIGRATIONS: Migrations = [INITIAL, HISTORY, CHANGE_SETS, CONFLICTS, WEBHOOKS, CONFLICT_RULES]
+export const MIGRATIONS: Migrations = [
+  INITIAL,
+  HISTORY,
+  CHANGE_SETS,
+  CONFLICTS,
+  WEBHOOKS,
+  CONFLICT_RULES,
+  SCHEDULES,
+  DUMPS,
+  DRILLS,
+  SCHEMA_DRIFT,
+]
 
 /** The key of the lock that one migration holds against another. */
 const MIGRATION_LOCK = 7_359_204_882

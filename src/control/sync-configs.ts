@@ -3,9 +3,11 @@ import type { Transaction } from 'kysely'
 import type { Actor } from '#model/access.ts'
 import { canonicalDocument, ConfigDocument } from '#model/config-document.ts'
 import { AppError } from '#model/errors.ts'
+import { toSchedule } from '#model/schedule-document.ts'
 import { audited } from './audit.ts'
 import { nameTaken, versionConflict } from './datasources.ts'
 import { holds, pageSql, type ListSort, type PageWish } from './paging.ts'
+import { keepSchedule } from './schedules.ts'
 import type { SyncConfigRow, Tables } from './schema.ts'
 import type { Store } from './store.ts'
 
@@ -48,6 +50,7 @@ export function createConfig(
     }
     await tx.insertInto('sync_config').values(row).execute()
     await keepVersion(tx, row, actor)
+    await keepSchedule(tx, id, toSchedule(document), now)
     await audit({
       action: 'sync_config.create',
       subject: id,
@@ -84,6 +87,7 @@ export function updateConfig(
     }
     await tx.updateTable('sync_config').set(row).where('id', '=', id).execute()
     await keepVersion(tx, row, actor)
+    await keepSchedule(tx, id, toSchedule(document), row.updated_at)
     const data = { name: document.name, version: row.version, ...differenceOf(before.document, text) }
     await audit({ action: 'sync_config.update', subject: id, data })
     return toConfig(row)

@@ -4,7 +4,7 @@ import type { Datasource } from '#model/datasource.ts'
 import type { DetectionStrategy } from '#model/detection.ts'
 import { AppError } from '#model/errors.ts'
 import { DEFAULT_POLICIES, isThreeWay, NO_OWN_DETECTION, type TableMapping } from '#model/sync-config.ts'
-import { sameTable, tableName, type Right, type TableRef, type TableSchema } from '#model/table.ts'
+import { atHome, sameTable, tableName, type Right, type TableRef, type TableSchema } from '#model/table.ts'
 import { formatTableName, parsePattern } from '#model/table-pattern.ts'
 import type { WriteRules } from '#model/write-protection.ts'
 import { adviseDetection, cursorColumns, type AdviceQuestion, type DetectionAdvice } from '#sync/advise-detection.ts'
@@ -85,7 +85,8 @@ function grantOf(source: Adapter, { ref, rights }: TableSchema): string | null {
 }
 
 /** Views are for those who name them. */
-async function tablesOfSource(source: Adapter, wanted: readonly TableRef[] | null): Promise<Asked[]> {
+async function tablesOfSource(source: Adapter, given: readonly TableRef[] | null): Promise<Asked[]> {
+  const wanted = given?.map((ref) => atHome(ref, source.server)) ?? null
   const described = await source.describe(wanted ?? 'all')
   const schemas =
     wanted === null
@@ -148,8 +149,9 @@ async function tablesOfConfig(
 async function mappingsOf(
   ends: { readonly source: Adapter; readonly target: Adapter },
   document: ConfigPolicies,
-  wanted: readonly TableRef[] | null,
+  given: readonly TableRef[] | null,
 ): Promise<readonly TableMapping[] | null> {
+  const wanted = given?.map((ref) => atHome(ref, ends.source.server)) ?? null
   const choice = toTableChoice(document)
   const named = wanted?.map((ref) => ({ source: parsePattern(formatTableName(ref)), target: null, query: null })) ?? []
   const include = choice.include.length === 0 ? named : choice.include

@@ -106,9 +106,9 @@ function samplesOf(values: SuggestSide['rows'][number]): string[] {
 const Completion = z.object({ choices: z.array(z.object({ message: z.object({ content: z.string() }) })).min(1) })
 
 const FAULTS: Readonly<Record<number, string>> = {
-  401: 'does not take the key in AI_API_KEY',
-  403: 'does not take the key in AI_API_KEY',
-  404: 'is not at AI_URL, or does not know the model in AI_MODEL',
+  401: 'does not take the key (AI_API_KEY, or that of the settings)',
+  403: 'does not take the key (AI_API_KEY, or that of the settings)',
+  404: 'is not at its URL (AI_URL), or does not know the model (AI_MODEL)',
   429: 'has too much to do',
 }
 

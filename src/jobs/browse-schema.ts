@@ -7,8 +7,8 @@ import {
   type TableDescription,
 } from '#adapters/registry.ts'
 import { systemClock } from '#lib/clock.ts'
-import type { Datasource } from '#model/datasource.ts'
-import type { TableRef } from '#model/table.ts'
+import { homeSchemaOf, type Datasource } from '#model/datasource.ts'
+import { atHome, type TableRef } from '#model/table.ts'
 import { describeDatasource, type OpeningTools } from './open-datasource.ts'
 
 export interface BrowseQuestion {
@@ -77,7 +77,8 @@ export class SchemaBrowser {
     question: { readonly table: TableRef; readonly limit: number },
     signal: AbortSignal,
   ): Promise<RowsPreview> {
-    return previewRows(await describeDatasource(this.#tools, datasource), question, signal)
+    const table = atHome(question.table, { homeSchema: homeSchemaOf(datasource) })
+    return previewRows(await describeDatasource(this.#tools, datasource), { ...question, table }, signal)
   }
 
   async #catalogue(datasource: Datasource, fresh: boolean): Promise<Catalogue> {

@@ -2,16 +2,17 @@ import type { Adapter } from '#adapters/adapter.ts'
 import { toPolicies, toTableChoice, type ConfigPolicies } from '#model/config-document.ts'
 import { AppError } from '#model/errors.ts'
 import type { SyncConfig } from '#model/sync-config.ts'
-import { sameTable, tableName, type TableRef } from '#model/table.ts'
+import { atHome, sameTable, tableName, type TableRef } from '#model/table.ts'
 import { formatTableName, parsePattern } from '#model/table-pattern.ts'
 import { chooseTables } from '#sync/choose-tables.ts'
 
 /** What the engine is told of one table of a document, as it is called in the source (null: the first one). */
 export async function chooseOneTable(
   policies: ConfigPolicies,
-  table: TableRef | null,
+  given: TableRef | null,
   ends: { readonly source: Adapter; readonly target: Adapter },
 ): Promise<SyncConfig> {
+  const table = given === null ? null : atHome(given, ends.source.server)
   const { onReject: _, ...stated } = { ...toPolicies(policies), create: false }
   const choice = toTableChoice(policies)
   const all = choice.include.length === 0 && table !== null

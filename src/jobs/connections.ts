@@ -1,4 +1,5 @@
 import { toPolicies, type ConfigPolicies } from '#model/config-document.ts'
+import type { ReadingOptions } from '#model/dump.ts'
 import type { JobRequest } from '#model/job-request.ts'
 import type { Policies } from '#model/sync-config.ts'
 
@@ -15,6 +16,8 @@ function connectionsOf(parallel: number, { ways, each }: Need): number {
 }
 
 const REST = 3
+/** That restores a dump, and that reads what it replaces. */
+const IMPORTING = 2
 
 interface Need {
   /** In two ways each side is read while it is written. */
@@ -31,7 +34,12 @@ function needOf({ direction, conflict_strategy: strategy, tables = [] }: ConfigP
 }
 
 /** Connections that a job may hold open to each of its datasources, which have these pool sizes. */
-export function shareOf({ policies: document }: JobRequest, poolSizes: readonly number[]): number {
+export function shareOf(request: JobRequest, poolSizes: readonly number[]): number {
+  const { policies: document, export: dump, copy } = request
+  // One restores, while those of an export keep what is replaced.
+  if (request.import !== undefined || request.drill !== undefined) return IMPORTING + REST
+  if (copy !== undefined) return Math.max(IMPORTING, exportReaders(copy.options, Math.min(...poolSizes))) + REST
+  if (dump !== undefined) return exportReaders(dump, Math.min(...poolSizes)) + REST
   return connectionsOf(fitPolicies(toPolicies(document), { document, poolSizes }).parallel, needOf(document))
 }
 
@@ -53,4 +61,9 @@ export function fitPolicies<P extends Policies>(
 
 function mostParallel(poolSize: number, { ways, each }: Need): number {
   return Math.max(1, Math.floor((Math.floor(poolSize / (2 * ways)) - REST) / each))
+}
+
+/** Tables that an export reads at once: beside them one connection holds the moment, and two read the definitions before. */
+export function exportReaders({ parallel }: Pick<ReadingOptions, 'parallel'>, poolSize: number): number {
+  return Math.max(1, Math.min(parallel, Math.floor(poolSize / 2) - REST))
 }

@@ -118,6 +118,8 @@ function toEvents(event: RunEvent): readonly NewEvent[] {
         { type: 'log', data: { level: 'info', text: `Tables: ${event.tables.length}.` } },
         ...event.notes.map((text): NewEvent => ({ type: 'log', data: { level: 'info', text } })),
       ]
+    case 'stage':
+      return [{ type: 'phase', data: { phase: event.stage, state: 'started' } }]
     case 'phase': {
       const { phase, total, estimated } = event
       return [{ type: 'phase', data: { table: tableName(event.table), phase, state: 'started', total, estimated } }]

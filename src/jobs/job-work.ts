@@ -18,7 +18,7 @@ import type { JobRequest } from '#model/job-request.ts'
 import type { Receipt } from '#model/receipt.ts'
 import { publicReason } from '#model/rejection.ts'
 import { NO_OWN_DETECTION, type SyncConfig, type TableMapping } from '#model/sync-config.ts'
-import { sameTable, type TableRef } from '#model/table.ts'
+import { atHome, sameTable, type TableRef } from '#model/table.ts'
 import { formatTableName, parsePattern, parseTableName, type TableChoice } from '#model/table-pattern.ts'
 import { chooseTables } from '#sync/choose-tables.ts'
 import { compareDatabases } from '#sync/compare-databases.ts'
@@ -32,10 +32,16 @@ import type { Staging } from '#sync/staging.ts'
 import { conflictsOf } from './conflicts.ts'
 import { fitPolicies } from './connections.ts'
 import { fromStore } from './from-store.ts'
+import { copyWork } from './copy-work.ts'
+import { drillWork } from './drill-work.ts'
+import type { DumpTools } from './dumps.ts'
+import { exportWork } from './export-work.ts'
+import { importWork } from './import-work.ts'
 import type { OpenDatasource } from './opener.ts'
 import { quarantineOf, replayOf } from './quarantine.ts'
 import { historyOf } from './history.ts'
 import { isReviewed, reviewedWork, type Rest } from './reviewed-work.ts'
+import { noteDriftOfJob } from './schema-drift.ts'
 import { sourceConsent, writesSource } from './start-job.ts'
 
 /** What the work of a job needs of the world. */
@@ -46,8 +52,11 @@ export interface WorkTools {
   readonly maskKey: Uint8Array | null
   readonly box: SecretBox
   readonly changeSets: ChangeSetTools
+  readonly dumps: DumpTools
   readonly clock: Clock
   readonly journal: Journal
+  /** Resolves when the store has what the journal was told until now. */
+  readonly keepJournal: () => Promise<void>
   readonly identity: RunIdentity
   /** Asks the work to stop where it can go on later: after the batch in hand. */
   readonly stop: AbortSignal
@@ -93,6 +102,10 @@ const UNREACHABLE: readonly ErrorCode[] = [
 /** Does what a job asks for. @throws AppError */
 export async function doWork(job: Job, tools: WorkTools): Promise<JobOutcome> {
   const { kind, request } = job
+  if (kind === 'export') return doExport(job, tools)
+  if (kind === 'import') return doImport(job, tools)
+  if (kind === 'copy') return doCopy(job, tools)
+  if (kind === 'drill') return doDrill(job, tools)
   if (isReviewed(job)) return doReviewed(job, tools)
   const write = kind === 'sync' && !request.dryRun
   return withEnds(job, { write, tools }, async (ends) => {
@@ -112,6 +125,41 @@ export async function doWork(job: Job, tools: WorkTools): Promise<JobOutcome> {
     const stopped = new AppError(first.code, first.reason, { hint: first.hint })
     return { ...found(result), counts: withRest(receipt.counts, all), stopped }
   })
+}
+
+/** The database is written into a file. */
+async function doExport(job: Job, tools: WorkTools): Promise<JobOutcome> {
+  const datasource = await fromStore(getDatasource(tools.store, job.sourceDatasourceId))
+  await using source = await openEnd('source', datasource, { job, write: false, tools })
+  return found(await exportWork(job, { source, datasource, tools }))
+}
+
+/** A file is restored into the database. */
+async function doImport(job: Job, tools: WorkTools): Promise<JobOutcome> {
+  const datasource = await fromStore(getDatasource(tools.store, job.targetDatasourceId))
+  const open = (): Promise<Adapter> => openEnd('target', datasource, { job, write: !job.request.dryRun, tools })
+  return found(await importWork(job, { open, datasource, tools }))
+}
+
+/** One database becomes as the other is. */
+async function doCopy(job: Job, tools: WorkTools): Promise<JobOutcome> {
+  const [from, to] = await fromStore(
+    Promise.all([
+      getDatasource(tools.store, job.sourceDatasourceId),
+      getDatasource(tools.store, job.targetDatasourceId),
+    ]),
+  )
+  await using source = await openEnd('source', from, { job, write: false, tools })
+  await using target = await openEnd('target', to, { job, write: !job.request.dryRun, tools })
+  return found(await copyWork(job, { source, target, from, to, tools }))
+}
+
+/** A dump is restored beside the database, looked at, and dropped again. */
+async function doDrill(job: Job, tools: WorkTools): Promise<JobOutcome> {
+  const datasource = await fromStore(getDatasource(tools.store, job.targetDatasourceId))
+  await using target = await openEnd('target', datasource, { job, write: true, tools })
+  const { result, failure } = await drillWork(job, { target, tools })
+  return { ...found(result), stopped: failure }
 }
 
 /** Nothing was to be written. */
@@ -215,6 +263,7 @@ async function withEnds<T>(
   await using target = await openEnd('target', to, { job, write, tools })
   if (job.kind === 'revert') return await body({ source, target, config: toRevertConfig(job.request, to.poolSize) })
   const note = (text: string): void => tools.journal.record({ type: 'note', text })
+  await noteDriftOfJob(tools.store, job, { source, target })
   const config = await toConfig(job.request, { source, target }, { note, poolSizes: [from.poolSize, to.poolSize] })
   const replay = job.request.replay && replayOf(job, job.request.replay, tools)
   return await body({ source, target, config, ...(replay === undefined ? {} : { replay }) })
@@ -308,7 +357,7 @@ export async function toConfig(
     },
     { document: request.policies, poolSizes },
   )
-  const wanted = request.tables?.map(parseTableName) ?? null
+  const wanted = request.tables?.map((name) => atHome(parseTableName(name), ends.source.server)) ?? null
   const chosen = await chooseTables(withWanted(toTableChoice(request.policies), wanted), ends, {
     create: policies.create,
     note,

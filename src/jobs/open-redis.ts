@@ -1,4 +1,4 @@
-import { readRedisUrl, type RedisUrl } from '#control/redis-settings.ts'
+import { redisSetting, type RedisUrl } from '#control/redis-settings.ts'
 import { Secret } from '#lib/secret.ts'
 import { AppError } from '#model/errors.ts'
 import { parseRedisUrl, type RedisPlace } from '#model/redis.ts'
@@ -12,7 +12,7 @@ export interface RedisOpening extends Required<OpeningTools> {
 
 /** Where the Redis is that change sets are kept in. @throws AppError `redis_unavailable`, `secret_unreadable`, `invalid_url` */
 export async function redisPlace(tools: RedisOpening): Promise<RedisPlace> {
-  const url = tools.fromEnvironment ?? (await readRedisUrl(tools))
+  const url = tools.fromEnvironment ?? (await redisSetting.open(tools))?.secret ?? null
   if (url !== null) return placeOf(tools, url)
   throw new AppError('redis_unavailable', 'No Redis is set up.', {
     hint: 'Set REDIS_URL, or set it up with PUT /api/settings/redis; or use staging: embedded.',

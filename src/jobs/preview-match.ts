@@ -2,7 +2,7 @@ import { toPolicies, toTableChoice, type ConfigPolicies } from '#model/config-do
 import type { Datasource } from '#model/datasource.ts'
 import { AppError } from '#model/errors.ts'
 import type { MatchList, MatchPlace, MatchPreview } from '#model/match.ts'
-import { sameTable, tableName, type TableRef } from '#model/table.ts'
+import { atHome, sameTable, tableName, type TableRef } from '#model/table.ts'
 import { formatTableName, parsePattern } from '#model/table-pattern.ts'
 import { chooseTables } from '#sync/choose-tables.ts'
 import { previewMatch } from '#sync/preview-match.ts'
@@ -28,12 +28,13 @@ export interface MatchQuestion {
 /** Which rows of both sides a first run would take for the same, over read-only sessions. @throws AppError as a run does */
 export async function previewRowMatch(
   tools: MatchTools,
-  { source: from, target: to, policies, table, by, list }: MatchQuestion,
+  { source: from, target: to, policies, table: given, by, list }: MatchQuestion,
   signal: AbortSignal,
 ): Promise<MatchPreview> {
   const options = { write: null, rules: tools.rules, signal }
   await using source = await openDatasource(tools, from, options)
   await using target = await openDatasource(tools, to, options)
+  const table = given === null ? null : atHome(given, source.server)
   const { onReject: _, ...stated } = { ...toPolicies(policies), create: false }
   const choice = toTableChoice(policies)
   const all = choice.include.length === 0 && table !== null

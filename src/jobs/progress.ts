@@ -1,7 +1,7 @@
 import type { Clock } from '#lib/clock.ts'
 import type { JobProgress, TableProgress } from '#model/job.ts'
 import { tableId, type TableRef } from '#model/table.ts'
-import type { Phase, RunEvent } from '#sync/journal.ts'
+import type { Phase, RunEvent, Stage } from '#sync/journal.ts'
 
 /** How much of a table's work a phase is, in each way that a table can go; its phases come in this order. */
 const WAYS = {
@@ -9,10 +9,11 @@ const WAYS = {
   bulk: { create: 0, compare: 0, load: 0.6, write: 0, index: 0.15, verify: 0.25 },
   'compare only': { compare: 1 },
   'verify only': { verify: 1, compare: 0 },
+  'rows only': { data: 1 },
 } as const satisfies Record<string, Partial<Record<Phase, number>>>
 
 /** What a job does to its tables. */
-export type Work = 'sync' | 'preview' | 'verify'
+export type Work = 'sync' | 'preview' | 'verify' | 'export' | 'import'
 
 /** Rates are taken over the last seconds. */
 const RATE_MS = 10_000
@@ -55,6 +56,8 @@ export class ProgressBook {
   #rows = 0
   #bytes = 0
   #ended = false
+  /** Of a dump: what it is at as a whole. */
+  #stage: Stage | null = null
 
   constructor(work: Work, clock: Clock) {
     this.#work = work
@@ -65,7 +68,10 @@ export class ProgressBook {
   record(event: RunEvent): void {
     switch (event.type) {
       case 'planned':
-        return this.#plan(event.tables)
+        return this.#plan(event)
+      case 'stage':
+        this.#stage = event.stage
+        return
       case 'phase':
         return this.#enter(event)
       case 'progress':
@@ -104,11 +110,17 @@ export class ProgressBook {
   }
 
   /** A run that is tried again plans again, and begins at the beginning. */
-  #plan(refs: readonly TableRef[]): void {
+  #plan({ tables: refs, totals = [] }: Extract<RunEvent, { type: 'planned' }>): void {
     this.#tables.clear()
     this.#samples.length = 0
-    const way = { sync: 'changes', preview: 'compare only', verify: 'verify only' } as const
-    for (const ref of refs) {
+    const way = {
+      sync: 'changes',
+      preview: 'compare only',
+      verify: 'verify only',
+      export: 'rows only',
+      import: 'rows only',
+    } as const
+    for (const [i, ref] of refs.entries()) {
       this.#tables.set(tableId(ref), {
         ref,
         phase: null,
@@ -118,7 +130,7 @@ export class ProgressBook {
         bytes: 0,
         total: null,
         estimated: false,
-        size: null,
+        size: totals[i] ?? null,
       })
     }
   }
@@ -145,6 +157,7 @@ export class ProgressBook {
 
   #phase(tables: readonly Table[]): string {
     if (this.#ended) return 'done'
+    if (this.#stage !== null) return this.#stage
     const running = tables.filter((table) => table.running)
     // The one that has come least far: what all are waiting for.
     const [least] = running.toSorted((a, b) => partOf(a) - partOf(b))

@@ -14,8 +14,11 @@ import type { Staging } from '#sync/staging.ts'
 import { JobJournal } from './job-journal.ts'
 import { doWork, readCommitted, type JobOutcome } from './job-work.ts'
 import { Lease } from './lease.ts'
+import type { DumpTools } from './dumps.ts'
 import type { OpenDatasource } from './opener.ts'
+import type { Work } from './progress.ts'
 import { goOnWithDecisions } from './review-job.ts'
+import { RESTORING } from './start-job.ts'
 
 /** A failed job is tried again so often in a row without getting on; then it fails. */
 const ATTEMPTS = 3
@@ -38,6 +41,7 @@ export interface JobTools {
   /** Seals what is kept of rows that are set aside. */
   readonly box: SecretBox
   readonly changeSets: ChangeSetTools
+  readonly dumps: DumpTools
 }
 
 /** How a process runs one job. */
@@ -62,9 +66,7 @@ export async function runJob(run: JobRun, tools: JobTools): Promise<void> {
   using stop = new Stop(run.shutdown)
   using lease = new Lease({ store, hold, leaseMs: run.leaseMs, onIntent: (intent) => stop.ask(intent) })
   lease.lost.addEventListener('abort', () => stop.now(toError(lease.lost.reason)))
-  const writes = job.kind === 'sync' || job.kind === 'revert'
-  const work = !writes ? 'verify' : job.request.dryRun ? 'preview' : 'sync'
-  using journal = new JobJournal({ store, hold, work, clock, onProgress: run.onProgress })
+  using journal = new JobJournal({ store, hold, work: workOf(job), clock, onProgress: run.onProgress })
   run.onStart?.(() => void lease.beat())
   // Whoever asked before the lease was taken is heard now.
   await lease.beat()
@@ -73,7 +75,14 @@ export async function runJob(run: JobRun, tools: JobTools): Promise<void> {
   let ended: JobOutcome | Error
   try {
     stop.soft.throwIfAborted()
-    ended = await doWork(job, { ...tools, journal, identity, stop: stop.soft, end: stop.hard })
+    ended = await doWork(job, {
+      ...tools,
+      journal,
+      keepJournal: () => journal.flush(),
+      identity,
+      stop: stop.soft,
+      end: stop.hard,
+    })
     journal.end()
   } catch (error) {
     ended = toError(error)
@@ -86,6 +95,14 @@ export async function runJob(run: JobRun, tools: JobTools): Promise<void> {
   const rests = !(ended instanceof Error) && ended.rests === 'resolution'
   // What was decided before it rested found nobody to wake. Where the store does not answer, the service looks later.
   if (rests) await goOnWithDecisions(tools.changeSets, SYSTEM, ({ id }) => id === job.id).catch(() => [])
+}
+
+/** What a job does to its tables, as its progress is told. */
+function workOf({ kind, request }: Job): Work {
+  if (kind === 'export') return 'export'
+  if (RESTORING.includes(kind)) return 'import'
+  if (kind !== 'sync' && kind !== 'revert') return 'verify'
+  return request.dryRun ? 'preview' : 'sync'
 }
 
 /** The process before this one may have died without a word: what it committed is known from now on. */

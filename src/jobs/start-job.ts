@@ -4,7 +4,7 @@ import { insertJob, type Job, type NewJob } from '#control/jobs.ts'
 import type { Store } from '#control/store.ts'
 import { getConfig } from '#control/sync-configs.ts'
 import { maySee, type Actor } from '#model/access.ts'
-import type { ConfigPolicies } from '#model/config-document.ts'
+import { policiesOf, type ConfigPolicies } from '#model/config-document.ts'
 import type { Datasource } from '#model/datasource.ts'
 import { refuseWrite, type WriteConsent, type WriteRules } from '#model/write-protection.ts'
 import { AppError } from '#model/errors.ts'
@@ -47,9 +47,10 @@ export async function startJob(
     // What a key may not see is not there for it (S9).
     if (!maySee(actor, id)) throw new AppError('not_found', `There is no datasource ${id}.`)
   }
-  const request: JobRequest = { ...options, policies: plan.policies, targetNamed: plan.targetNamed }
-  if ((kind === 'sync' && !request.dryRun) || kind === 'revert') refuseWrite(plan.target, request, rules)
-  if (writesSource({ kind, request })) refuseSourceWrite(plan.source, request, rules)
+  // What a dump or a copy is restored into is marked writable, whoever names it.
+  const targetNamed = plan.targetNamed && !RESTORING.includes(kind)
+  const request: JobRequest = { ...options, policies: plan.policies, targetNamed }
+  refuseUnwritable({ kind, request, source: plan.source, target: plan.target }, rules)
   const id = newJobId()
   const job: NewJob = {
     id,
@@ -58,12 +59,29 @@ export async function startJob(
     configVersion: plan.configVersion,
     sourceDatasourceId: plan.source.id,
     targetDatasourceId: plan.target.id,
-    lane: laneOf(kind, plan),
+    lane: laneOf(kind, plan, request),
     request,
     requestedBy: actor.id,
   }
   const data = { kind, config: plan.configId, source: plan.source.id, target: plan.target.id, ...fitToLog(options) }
   return insertJob(store, job, { actor, entry: { action: 'job.start', subject: id, data } }, also)
+}
+
+/** Refuses a job that would write what may not be written. @throws AppError `target_not_writable`, `target_protected` */
+export function refuseUnwritable(
+  {
+    kind,
+    request,
+    source,
+    target,
+  }: Pick<Job, 'kind' | 'request'> & {
+    readonly source: Datasource
+    readonly target: Datasource
+  },
+  rules: WriteRules,
+): void {
+  if (writesTarget({ kind, request })) refuseWrite(target, request, rules)
+  if (writesSource({ kind, request })) refuseSourceWrite(source, request, rules)
 }
 
 /** @throws AppError as `refuseWrite`, in words of the source */
@@ -79,6 +97,17 @@ function refuseSourceWrite(source: Datasource, request: JobRequest, rules: Write
         : 'Mark the datasource as writable, if changes of the target are meant to reach it; or sync one way.'
     throw new AppError(code, `Two ways, the source is written too. ${message}`, { hint, cause: error })
   }
+}
+
+/** Jobs that bring definitions along: they replace whole tables, or make a database of their own. */
+export const RESTORING: readonly JobKind[] = ['import', 'copy', 'drill']
+
+/** Whether a job writes to its target, or to the server of it. */
+export function writesTarget({
+  kind,
+  request,
+}: Pick<Job, 'kind'> & { readonly request: Pick<JobRequest, 'dryRun'> }): boolean {
+  return kind === 'revert' || ((kind === 'sync' || RESTORING.includes(kind)) && !request.dryRun)
 }
 
 /** Whether a job writes to both of its ends. */
@@ -125,18 +154,23 @@ async function resolve(store: Store, what: JobWish['what']): Promise<Resolved> {
     return { configId, configVersion, source, target, policies: what.policies, targetNamed }
   }
   const { id, version, document } = await getConfig(store, what.config)
-  const { name: _, source_datasource_id: from, target_datasource_id: to, ...policies } = document
+  const { source_datasource_id: from, target_datasource_id: to } = document
   const [source, target] = await Promise.all([getDatasource(store, from), getDatasource(store, to)])
+  const policies = policiesOf(document)
   return { configId: id, configVersion: version, source, target, policies, targetNamed: false }
 }
 
 /** Jobs that could get into one another's way share a lane. */
-function laneOf(ofKind: JobKind, { configId, source, target, policies }: Resolved): string {
+function laneOf(ofKind: JobKind, { configId, source, target, policies }: Resolved, request: JobRequest): string {
   // What undoes a sync writes where the sync writes.
   const kind = ofKind === 'revert' ? 'sync' : ofKind
   if (configId !== null) return `${kind} ${configId}`
+  // Two that restore into one database would wait for each other's tables.
+  if (kind === 'import' || kind === 'copy') return `import ${target.id}`
+  if (kind === 'drill') return `${kind} ${target.id} ${request.drill?.dump ?? ''}`
   const tables = createHash('sha256')
-    .update(JSON.stringify([policies.tables, policies.exclude_tables]))
+    // Of one database several dumps may be made at once, but not the same one twice.
+    .update(JSON.stringify(request.export ?? [policies.tables, policies.exclude_tables]))
     .digest('hex')
   return `${kind} ${source.id} ${target.id} ${tables}`
 }

@@ -2,7 +2,7 @@ import type { Adapter } from '#adapters/adapter.ts'
 import { previewRows, type DescribedDatabase, type RowsPreview } from '#adapters/registry.ts'
 import type { Datasource } from '#model/datasource.ts'
 import { AppError } from '#model/errors.ts'
-import { sameTable, tableName, type TableRef, type TableSchema } from '#model/table.ts'
+import { atHome, counterpart, sameTable, tableName, type TableRef, type TableSchema } from '#model/table.ts'
 import type { Row } from '#model/value.ts'
 import type { WriteRules } from '#model/write-protection.ts'
 import { refineSuggestion } from '#sync/refine-suggestion.ts'
@@ -129,10 +129,15 @@ function refsOf({ source, target }: Pair): { source: TableRef; target: TableRef 
 }
 
 async function findPairs(
-  tables: SuggestQuestion['tables'],
+  given: SuggestQuestion['tables'],
   source: Adapter,
   target: Adapter,
 ): Promise<{ pairs: Pair[]; unmatched: TableRef[] }> {
+  const tables =
+    given?.map((each) => ({
+      source: atHome(each.source, source.server),
+      target: each.target === null ? null : atHome(each.target, target.server),
+    })) ?? null
   const named = tables?.flatMap(({ target: to }) => (to === null ? [] : [to])) ?? []
   const guessing = tables === null || named.length < tables.length
   const here = await source.describe(tables === null ? 'all' : tables.map((each) => each.source))
@@ -141,7 +146,8 @@ async function findPairs(
   const open: TableSchema[] = tables === null ? [...here] : []
   for (const { source: from, target: to } of tables ?? []) {
     const table = mustFind(here, from, 'source')
-    const same = there.find(({ ref }) => to === null && sameTable(ref, from))
+    const across = counterpart(from, { from: source.server, to: target.server })
+    const same = there.find(({ ref }) => to === null && sameTable(ref, across))
     if (to === null && same === undefined) {
       open.push(table)
       continue

@@ -41,6 +41,11 @@ export function addMs(at: string, ms: number): string {
   return new Date(Date.parse(at) + ms).toISOString()
 }
 
+/** Milliseconds from one ISO 8601 time to another; negative where that comes first. */
+export function msBetween(from: string, to: string): number {
+  return Date.parse(to) - Date.parse(from)
+}
+
 /** The moment of an HTTP date in milliseconds since 1970; null where it is none. */
 export function httpDateMs(text: string): number | null {
   const ms = Date.parse(text)

@@ -113,13 +113,15 @@ export function cellType(name: string): CellType | null {
   return TYPES.get(name) ?? null
 }
 
+const INTEGERS: Readonly<Record<number, string>> = { 16: 'smallint', 32: 'integer', 64: 'bigint' }
+
 /** The type of the cells in which values that were computed for a column travel; null where there is none. */
 export function computedCellType(type: ColumnType): string | null {
   switch (type.kind) {
     case 'text':
       return 'text'
     case 'integer':
-      return { 16: 'smallint', 32: 'integer', 64: 'bigint' }[type.bits]
+      return type.unsigned ? null : (INTEGERS[type.bits] ?? null)
     case 'json':
       return type.binary ? 'jsonb' : 'json'
     default:

@@ -3,6 +3,7 @@ import type { KeptAgreement } from './conflict.ts'
 import type { ColumnType } from './column-type.ts'
 import type { Fingerprint } from './fingerprint.ts'
 import type { JobError } from './job.ts'
+import type { PlannedDdl } from './planned-ddl.ts'
 import type { TableRef } from './table.ts'
 import type { Row } from './value.ts'
 
@@ -77,6 +78,8 @@ export interface ChangeSetTable {
 export interface ChangeSetFacts {
   readonly tables: readonly ChangeSetTable[]
   readonly notes: readonly string[]
+  /** By which the target's tables are changed when it is applied; left out: nobody has looked. */
+  readonly ddl?: readonly PlannedDdl[]
   /** The brake or other guard at which applying it would stop, or null. */
   readonly stop: JobError | null
   /** Another brake that it would meet after the first one, or left out. */

@@ -3,9 +3,10 @@ import { STAGING_KINDS, type StagingKind } from './change-set.ts'
 import { CONFLICT_STRATEGIES, FIELD_STRATEGIES } from './conflict.ts'
 import { DETECTION_STRATEGIES } from './detection.ts'
 import { FieldDocument, toFieldMapping } from './field-document.ts'
+import { ScheduleFields } from './schedule-document.ts'
 import {
   BASELINES,
-  DEFAULT_POLICIES,
+  DEFAULT_POLICIES as D,
   DIRECTIONS,
   NO_OWN_CONFLICT,
   NO_OWN_DETECTION,
@@ -20,13 +21,12 @@ import {
   parseTableName,
   type TableChoice,
 } from './table-pattern.ts'
+import { toZeroDates, ZERO_DATES } from './zero-dates.ts'
 
 /**
  * The document of a sync config: one object that the API takes and gives, that files under version control hold, and
  * from which the JSON Schema is made. What is left out has its default, and is left out of the canonical form too.
  */
-
-const D = DEFAULT_POLICIES
 
 export const COMMIT_MODES = ['streaming', 'staged', 'approval'] as const
 export const AUDIT_LEVELS = ['none', 'summary', 'standard', 'detailed'] as const
@@ -113,6 +113,7 @@ const Table = z
       .record(column, z.enum(FIELD_STRATEGIES))
       .optional()
       .meta({ description: 'Column of the target → who has the last word on it in a merge. Default manual.' }),
+    zero_dates: ZERO_DATES,
     field_mappings: z.array(FieldDocument).min(1).max(1_600).optional().meta({
       description: 'Every column of the target that is written, each by itself, in place of columns and rename.',
     }),
@@ -120,7 +121,7 @@ const Table = z
   .superRefine((table, context) => {
     const problem = (path: string, message: string): void => context.addIssue({ code: 'custom', path: [path], message })
     const one = isOneTable(table.source)
-    for (const name of ['query', 'filter', 'field_mappings'] as const) {
+    for (const name of ['query', 'filter', 'zero_dates', 'field_mappings'] as const) {
       if (table[name] !== undefined && !one) problem(name, `${name} is for one table, and the source is a pattern.`)
     }
     if (table.query !== undefined && table.target === undefined) problem('query', 'A query needs a target.')
@@ -260,6 +261,7 @@ const POLICY_FIELDS = {
     .max(1_000_000)
     .optional()
     .meta({ description: `Rows that may be set aside before the run stops. Default ${D.maxRejections}.` }),
+  zero_dates: ZERO_DATES,
   batch_size: z
     .int()
     .min(1)
@@ -304,6 +306,7 @@ export const ConfigDocument = z
     name: NAME,
     source_datasource_id: datasource,
     target_datasource_id: datasource,
+    ...ScheduleFields.shape,
     ...ConfigPolicies.shape,
   })
   .meta({ id: 'SyncConfigDocument', description: 'What flows from one source to one target, under which policies.' })
@@ -333,6 +336,11 @@ export function canonicalDocument<T extends ConfigPolicies>(schema: z.ZodObject,
   const fields: Readonly<Record<string, unknown>> = document
   const order = Object.keys(schema.shape).filter((name) => fields[name] !== undefined)
   return Object.fromEntries(order.map((name) => [name, fields[name]])) as T
+}
+
+/** The policies of a document: not its name, nor whose data it moves, nor when. */
+export function policiesOf(document: ConfigDocument): ConfigPolicies {
+  return canonicalDocument<ConfigPolicies>(ConfigPolicies, document)
 }
 
 /** Used where a document names none. */
@@ -368,6 +376,7 @@ export function toPolicies(document: ConfigPolicies): Policies & { readonly onRe
     parallelPieces: pieces,
     maxRejections: document.on_reject === 'stop' ? 0 : (document.max_rejections ?? D.maxRejections),
     onReject: document.on_reject ?? 'quarantine',
+    zeroDates: toZeroDates(document.zero_dates) ?? D.zeroDates,
   }
 }
 
@@ -413,11 +422,13 @@ export function toTableChoice({ tables = [], exclude_tables: exclude = [] }: Con
         conflict_fields: conflictFields,
         detection_strategy: detection,
         cursor_column: cursorColumn,
+        zero_dates: zeros,
       } = each
       const table = asRef(parsePattern(source))
       const decided = strategy ?? newerBy ?? conflictFields
       const looked = detection ?? cursorColumn
-      if (table === null || (!key && !only && !not && !rename && !filter && !fields && !decided && !looked)) return []
+      const said = key ?? only ?? not ?? rename ?? filter ?? fields ?? decided ?? looked ?? zeros
+      if (table === null || said === undefined) return []
       return [
         {
           table,
@@ -440,6 +451,7 @@ export function toTableChoice({ tables = [], exclude_tables: exclude = [] }: Con
             looked === undefined
               ? NO_OWN_DETECTION
               : { strategy: detection ?? null, cursorColumn: cursorColumn ?? null },
+          zeroDates: toZeroDates(zeros),
         },
       ]
     }),

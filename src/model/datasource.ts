@@ -1,10 +1,22 @@
 import type { Check } from './check.ts'
 import type { Environment } from './environment.ts'
+import { UNNAMED_SCHEMA } from './table.ts'
 
-/** `supabase` and `neon` are presets over `postgres`: what is known of their addresses and poolers. */
-export const DATASOURCE_KINDS = ['postgres', 'supabase', 'neon'] as const
+/**
+ * `supabase` and `neon` are presets over `postgres`: what is known of their addresses and poolers. `mysql` is MySQL and
+ * MariaDB.
+ */
+export const DATASOURCE_KINDS = ['postgres', 'supabase', 'neon', 'mysql'] as const
 
 export type DatasourceKind = (typeof DATASOURCE_KINDS)[number]
+
+/** Where a server of the kind listens where nobody says otherwise. */
+export const DEFAULT_PORTS: Readonly<Record<DatasourceKind, number>> = {
+  postgres: 5_432,
+  supabase: 5_432,
+  neon: 5_432,
+  mysql: 3_306,
+}
 
 export const SSL_MODES = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full'] as const
 
@@ -78,6 +90,11 @@ export interface Datasource {
 /** Room for two jobs that do one thing at a time. */
 export const DEFAULT_POOL_SIZE = 12
 export const DEFAULT_CONNECT_TIMEOUT_MS = 10_000
+
+/** Where tables are that are named without a schema. */
+export function homeSchemaOf({ kind, connection }: Pick<Datasource, 'kind' | 'connection'>): string {
+  return kind === 'mysql' ? connection.database : UNNAMED_SCHEMA
+}
 
 /** For people, without secrets: `user@host:port/database`. */
 export function describeConnection({

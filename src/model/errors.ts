@@ -6,9 +6,11 @@
 
 import { CHANGE_ERRORS } from './change-errors.ts'
 import type { ErrorEntry, Retry } from './error-entry.ts'
+import { DUMP_ERRORS } from './dump-errors.ts'
 import { EXIT, STATUS_OF_EXIT, type ExitCode } from './exit.ts'
 import { MAPPING_ERRORS } from './mapping-errors.ts'
 import { REST_ERRORS } from './rest-errors.ts'
+import { RESTORE_ERRORS } from './restore-errors.ts'
 import { STAGING_ERRORS } from './staging-errors.ts'
 
 export { EXIT, type ExitCode } from './exit.ts'
@@ -29,7 +31,7 @@ export const ERRORS = {
   },
   invalid_url: {
     cause: 'A connection URL cannot be read, or has an option that is not supported.',
-    hint: 'Write it as postgres://user:password@host:5432/database?sslmode=verify-full and percent-encode @ : / # in the password.',
+    hint: 'Write it as postgres://user:password@host:5432/database?sslmode=verify-full, or mysql://user:password@host:3306/database?ssl-mode=verify-full, and percent-encode @ : / # in the password.',
     retry: 'after-fix',
     exit: EXIT.usage,
   },
@@ -41,7 +43,7 @@ export const ERRORS = {
   },
   connection_refused: {
     cause: 'Nothing listens at this host and port, or a firewall refuses it.',
-    hint: 'Check the port, that the server runs, and its listen_addresses.',
+    hint: 'Check the port, that the server runs, and the addresses that it listens on (PostgreSQL: listen_addresses, MySQL: bind_address).',
     retry: 'later',
     exit: EXIT.cannotConnect,
   },
@@ -71,12 +73,13 @@ export const ERRORS = {
   },
   tls_failed: {
     cause: 'The TLS connection could not be made or verified.',
-    hint: 'Give the CA with sslrootcert=FILE, or choose sslmode=require (encrypted, not verified) knowingly.',
+    hint: 'Give the CA (PostgreSQL: sslrootcert=FILE, MySQL: ssl-ca=FILE), or choose sslmode=require (encrypted, not verified) knowingly.',
     retry: 'after-fix',
     exit: EXIT.cannotConnect,
   },
   server_not_supported: {
-    cause: 'The server is not PostgreSQL 13 to 18, or is a product that only resembles it.',
+    cause:
+      'The server is none of PostgreSQL 13 to 18, MySQL from 8.0 on and MariaDB from 10.6 on, or is a product that only resembles one of them.',
     hint: 'Use a server of a supported version.',
     retry: 'never',
     exit: EXIT.cannotConnect,
@@ -154,6 +157,7 @@ export const ERRORS = {
     exit: EXIT.refused,
   },
   ...REST_ERRORS,
+  ...DUMP_ERRORS,
   create_failed: {
     cause: 'The target could not be given the tables of the source.',
     hint: 'See the statement in the message; create what it names, then run the same command again.',
@@ -201,6 +205,12 @@ export const ERRORS = {
     hint: "See the server's own words in the message.",
     retry: 'after-fix',
     exit: EXIT.failed,
+  },
+  demo_unavailable: {
+    cause: 'Demo data is wanted where the service cannot hold databases of its own.',
+    hint: 'Run syncline demo, or npm run demo in a checkout: it shows a sync, and a service, on databases of its own.',
+    retry: 'never',
+    exit: EXIT.refused,
   },
   invalid_request: {
     cause: 'A request or a configuration file has an unknown field, a missing one, or a value that is not allowed.',
@@ -416,6 +426,7 @@ export const ERRORS = {
   ...MAPPING_ERRORS,
   ...CHANGE_ERRORS,
   ...STAGING_ERRORS,
+  ...RESTORE_ERRORS,
 } as const satisfies Record<string, ErrorEntry>
 
 export type ErrorCode = keyof typeof ERRORS

@@ -18,7 +18,7 @@ const JsonValue: z.ZodType<z.core.util.JSONType> = z
 const args = z.record(z.string().max(100), JsonValue)
 
 /** `trim`, or `{ truncate: { length: 40 } }`. */
-const Step = z
+export const TransformStepDocument = z
   .union([z.string().min(1).max(100), z.record(z.string().min(1).max(100), args)])
   .superRefine((step, context) => {
     if (typeof step === 'string' || Object.keys(step).length === 1) return
@@ -77,7 +77,7 @@ export const FieldDocument = z
       .optional()
       .meta({ description: 'The body of a JavaScript function of `row`, run in a sandbox; it returns the value.' }),
     transforms: z
-      .array(Step)
+      .array(TransformStepDocument)
       .max(50)
       .optional()
       .meta({ description: 'What happens to the value, the first step first.' }),
@@ -113,10 +113,15 @@ function toSource({ column: one, columns, constant, expression, code }: FieldDoc
   return { kind: 'constant', value: constant === null || constant === undefined ? null : String(constant) }
 }
 
-export function toStep(step: z.infer<typeof Step>): TransformStep {
+export function toStep(step: z.infer<typeof TransformStepDocument>): TransformStep {
   if (typeof step === 'string') return { name: step, args: {} }
   const [name = '', given = {}] = Object.entries(step)[0] ?? []
   return { name, args: given }
+}
+
+/** The shortest way to write a step. What came as JSON goes as JSON. */
+export function fromStep({ name, args: given }: TransformStep): z.infer<typeof TransformStepDocument> {
+  return Object.keys(given).length === 0 ? name : { [name]: args.parse(given) }
 }
 
 function toRule(rule: z.infer<typeof Rule>): RuleStep {

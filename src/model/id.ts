@@ -11,6 +11,7 @@ export const ID_PREFIXES = {
   'conflict rule': 'rul',
   'webhook message': 'msg',
   'webhook secret': 'whk',
+  dump: 'dmp',
 } as const
 
 export type IdKind = keyof typeof ID_PREFIXES

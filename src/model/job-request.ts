@@ -1,4 +1,6 @@
 import type { ConfigPolicies } from './config-document.ts'
+import type { CopyOptions } from './copy.ts'
+import type { ExportOptions } from './dump.ts'
 
 /** What a job was asked to do, kept with it, so that it goes on with the same after any interruption. */
 export interface JobRequest {
@@ -25,6 +27,45 @@ export interface JobRequest {
   readonly conflictScope?: string
   /** What another job wrote is undone. */
   readonly revert?: RevertRequest
+  /** The database, which stands as source and as target, is dumped. */
+  readonly export?: ExportOptions
+  /** A dump is restored into the database, which stands as source and as target. */
+  readonly import?: ImportRequest
+  /** The source is copied into the target. */
+  readonly copy?: CopyRequest
+  /** A dump is restored, on trial, beside the database, which stands as source and as target. */
+  readonly drill?: DrillRequest
+}
+
+/** What is copied, and what somebody agreed to. */
+export interface CopyRequest {
+  readonly options: CopyOptions
+  /** As of `ImportRequest`. */
+  readonly replace: boolean
+  readonly backup: boolean
+  /** What the source brings may do whatever the login of the target may. */
+  readonly trusted: boolean
+}
+
+/** Which dump is restored on trial, as of `ImportRequest`. */
+export type DrillRequest = Pick<ImportRequest, 'dump' | 'trusted' | 'owners' | 'grants' | 'passphrase'>
+
+/** What is restored, and what somebody agreed to. */
+export interface ImportRequest {
+  /** The id of a dump. */
+  readonly dump: string
+  /** What is there is replaced. */
+  readonly replace: boolean
+  /** What is replaced is kept first. */
+  readonly backup: boolean
+  /** What is replaced is exchanged at the end: until then it can be read. */
+  readonly swap: boolean
+  /** The file may do whatever the login may. */
+  readonly trusted: boolean
+  readonly owners: boolean
+  readonly grants: boolean
+  /** Where the passphrase is found (`env:NAME`, `file:PATH`) that the file is sealed with; null: it is not. */
+  readonly passphrase: string | null
 }
 
 /** What of a job is undone. */

@@ -116,7 +116,7 @@ export function isActive(status: JobStatus): boolean {
   return ACTIVE_STATUSES.some((active) => active === status)
 }
 
-export const JOB_KINDS = ['sync', 'verify', 'validate', 'revert'] as const
+export const JOB_KINDS = ['sync', 'verify', 'validate', 'revert', 'export', 'import', 'copy', 'drill'] as const
 
 export type JobKind = (typeof JOB_KINDS)[number]
 

@@ -69,6 +69,13 @@ export const MAPPING_ERRORS = {
     retry: 'after-fix',
     exit: EXIT.usage,
   },
+  values_merged: {
+    cause:
+      'A unique index of the target takes values of several rows of the source for one, because of how it compares texts: `a` and `A`, accents, spaces at the end. Nothing was written.',
+    hint: 'Give the column of the target a collation that tells them apart (utf8mb4_nopad_bin in MariaDB, utf8mb4_0900_bin in MySQL), or leave rows out with a filter.',
+    retry: 'after-fix',
+    exit: EXIT.usage,
+  },
   impossible_mapping: {
     cause: 'A source column cannot be carried into its target column without losing or inventing values.',
     hint: 'Change the target column, or leave the column out with --exclude.',

@@ -33,9 +33,16 @@ export const REST_ERRORS = {
     retry: 'after-fix',
     exit: EXIT.usage,
   },
-  rest_is_read_only: {
-    cause: 'A datasource that is reached over its REST API can be read, compared and previewed, and is not written.',
-    hint: 'Register the connection string of the same database (Supabase: Connect, session pooler) and name that as the target.',
+  rest_not_prepared: {
+    cause:
+      'A Supabase project is written over its REST API by functions of Syncline, and the project has none, or those of another version.',
+    hint: 'Run what syncline datasources prepare prints in the SQL Editor of the project; or register the connection string of the database (Supabase: Connect, session pooler) and name that as the target.',
+    retry: 'after-fix',
+    exit: EXIT.refused,
+  },
+  not_over_rest: {
+    cause: 'A target that is written over its REST API cannot do this: each request is a transaction of its own.',
+    hint: 'Change the setting that the message names, or register the connection string of the database (Supabase: Connect, session pooler) and name that as the target.',
     retry: 'after-fix',
     exit: EXIT.refused,
   },

@@ -2,6 +2,7 @@ import type { BaselineDetail, ConflictPolicy, ConflictStrategy } from './conflic
 import type { DetectionStrategy } from './detection.ts'
 import type { FieldMapping } from './field-mapping.ts'
 import type { TableRef } from './table.ts'
+import type { ZeroDates } from './zero-dates.ts'
 
 /** One source table and where it goes. Names are as stored in the catalogue. */
 export interface TableMapping {
@@ -30,6 +31,8 @@ export interface TableMapping {
   }
   /** Of this table alone; what is null is as the policies say. */
   readonly detection: { readonly strategy: DetectionStrategy | null; readonly cursorColumn: string | null }
+  /** Of this table alone; null: as the policies say. */
+  readonly zeroDates: ZeroDates | null
 }
 
 export const NO_OWN_DETECTION: TableMapping['detection'] = { strategy: null, cursorColumn: null }
@@ -51,6 +54,7 @@ export function plainMapping(source: TableRef, target: TableRef): TableMapping {
     rename: new Map(),
     conflict: NO_OWN_CONFLICT,
     detection: NO_OWN_DETECTION,
+    zeroDates: null,
   }
 }
 
@@ -114,6 +118,8 @@ export interface Policies {
   readonly parallelPieces: number | null
   /** Rows that may be set aside before the run stops. */
   readonly maxRejections: number
+  /** What becomes of dates that no calendar has. */
+  readonly zeroDates: ZeroDates
 }
 
 /** The brakes never act below this many rows. */
@@ -143,6 +149,7 @@ export const DEFAULT_POLICIES: Policies = {
   parallelTables: null,
   parallelPieces: null,
   maxRejections: 1_000,
+  zeroDates: 'reject',
 }
 
 /** How conflicts of a table are decided. */

@@ -37,6 +37,7 @@ export interface TableOptions {
   readonly rename: ReadonlyMap<string, string>
   readonly conflict: TableMapping['conflict']
   readonly detection: TableMapping['detection']
+  readonly zeroDates: TableMapping['zeroDates']
   readonly filter: string | null
   readonly filterExit: 'ignore' | 'delete'
   readonly fields: readonly FieldMapping[] | null

@@ -38,6 +38,8 @@ export interface UniqueKey {
   readonly notNull: boolean
   /** Checked at the end of each statement, so that it can arbitrate ON CONFLICT. */
   readonly immediate: boolean
+  /** The collations by which it takes texts for one that differ, `utf8mb4_general_ci`; absent: it tells all texts apart. */
+  readonly merges?: string
 }
 
 export interface ForeignKey {
@@ -82,15 +84,38 @@ export interface TableSchema {
   readonly rowEstimate: number | null
   /** Bytes on disk by the server's own count. */
   readonly bytes: number
+  /** Why not even a snapshot sees the table at one moment, where the others of its server are; absent: it does. */
+  readonly unsteady?: string
 }
 
 export function sameTable(a: TableRef, b: TableRef): boolean {
   return a.schema === b.schema && a.name === b.name
 }
 
+/** The schema that names without one stand for, in whatever is written down before a server is asked for its own. */
+export const UNNAMED_SCHEMA = 'public'
+
+/** A table as it is called on a server, of which somebody may have named no schema. */
+export function atHome(ref: TableRef, { homeSchema }: { readonly homeSchema: string }): TableRef {
+  return ref.schema === UNNAMED_SCHEMA ? { schema: homeSchema, name: ref.name } : ref
+}
+
+/** The table of another server that has the same name: what is in the home schema of the one is in that of the other. */
+export function counterpart(
+  ref: TableRef,
+  { from, to }: { readonly from: { readonly homeSchema: string }; readonly to: { readonly homeSchema: string } },
+): TableRef {
+  return ref.schema === from.homeSchema ? { schema: to.homeSchema, name: ref.name } : ref
+}
+
 /** For people: `shop.orders`. Not SQL. */
 export function tableName(ref: TableRef): string {
   return `${ref.schema}.${ref.name}`
+}
+
+/** The same of whatever has a name; what is in no schema, as a schema itself, has that alone. */
+export function objectName({ schema, name }: TableRef): string {
+  return schema === '' ? name : tableName({ schema, name })
 }
 
 /** For maps: no two refs share it, whatever the names hold. */

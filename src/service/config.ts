@@ -9,6 +9,8 @@ import { fileURLToPath } from 'node:url'
 import { parseEnv } from 'node:util'
 import type { StoreLocation } from '#control/store.ts'
 import { AppError } from '#model/errors.ts'
+import { DEFAULT_RETENTION, MOST_DAYS } from '#model/retention.ts'
+import { DUMP_SETTINGS } from './dump-settings.ts'
 import {
   BadSetting,
   boolean,
@@ -203,23 +205,23 @@ export const SETTINGS = {
   jobRetentionDays: define({
     name: 'JOB_RETENTION_DAYS',
     group: 'jobs',
-    default: '90',
-    help: 'How long ended jobs are kept.',
-    read: whole(1, 36_500),
+    default: String(DEFAULT_RETENTION.days.jobs),
+    help: 'Days that ended jobs are kept. Set, it comes before what is set up by the API.',
+    read: whole(1, MOST_DAYS),
   }),
   historyRetentionDays: define({
     name: 'HISTORY_RETENTION_DAYS',
     group: 'jobs',
-    default: '90',
-    help: 'How long it is kept what jobs wrote, row by row.',
-    read: whole(1, 36_500),
+    default: String(DEFAULT_RETENTION.days.history),
+    help: 'Days that it is kept what jobs wrote, row by row. Set, it comes before what is set up by the API.',
+    read: whole(1, MOST_DAYS),
   }),
   auditRetentionDays: define({
     name: 'AUDIT_RETENTION_DAYS',
     group: 'jobs',
-    default: '365',
-    help: 'How long events of the audit log are kept. They go by whole days, and the log says so.',
-    read: whole(1, 36_500),
+    default: String(DEFAULT_RETENTION.days.audit),
+    help: 'Days that events of the audit log are kept. They go by whole days, and the log says so. Set, it comes before what is set up by the API.',
+    read: whole(1, MOST_DAYS),
   }),
   tempDirectory: define({
     name: 'SYNCLINE_TEMP_DIR',
@@ -229,11 +231,12 @@ export const SETTINGS = {
     read: (value) => value || tmpdir(),
   }),
   ...STAGING_SETTINGS,
+  ...DUMP_SETTINGS,
   aiUrl: define({
     name: 'AI_URL',
     group: 'suggestions',
     default: '',
-    help: 'An endpoint that speaks the chat API of OpenAI, up to /chat/completions, which refines suggestions for mappings. Without TLS only on this machine and its network.',
+    help: 'An endpoint that speaks the chat API of OpenAI, up to /chat/completions, which refines suggestions for mappings. Without TLS only on this machine and its network. With AI_MODEL it comes before what is set up by the API.',
     read: optionalUrl,
   }),
   aiModel: define({
@@ -310,6 +313,8 @@ type Values = { readonly [K in keyof Settings]: ReturnType<Settings[K]['read']> 
 export interface Config extends Omit<Values, 'dataDirectory' | 'databaseUrl' | 'storeFile'> {
   readonly dataDirectory: string
   readonly store: StoreLocation
+  /** Names of the settings that somebody gave, and that have not just their default. */
+  readonly given: ReadonlySet<string>
   /** `DATASOURCE_<NAME>_…` as they are set, by name. */
   readonly datasources: Readonly<Record<string, string>>
 }
@@ -328,12 +333,13 @@ export function readConfig(): Config {
  * What a command needs that speaks to databases and to no service: the rest of the environment, and a `.env` that may
  * be of the user's own program, do not concern it.
  */
-export function readRunConfig(): Pick<Config, 'tempDirectory' | 'failpoint' | 'maskKey'> {
+export function readRunConfig(): Pick<Config, 'tempDirectory' | 'failpoint' | 'maskKey' | 'dumpMaxUnpackedBytes'> {
   const variables = set(process.env)
   return {
     tempDirectory: readSetting(SETTINGS.tempDirectory, variables).value,
     failpoint: readSetting(SETTINGS.failpoint, variables).value,
     maskKey: readSetting(SETTINGS.maskKey, variables).value,
+    dumpMaxUnpackedBytes: readSetting(SETTINGS.dumpMaxUnpackedBytes, variables).value,
   }
 }
 
@@ -360,20 +366,35 @@ function set(variables: Variables): Variables {
 
 /** @throws AppError `invalid_setting` */
 export function toConfig(variables: Variables): Config {
-  const values = Object.fromEntries(
-    Object.entries<Setting<unknown>>(SETTINGS).map(([key, setting]) => [key, readSetting(setting, variables).value]),
-  ) as unknown as Values
+  const values = readAll(variables)
   const dataDirectory = resolve(values.dataDirectory ?? defaultDataDirectory())
   return {
     ...values,
     dataDirectory,
     store: storeLocation(values, variables, dataDirectory),
+    given: new Set(
+      Object.values<Setting<unknown>>(SETTINGS)
+        .filter((setting) => readSetting(setting, variables).from !== null)
+        .map(({ name }) => name),
+    ),
     datasources: Object.fromEntries(
       Object.entries(variables).flatMap(([name, value]) =>
         /^DATASOURCE_\w+_(URL|ENVIRONMENT|SERVICE_ROLE_KEY)$/.test(name) && value ? [[name, value]] : [],
       ),
     ),
   }
+}
+
+/** The same table, by which each setting is known to give the type of its own value. */
+const READERS: { readonly [K in keyof Values]: Setting<Values[K]> } = SETTINGS
+
+function readAll(variables: Variables): Values {
+  const values: { -readonly [K in keyof Values]?: Values[K] } = {}
+  const read = <K extends keyof Values>(key: K): void => {
+    values[key] = readSetting(READERS[key], variables).value
+  }
+  for (const key of Object.keys(SETTINGS)) read(key as keyof Values)
+  return values as Values
 }
 
 interface ReadSetting<T> {

@@ -11,6 +11,7 @@ import type { OpenDatasource } from '#jobs/opener.ts'
 import { checkReference } from '#jobs/references.ts'
 import { previewTableMapping } from '#jobs/preview-mapping.ts'
 import { previewRowMatch } from '#jobs/preview-match.ts'
+import { lookForSchemaDrift } from '#jobs/schema-drift.ts'
 import { suggestMappings, type SuggestTools } from '#jobs/suggest-fields.ts'
 import { confirmServer, testDatasource } from '#jobs/test-datasource.ts'
 import { validateDraftTable, validateTable } from '#jobs/validate-table.ts'
@@ -51,17 +52,11 @@ export function datasourceOpener(base: Parts, rules: WriteRules): OpenDatasource
     openDatasource(tools, datasource, { write: write ? consent : null, rules, signal })
 }
 
-type ModelSettings = Pick<Config, 'aiUrl' | 'aiModel' | 'aiKey' | 'aiSendSamples' | 'maskKey'>
+/** The model that refines suggestions, as it is set up at the moment. */
+type FindModel = () => Promise<SuggestTools['model']>
 
-function modelEndpoint({ aiUrl, aiModel, aiKey, aiSendSamples }: ModelSettings): SuggestTools['model'] {
-  return aiUrl === null || aiModel === null
-    ? null
-    : { url: aiUrl, model: aiModel, key: aiKey, sendSamples: aiSendSamples }
-}
-
-export function datasourceTools(base: Parts & { readonly config: ModelSettings }, rules: WriteRules): DatasourceTools {
+export function datasourceTools(base: Parts, rules: WriteRules, findModel: FindModel): DatasourceTools {
   const tools = openingTools(base)
-  const suggesting: SuggestTools = { ...tools, rules, model: modelEndpoint(base.config) }
   const browser = new SchemaBrowser(tools)
   return {
     parseUrl: (url) => parseDatabaseUrl(url.reveal()),
@@ -85,7 +80,8 @@ export function datasourceTools(base: Parts & { readonly config: ModelSettings }
       const openStaging = (): EmbeddedStaging => new EmbeddedStaging(folder.newFile('rows.sqlite'))
       return await previewRowMatch({ ...tools, rules, maskKey, openStaging }, question, signal)
     },
-    suggest: (question, signal) => suggestMappings(suggesting, question, signal),
+    suggest: async (question, signal) =>
+      suggestMappings({ ...tools, rules, model: question.refine ? await findModel() : null }, question, signal),
     advise: (question, signal) => adviseTables({ ...tools, rules }, question, signal),
     validate: (job, table, signal) => {
       const { maskKey } = base.config
@@ -97,6 +93,7 @@ export function datasourceTools(base: Parts & { readonly config: ModelSettings }
     },
     validateDraft: (question, signal) =>
       validateDraftTable({ ...tools, rules, maskKey: base.config.maskKey }, question, signal),
+    lookForSchemaDrift: (config, signal) => lookForSchemaDrift({ ...tools, rules }, config, signal),
     confirmServer: async (datasource, actor, signal) =>
       void (await confirmServer(tools, datasource, { actor, signal })),
   }

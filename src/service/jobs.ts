@@ -11,6 +11,7 @@ import { systemClock } from '#lib/clock.ts'
 import { armFailpoint } from '#lib/failpoint.ts'
 import { openBase, type Base } from './base.ts'
 import { datasourceOpener } from './datasource-tools.ts'
+import { dumpTools } from './dumps.ts'
 import { PrivateFolder } from './private-folder.ts'
 import { changeSetTools } from './staging.ts'
 
@@ -54,6 +55,7 @@ export async function runJobProcess(signal: AbortSignal): Promise<void> {
       maskKey,
       box: base.box,
       changeSets: stack.use(changeSetTools(base)),
+      dumps: dumpTools(base),
     }
   }
   await serveJob(open(), signal)

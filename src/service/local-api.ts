@@ -1,12 +1,14 @@
 import { hostname, userInfo } from 'node:os'
+import { Readable } from 'node:stream'
 import { createApp } from '#api/app.ts'
-import type { ApiRequest, ApiResponse, ApiStream, Transport } from '#api/client.ts'
+import { isStream, type ApiRequest, type ApiResponse, type ApiStream, type Transport } from '#api/client.ts'
 import { systemClock } from '#lib/clock.ts'
 import { makeToken } from '#lib/token.ts'
 import type { ApiKey } from '#model/access.ts'
 import { Announcer } from './announcer.ts'
 import { apiTools } from './api-tools.ts'
 import { openBase, type Base } from './base.ts'
+import { demoWithoutService } from './demo-data.ts'
 import { createSupervisor } from './jobs.ts'
 import { createLogger } from './logging.ts'
 import { isServed } from './serve-lock.ts'
@@ -45,18 +47,20 @@ export async function openLocalApi(): Promise<Transport> {
   const base = stack.use(await openBase({ migrate: false }))
   const startedAt = systemClock.now()
   const secret = makeToken('')
+  const work = new AbortController()
+  let working: Promise<void> | null = null
   const app = createApp(
     apiTools(base, {
       logger: createLogger({ logLevel: 'error', logFile: null }),
       live: new Announcer(),
-      readStatus: () => ({ startedAt, ready: true, workers: 0 }),
+      demo: demoWithoutService(base),
+      // Work is taken on by this process, once it has begun to, or by a service elsewhere.
+      readStatus: () => ({ startedAt, ready: working !== null || !isAlone(base), workers: 0 }),
       ownKey: { key: keyOfCommandLine(startedAt), secret },
     }),
   )
   stack.defer(() => app.close())
   await app.ready()
-  const work = new AbortController()
-  let working: Promise<void> | null = null
   stack.defer(async () => {
     work.abort()
     await working
@@ -66,7 +70,7 @@ export async function openLocalApi(): Promise<Transport> {
     method,
     url: `/api/v1${path}`,
     headers: { ...headers, host: 'localhost', 'x-api-key': secret.reveal() },
-    ...(body === null ? {} : { payload: body }),
+    ...(body === null ? {} : { payload: isStream(body) ? Readable.from(body) : body }),
   })
   const send = async ({ method, path, headers, body }: ApiRequest): Promise<ApiResponse> => {
     // Where nobody else takes jobs from this store, this process does, for as long as the command runs.

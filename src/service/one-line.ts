@@ -63,7 +63,8 @@ export async function syncDatabases(
   return withDatabases(request, { write, tools }, (ends) => runSync(ends, ends.tools))
 }
 
-const RULES: WriteRules = { protectedEnvironments: ENVIRONMENTS.filter(isProtected) }
+/** No service says which environments are protected. */
+export const RULES: WriteRules = { protectedEnvironments: ENVIRONMENTS.filter(isProtected) }
 
 /** What a sync would do, and to which target. Nothing is opened for writing. */
 export function planDatabases(
@@ -139,22 +140,34 @@ async function withDatabases<T>(
   })
 }
 
-/** Says which of the two could not be opened. */
-async function openNamed(
-  end: 'source' | 'target',
+type End = 'source' | 'target'
+
+export async function openNamed(
+  end: End,
   { url }: Reference,
   options: { write: WritePermit | null; signal: AbortSignal },
 ): Promise<Adapter> {
   try {
     return await openDatabase(url.reveal(), options)
   } catch (error) {
-    if (!(error instanceof AppError) || error.code === 'interrupted') throw error
-    const { code, message, hint, retry } = error
-    // A connection that breaks while it is made was not one yet.
-    throw new AppError(code === 'connection_lost' ? 'server_unavailable' : code, `The ${end}: ${message}`, {
-      hint,
-      retry,
-      cause: error,
-    })
+    throw ofEnd(end, error)
   }
+}
+
+/** Refuses a URL by which nothing can be reached, before anybody is asked about anything else. @throws AppError `invalid_url` */
+export function judgeUrl(end: End, { url }: Reference): void {
+  try {
+    locateDatabase(url.reveal())
+  } catch (error) {
+    throw ofEnd(end, error)
+  }
+}
+
+/** Says which of the two it is. */
+function ofEnd(end: End, error: unknown): unknown {
+  if (!(error instanceof AppError) || error.code === 'interrupted') return error
+  const { code, message, hint, retry } = error
+  // A connection that breaks while it is made was not one yet.
+  const kept = code === 'connection_lost' ? 'server_unavailable' : code
+  return new AppError(kept, `The ${end}: ${message}`, { hint, retry, cause: error })
 }

@@ -12,6 +12,11 @@ export interface Reference {
   readonly exposed: boolean
 }
 
+/** Whether a text leads to a database by itself, and is not the name of a datasource. */
+export function isReference(text: string): boolean {
+  return /^(env|file):/.test(text) || text.includes('://')
+}
+
 /** Reads a URL, or `env:NAME` or `file:PATH`, which hold one. @throws AppError `invalid_url`, never with what they hold */
 export function readReference(text: string): Reference {
   const [, kind, place] = /^(env|file):(.*)$/s.exec(text) ?? []

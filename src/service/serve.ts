@@ -8,10 +8,12 @@ import { purgeJobs } from '#control/jobs.ts'
 import { purgeConflicts } from '#control/conflicts.ts'
 import { purgeRejections } from '#control/rejection-list.ts'
 import { purgeHistory } from '#control/retention.ts'
+import { purgeTicks } from '#control/schedules.ts'
 import { purgeSessions } from '#control/sessions.ts'
 import { createSignInLink } from '#control/sign-in-links.ts'
 import { createSetupToken } from '#control/setup-tokens.ts'
 import { sweepChangeSets } from '#control/sweep-change-sets.ts'
+import { expireDumps, sweepDumps } from '#jobs/dumps.ts'
 import { expireWaiting, goOnWithDecisions, noticeLost } from '#jobs/review-job.ts'
 import { toError } from '#lib/assert.ts'
 import { addMs, delay, systemClock } from '#lib/clock.ts'
@@ -22,9 +24,14 @@ import { Announcer } from './announcer.ts'
 import { apiTools, newId } from './api-tools.ts'
 import { openBase, type Base } from './base.ts'
 import type { Config } from './config.ts'
+import { DemoHolder } from './demo-data.ts'
+import { createDriller } from './drills.ts'
 import { createSupervisor } from './jobs.ts'
 import { createLogger, type Logger } from './logging.ts'
+import { readRetention } from './retention.ts'
+import { createScheduler } from './schedules.ts'
 import { ServeLock } from './serve-lock.ts'
+import { dumpTools } from './dumps.ts'
 import { changeSetTools } from './staging.ts'
 import { createWebhookAsker } from './webhooks.ts'
 
@@ -56,6 +63,8 @@ export async function serve(onReady: (serving: Serving) => void, signal: AbortSi
   await registerEnvironmentDatasources(store, config.datasources, () => newId('datasource'))
   if (config.apiKey !== null) await ensureApiKey(store, config.apiKey, newId('api key'))
   const token = await createSetupToken(store)
+  await using demo = new DemoHolder(base)
+  await demo.tidy().catch((error: unknown) => logger.warn({ err: error }, 'removing what a demo left failed'))
   const live = new Announcer()
   const supervisor = createSupervisor(base, {
     onEvent: (event) => logger.info({ ...event }, 'supervisor'),
@@ -67,12 +76,20 @@ export async function serve(onReady: (serving: Serving) => void, signal: AbortSi
     ready: !signal.aborted,
     workers: supervisor.running.length,
   })
-  const app = createApp(withWake(apiTools(base, { logger, live, readStatus }), () => supervisor.wake()))
+  const app = createApp(withWake(apiTools(base, { logger, live, demo, readStatus }), () => supervisor.wake()))
   const url = await listen(app, config)
   const stop = new AbortController()
   const working = supervisor.run(stop.signal)
   const asking = createWebhookAsker(base, {
     onEvent: (event) => logger.info(event, 'webhooks'),
+    onJob: () => supervisor.wake(),
+  }).run(stop.signal)
+  const scheduling = createScheduler(base, {
+    onEvent: (event) => logger.info(event, 'schedules'),
+    onJob: () => supervisor.wake(),
+  }).run(stop.signal)
+  const drilling = createDriller(base, {
+    onEvent: (event) => logger.info(event, 'dumps'),
     onJob: () => supervisor.wake(),
   }).run(stop.signal)
   const tidying = Promise.all([keepTidy(base, logger, stop.signal), watchChangeSets(base, logger, stop.signal)])
@@ -86,7 +103,7 @@ export async function serve(onReady: (serving: Serving) => void, signal: AbortSi
   logger.info('stopping')
   await app.close()
   stop.abort()
-  await Promise.all([working, asking, tidying])
+  await Promise.all([working, asking, scheduling, drilling, tidying])
   logger.info('stopped')
 }
 
@@ -155,18 +172,25 @@ async function keepTidy(base: Base, logger: Logger, signal: AbortSignal): Promis
       // Another Redis may have been set up since the last time.
       await using staging = changeSetTools(base)
       const now = store.clock.now()
-      const jobs = await purgeJobs(store, addMs(now, -config.jobRetentionDays * DAY_MS))
+      const { days } = await readRetention(base)
+      const jobs = await purgeJobs(store, addMs(now, -days.jobs * DAY_MS))
+      await purgeTicks(store, addMs(now, -days.jobs * DAY_MS))
       await purgeRejections(store)
       await purgeConflicts(store)
       await expireWaiting(staging)
       const sets = await sweepChangeSets(staging, { maxAgeMs: config.changeSetRetentionDays * DAY_MS })
+      const dumps = dumpTools(base)
+      const abandoned = await sweepDumps(dumps)
+      const expired = await expireDumps(dumps)
       await purgeAnswers(store)
       await purgeSessions(store)
-      await purgeHistory(store, addMs(now, -config.historyRetentionDays * DAY_MS))
+      await purgeHistory(store, addMs(now, -days.history * DAY_MS))
       // By whole days, so that the log is not told of a cut every hour.
-      await cutAudit(store, startOfDay(addMs(now, -config.auditRetentionDays * DAY_MS)))
+      await cutAudit(store, startOfDay(addMs(now, -days.audit * DAY_MS)))
       if (jobs > 0) logger.info({ jobs }, 'old jobs removed')
       if (sets > 0) logger.info({ sets }, 'change sets removed that nobody needs')
+      if (abandoned > 0) logger.warn({ abandoned }, 'files of dumps removed that were never completed')
+      if (expired > 0) logger.info({ expired }, 'old dumps removed')
     } catch (error) {
       logger.warn({ err: error }, 'tidying failed')
     }

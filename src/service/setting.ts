@@ -13,6 +13,7 @@ export interface Setting<T> {
     | 'security'
     | 'jobs'
     | 'change sets'
+    | 'dumps'
     | 'suggestions'
     | 'logs'
     | 'command line'

@@ -5,7 +5,7 @@ import { recordAudit } from '#control/audit.ts'
 import type { ChangeSetTools } from '#control/change-set-tools.ts'
 import { RedisChunkPlaces } from '#control/redis-chunks.ts'
 import { RedisLink } from '#control/redis-link.ts'
-import { findRedis, forgetRedis, keepRedis, recordRedisTest } from '#control/redis-settings.ts'
+import { keepRedis, redisSetting } from '#control/redis-settings.ts'
 import { redisPlace, type RedisOpening } from '#jobs/open-redis.ts'
 import { checkReference } from '#jobs/references.ts'
 import { testRedis } from '#jobs/test-redis.ts'
@@ -54,7 +54,7 @@ export function redisTools(parts: StagingParts): RedisTools {
     })
   }
   const show: RedisTools['show'] = async () => {
-    const stored = await findRedis(store)
+    const stored = await redisSetting.find(store)
     const kept = {
       updatedAt: stored?.updatedAt ?? null,
       updatedBy: stored?.updatedBy ?? null,
@@ -67,8 +67,8 @@ export function redisTools(parts: StagingParts): RedisTools {
     }
     return {
       source: stored === null ? null : 'store',
-      url: stored?.address ? describeRedis(stored.address) : null,
-      hasPassword: stored?.hasPassword ?? false,
+      url: stored?.value.address ? describeRedis(stored.value.address) : null,
+      hasPassword: stored?.value.hasPassword ?? false,
       reference: stored?.reference ?? null,
       overridden: false,
       ...kept,
@@ -81,11 +81,11 @@ export function redisTools(parts: StagingParts): RedisTools {
       await keepRedis(opening, url, actor)
       return show()
     },
-    clear: (actor) => forgetRedis(store, actor),
+    clear: (actor) => redisSetting.forget(store, actor),
     test: async (url, actor, signal) => {
       if (url !== null) await judge(url)
       const test = await testRedis(opening, url, signal)
-      if (url === null && fromEnvironment === null) await recordRedisTest(store, test)
+      if (url === null && fromEnvironment === null) await redisSetting.recordTest(store, test)
       await recordAudit(store, actor, { action: 'settings.redis.test', subject: null, data: { ok: test.ok } })
       return test
     },

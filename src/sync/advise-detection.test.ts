@@ -62,6 +62,7 @@ function table(columns: readonly string[], changes: Partial<TableSchema> = {}): 
 
 const SERVER: ServerInfo = {
   kind: 'postgres',
+  homeSchema: 'public',
   product: 'PostgreSQL 16.1',
   major: 16,
   address: 'localhost',
@@ -72,6 +73,7 @@ const SERVER: ServerInfo = {
   hashProbe: '',
   clockSkewMs: 0,
   moments: 'exact',
+  writes: 'transactions',
 }
 
 const NOTHING: TableFacts = {

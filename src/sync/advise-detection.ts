@@ -175,8 +175,11 @@ function whole(question: AdviceQuestion, strategy: 'full' | 'content'): Ranked {
 }
 
 /** What all strategies have in common that look at every row. */
-function everything({ server }: AdviceQuestion): Pick<Ranked, 'cursorColumn' | 'label' | 'cannotSee' | 'needs'> {
-  const isOneMoment = server.moments === 'exact'
+function everything({
+  server,
+  source,
+}: AdviceQuestion): Pick<Ranked, 'cursorColumn' | 'label' | 'cannotSee' | 'needs'> {
+  const isOneMoment = server.moments === 'exact' && source.unsteady === undefined
   return {
     cursorColumn: null,
     label: isOneMoment ? 'exact' : 'bounded',

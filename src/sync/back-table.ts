@@ -11,7 +11,7 @@ import type { AgreementsOf, BaselinesOf } from './stages/apply.ts'
 import { clashesAmong } from './stages/clashes.ts'
 import { conflictTable } from './stages/contest.ts'
 import { NOTHING_LEFT } from './stages/detect.ts'
-import { refuseOwn } from './stages/explain.ts'
+import { refuseOwn, sentRows } from './stages/explain.ts'
 import { overlaidSource } from './stages/images-source.ts'
 import { withOwnRows } from './stages/own-rows.ts'
 import { addRemark, answeredNote, newRemark } from './stages/remark.ts'
@@ -127,11 +127,13 @@ export class BackTable extends TableSync {
       const there = await rowsByKey(moment, plan.write.scan, keys)
       const others = keys.filter((key) => !isSameRow(sent, there, JSON.stringify(key)))
       differing += others.length
+      const wrote = sentRows(others, () => Promise.resolve(sent))
       if (triggers.length === 0) {
-        await refuseOwn(moment, { claim, scan: plan.write.scan, keys: others }, { fault: OTHERS })
+        await refuseOwn(moment, { claim, plan: plan.write, sent: wrote }, { fault: OTHERS })
         continue
       }
-      for (const key of await moment.writtenBy(claim, plan.write.scan, others)) addRemark(answered, key)
+      const { keys: own } = await moment.writtenBy(claim, plan.write, wrote)
+      for (const key of own) addRemark(answered, key)
     }
     if (answered.rows > 0) this.note(answeredNote(plan.target, answered))
     if (differing > 0) return differing

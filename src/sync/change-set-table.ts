@@ -9,8 +9,9 @@ import { tableName } from '#model/table.ts'
 import { LARGE_ROW_BYTES } from '#model/value.ts'
 import type { Attempt, ChangeSetInHand } from './attempt.ts'
 import type { TablePlan } from './plan.ts'
-import type { BaselinesOf } from './stages/apply.ts'
-import { refuseOwn } from './stages/explain.ts'
+import { readSent, type BaselinesOf } from './stages/apply.ts'
+import { rowChunks } from './stages/detectors/content.ts'
+import { refuseOwn, sentRows } from './stages/explain.ts'
 import { imagesSource } from './stages/images-source.ts'
 import { rowsByKey } from './stages/set-aside.ts'
 import { keptAgreementOf, keptAgreementRow } from './stages/three-way-lists.ts'
@@ -252,9 +253,20 @@ export class TableFromChangeSet extends TableSync {
       const hashOf = (rows: readonly KeyFingerprint[]): Map<string, string> =>
         new Map(rows.map(({ key, fingerprint }) => [JSON.stringify(key), fingerprint]))
       const [a, b] = [hashOf(own), hashOf(theirs)]
-      const different = keys.filter((key) => a.get(JSON.stringify(key)) !== b.get(JSON.stringify(key)))
+      const bytesOf = new Map(own.map(({ key, bytes }) => [JSON.stringify(key), bytes]))
+      const different = keys
+        .filter((key) => a.get(JSON.stringify(key)) !== b.get(JSON.stringify(key)))
+        .map((key) => ({ key, bytes: bytesOf.get(JSON.stringify(key)) ?? 0 }))
       const fault = 'rows are other ones in the target than was decided'
-      await refuseOwn(moment, { claim: this.claim, scan, keys: different }, { fault })
+      for (const some of rowChunks(different)) {
+        const wanted = some.filter(({ key }) => a.has(JSON.stringify(key)))
+        const rows = () => readSent(this.source, this.plan.sourceScan, wanted)
+        const sent = sentRows(
+          some.map(({ key }) => key),
+          rows,
+        )
+        await refuseOwn(moment, { claim: this.claim, plan: this.plan.write, sent }, { fault })
+      }
       differing += different.length
     }
     return differing

@@ -1,8 +1,8 @@
 import type { Adapter } from '#adapters/adapter.ts'
 import { AppError } from '#model/errors.ts'
 import { NO_OWN_CONFLICT, NO_OWN_DETECTION, plainMapping, type TableMapping } from '#model/sync-config.ts'
-import { sameTable, tableId, tableName, type TableRef } from '#model/table.ts'
-import { asRef, EVERY_TABLE, matches, type TableChoice } from '#model/table-pattern.ts'
+import { atHome, counterpart, sameTable, tableId, tableName, UNNAMED_SCHEMA, type TableRef } from '#model/table.ts'
+import { asRef, EVERY_TABLE, matches, type TableChoice, type TablePattern } from '#model/table-pattern.ts'
 
 interface Ends {
   readonly source: Adapter
@@ -22,11 +22,12 @@ interface Pair {
  * only a pattern found and that the target lacks is left out with a note, unless it is to be created.
  */
 export async function chooseTables(
-  choice: TableChoice,
+  given: TableChoice,
   ends: Ends,
   { create, note }: { create: boolean; note: (text: string) => void },
 ): Promise<readonly TableMapping[] | null> {
-  if (choice.include.length + choice.exclude.length + choice.options.length === 0) return null
+  if (given.include.length + given.exclude.length + given.options.length === 0) return null
+  const choice = choiceAtHome(given, ends)
   const pairs = (await findPairs(choice, ends, { create, note })).filter(
     ({ source }) => !choice.exclude.some((pattern) => matches(pattern, source)),
   )
@@ -50,6 +51,7 @@ export async function chooseTables(
       rename: new Map(options.flatMap((option) => [...option.rename])),
       conflict: options.findLast(({ conflict }) => conflict !== NO_OWN_CONFLICT)?.conflict ?? NO_OWN_CONFLICT,
       detection: options.findLast(({ detection }) => detection !== NO_OWN_DETECTION)?.detection ?? NO_OWN_DETECTION,
+      zeroDates: options.findLast((option) => option.zeroDates !== null)?.zeroDates ?? null,
     }
   })
 }
@@ -59,10 +61,11 @@ async function findPairs(
   { source, target }: Ends,
   { create, note }: { create: boolean; note: (text: string) => void },
 ): Promise<readonly Pair[]> {
+  const across = (ref: TableRef): TableRef => counterpart(ref, { from: source.server, to: target.server })
   const patterns = include.length > 0 ? include : [{ source: EVERY_TABLE, target: null, query: null }]
   const named = patterns.flatMap(({ source: pattern, target: to, query }) => {
     const ref = asRef(pattern)
-    return ref === null ? [] : [{ source: ref, target: to ?? ref, query, named: true }]
+    return ref === null ? [] : [{ source: ref, target: to ?? across(ref), query, named: true }]
   })
   const wild = patterns.filter(({ source: pattern }) => asRef(pattern) === null)
   if (wild.length === 0) return named
@@ -73,12 +76,32 @@ async function findPairs(
     .filter((ref) => wild.some(({ source: pattern }) => matches(pattern, ref)))
     .filter((ref) => !named.some((pair) => sameTable(pair.source, ref)))
   const wanted = (ref: TableRef): boolean =>
-    create || there.some((table) => sameTable(table.ref, ref)) || options.some(({ table }) => sameTable(table, ref))
+    create ||
+    there.some((table) => sameTable(table.ref, across(ref))) ||
+    options.some(({ table }) => sameTable(table, ref))
   const left = found.filter((ref) => !wanted(ref) && !exclude.some((pattern) => matches(pattern, ref)))
   if (left.length > 0) {
     note(`Only in the source, and left out: ${left.map(tableName).join(', ')}. --create makes them in the target.`)
   }
-  return [...named, ...found.filter(wanted).map((ref) => ({ source: ref, target: ref, query: null, named: false }))]
+  const chosen = found.filter(wanted)
+  return [...named, ...chosen.map((ref) => ({ source: ref, target: across(ref), query: null, named: false }))]
+}
+
+/** A choice is written down before anybody asked the servers where tables without a schema are. */
+function choiceAtHome({ include, exclude, options }: TableChoice, { source, target }: Ends): TableChoice {
+  const home = ({ schema, name }: TablePattern): TablePattern =>
+    schema.text === UNNAMED_SCHEMA
+      ? { schema: { text: source.server.homeSchema, literal: true }, name }
+      : { schema, name }
+  return {
+    include: include.map((wish) => ({
+      ...wish,
+      source: home(wish.source),
+      target: wish.target === null ? null : atHome(wish.target, target.server),
+    })),
+    exclude: exclude.map(home),
+    options: options.map((option) => ({ ...option, table: atHome(option.table, source.server) })),
+  }
 }
 
 function refuseTwice(pairs: readonly Pair[]): void {

@@ -1,4 +1,14 @@
-import { describeType, judgePair, type ColumnType, type Form } from '#model/column-type.ts'
+import {
+  describeType,
+  integerRange,
+  isSpatial,
+  judgePair,
+  type ColumnType,
+  type Form,
+  type IntegerType,
+  type TextType,
+  type TimeRange,
+} from '#model/column-type.ts'
 import { ValueRefused, type Value } from '#model/value.ts'
 import { floatText } from '#sync/values/float-text.ts'
 import { jsonbText } from '#sync/values/jsonb-text.ts'
@@ -41,29 +51,39 @@ function textOf(value: string | Uint8Array): string {
 const same: Convert = (text) => text
 
 function converter(from: ColumnType, to: ColumnType): [Form, Convert] | null {
-  const number = from.kind === 'integer' || from.kind === 'decimal' || from.kind === 'float'
+  if (isSpatial(from) && !isSpatial(to)) return null
+  const number = isNumber(from)
   switch (to.kind) {
     case 'text':
-      return ['own', intoText(from, to.maxLength)]
+      return ['own', intoText(from, to)]
     case 'padded text':
-      if (from.kind === 'padded text') return ['own', (value) => padded(to.length)(unpadded(value))]
-      return from.kind === 'text' ? ['own', padded(to.length)] : null
+      if (from.kind === 'padded text') return ['own', (value) => padded(to)(unpadded(value))]
+      return from.kind === 'text' ? ['own', padded(to)] : null
     case 'integer':
-      return number ? ['own', intoInteger(from, to.bits)] : null
+      return number && !to.year ? ['own', intoInteger(from, to)] : fromBoolean(from, to)
+    case 'boolean':
+      return intoBoolean(from, to)
     case 'decimal':
       return number ? ['decimal', intoDecimal(to)] : null
     case 'float':
-      return number && to.bits === 64 ? ['own', intoFloat(from)] : null
+      return number ? intoFloat(from, to) : null
     case 'timestamp':
-      if (from.kind === 'date' && !to.zoned) return ['own', fromDate]
-      return from.kind === 'timestamp' && from.zoned === to.zoned ? ['own', withDigits(to.digits)] : null
+      if (from.kind === 'date' && !to.zoned) return ['own', within(to.within, fromDate)]
+      return from.kind === 'timestamp' && from.zoned === to.zoned
+        ? ['own', within(to.within, withDigits(to.digits))]
+        : null
+    case 'date':
+      return from.kind === 'date' ? ['own', within(to.within, same)] : null
     case 'time':
-      return from.kind === 'time' && from.zoned === to.zoned ? ['own', withDigits(to.digits)] : null
+      return intoTime(from, to)
+    case 'bytes':
+      return from.kind === 'bytes' ? ['own', intoBytes(to)] : null
     case 'json':
-      if (from.kind !== 'json') return null
+      if (from.kind !== 'json' || (to.dialect === 'mysql' && from.dialect !== 'mysql')) return null
       return ['own', to.binary && !from.binary ? jsonbText : same]
     case 'enum':
-      return from.kind === 'enum' || from.kind === 'text' ? ['own', intoEnum(to.labels)] : null
+      if (from.kind !== 'enum' && from.kind !== 'text') return null
+      return ['own', to.untold ? same : intoEnum(to.labels)]
     default: {
       const carriage = judgePair(from, to)
       return carriage.ok && carriage.form === 'own' ? ['own', same] : null
@@ -71,10 +91,18 @@ function converter(from: ColumnType, to: ColumnType): [Form, Convert] | null {
   }
 }
 
-function intoText(from: ColumnType, maxLength: number | null): Convert {
+function isNumber({ kind }: ColumnType): boolean {
+  return kind === 'integer' || kind === 'decimal' || kind === 'float'
+}
+
+function intoText(from: ColumnType, { maxLength, maxBytes, nul }: TextType): Convert {
   return (value) => {
     const text = asText(from, value)
-    if (text.includes('\0')) throw new ValueRefused('holds a NUL character, which no text of the target can hold')
+    if (maxBytes !== undefined && Buffer.byteLength(text) > maxBytes) {
+      throw new ValueRefused(`is longer than ${maxBytes} bytes`)
+    }
+    if (!nul && text.includes('\0'))
+      throw new ValueRefused('holds a NUL character, which no text of the target can hold')
     if (maxLength !== null && text.length > maxLength && characters(text) > maxLength) {
       throw new ValueRefused(`is longer than ${maxLength} characters`)
     }
@@ -82,10 +110,15 @@ function intoText(from: ColumnType, maxLength: number | null): Convert {
   }
 }
 
+const WORDS: ReadonlyMap<string, string> = new Map([
+  ['t', 'true'],
+  ['f', 'false'],
+])
+
 /** What the server's own cast to text makes of an output. */
 function asText(from: ColumnType, value: string): string {
   // A boolean's own output is a letter; as a text it is a word.
-  if (from.kind === 'boolean') return value === 't' ? 'true' : 'false'
+  if (from.kind === 'boolean') return WORDS.get(value) ?? value
   // The cast shows the length of the network of a single host, the output leaves it out.
   if (from.kind === 'other' && from.native === 'inet' && !value.includes('/')) {
     return `${value}/${value.includes(':') ? 128 : 32}`
@@ -105,13 +138,13 @@ function characters(text: string): number {
   return count
 }
 
-function padded(length: number): Convert {
+function padded({ length, trimmed }: { readonly length: number; readonly trimmed?: true }): Convert {
   return (text) => {
     if (text.endsWith(' '))
       throw new ValueRefused('ends in a space, which char does not tell from what it fills up with')
     const missing = length - characters(text)
     if (missing < 0) throw new ValueRefused(`is longer than ${length} characters`)
-    return text + ' '.repeat(missing)
+    return trimmed ? text : text + ' '.repeat(missing)
   }
 }
 
@@ -131,15 +164,39 @@ function readNumber(text: string): { sign: string; whole: string; fraction: stri
   return { sign: sign === '-' && !zero ? '-' : '', whole, fraction }
 }
 
-function intoInteger(from: ColumnType, bits: 16 | 32 | 64): Convert {
-  const limit = 2n ** BigInt(bits - 1)
+function intoInteger(from: ColumnType, to: IntegerType): Convert {
+  const { least, most } = integerRange(to)
   const read = from.kind === 'float' ? wholeOfFloat(from.bits) : wholeOfText
   return (text) => {
     const value = read(text)
     if (value === null) throw new ValueRefused('is not a whole number')
-    if (value < -limit || value >= limit) throw new ValueRefused(`does not fit ${bits} bits`)
+    if (value < least || value > most) {
+      throw new ValueRefused(to.unsigned && value < 0n ? 'is negative' : `does not fit ${to.bits} bits`)
+    }
     return String(value)
   }
+}
+
+/** A boolean that is a number of 8 bits is one for integers, and of its numbers 0 and 1 are booleans elsewhere. */
+const TINY: IntegerType = { kind: 'integer', bits: 8 }
+
+function fromBoolean(from: ColumnType, to: IntegerType): [Form, Convert] | null {
+  if (from.kind !== 'boolean' || !from.tiny || to.year) return null
+  const fit = intoInteger(TINY, to)
+  return ['integer', (text) => fit(text === 't' ? '1' : text === 'f' ? '0' : text)]
+}
+
+function intoBoolean(from: ColumnType, to: { readonly tiny?: true }): [Form, Convert] | null {
+  if (isNumber(from)) return to.tiny ? ['integer', intoInteger(from, TINY)] : null
+  if (from.kind !== 'boolean') return null
+  return [
+    'own',
+    (text) => {
+      if (text === 't' || text === 'f') return text
+      if (!to.tiny) throw new ValueRefused('is neither true nor false but another number')
+      return intoInteger(TINY, TINY)(text)
+    },
+  ]
 }
 
 function wholeOfText(text: string): bigint | null {
@@ -159,14 +216,16 @@ function readFloat(text: string, bits: 32 | 64): number {
   return bits === 32 ? Math.fround(Number(text)) : Number(text)
 }
 
-function intoDecimal({ precision, scale }: { precision: number | null; scale: number | null }): Convert {
+function intoDecimal(to: Extract<ColumnType, { kind: 'decimal' }>): Convert {
+  const { precision, scale, finite, unsigned } = to
   return (text) => {
     const number = readNumber(text)
     if (number === null) {
-      if (text === 'NaN' || (precision === null && /^-?Infinity$/.test(text))) return text
+      if (!finite && (text === 'NaN' || (precision === null && /^-?Infinity$/.test(text)))) return text
       throw new ValueRefused('is not a number that the column can hold')
     }
     const { sign, whole, fraction } = number
+    if (unsigned && sign === '-') throw new ValueRefused('is negative')
     if (precision !== null) {
       const places = scale ?? 0
       const tooFine = places >= 0 ? fraction.length > places : fraction !== '' || /[1-9]/.test(whole.slice(places))
@@ -185,7 +244,25 @@ function intoDecimal({ precision, scale }: { precision: number | null; scale: nu
 
 const NO_FINITE = /^(?:NaN|-?Infinity)$/
 
-function intoFloat(from: ColumnType): Convert {
+function intoFloat(from: ColumnType, to: Extract<ColumnType, { kind: 'float' }>): [Form, Convert] | null {
+  if (to.places !== undefined) return null
+  if (to.bits === 64) return ['own', checkedFloat(to, intoDouble(from))]
+  // As doubles: two servers write a single in digits of their own.
+  return from.kind === 'float' && from.bits === 32 && to.finite ? ['float64', checkedFloat(to, intoDouble(from))] : null
+}
+
+function checkedFloat({ finite, unsigned }: Extract<ColumnType, { kind: 'float' }>, convert: Convert): Convert {
+  return (text) => {
+    const written = convert(text)
+    if (finite && (NO_FINITE.test(written) || written === '-0')) {
+      throw new ValueRefused('is NaN, infinite or the negative zero, which the column has not')
+    }
+    if (unsigned && written.startsWith('-')) throw new ValueRefused('is negative')
+    return written
+  }
+}
+
+function intoDouble(from: ColumnType): Convert {
   return (text) => {
     if (NO_FINITE.test(text)) return text
     if (from.kind === 'float') return floatText(readFloat(text, from.bits), 64)
@@ -217,6 +294,51 @@ function withDigits(digits: number): Convert {
     if (fraction.replace(/0+$/, '').length > digits) {
       throw new ValueRefused(`has a finer fraction of a second than ${digits} digits`)
     }
+    return text
+  }
+}
+
+/** In the years of a calendar from 1 to 9999. What of them a server does not have, it refuses by itself. */
+function within(range: TimeRange | undefined, convert: Convert): Convert {
+  if (range === undefined) return convert
+  return (text) => {
+    const made = convert(text)
+    if (!/^\d{4}-/.test(made) || made.endsWith('BC')) throw new ValueRefused('is beyond the times of the column')
+    return made
+  }
+}
+
+const CLOCK = /^(-?)(\d{2,3}):([0-5]\d):([0-5]\d)(?:\.(\d{1,6}))?$/
+const DAY_SECONDS = 86_400
+/** Of the longest span: 838:59:59. */
+const SPAN_SECONDS = 3_020_399
+
+function intoTime(from: ColumnType, to: Extract<ColumnType, { kind: 'time' }>): [Form, Convert] | null {
+  if (from.kind === 'interval' && !to.signed) return null
+  if (from.kind !== 'interval' && (from.kind !== 'time' || from.zoned !== to.zoned)) return null
+  const fit = withDigits(to.digits)
+  if (from.kind === 'time' && (!from.signed || to.signed)) return ['own', fit]
+  return [
+    'own',
+    (text) => {
+      const found = CLOCK.exec(text)
+      if (found === null) throw new ValueRefused('has days or longer units, which a span of hours has not')
+      const [, sign, hours, minutes, seconds, fraction = ''] = found
+      const whole = Number(hours) * 3600 + Number(minutes) * 60 + Number(seconds)
+      if (!to.signed && (sign === '-' || whole > DAY_SECONDS || (whole === DAY_SECONDS && fraction !== ''))) {
+        throw new ValueRefused('is no time of a day')
+      }
+      if (to.signed && whole > SPAN_SECONDS) throw new ValueRefused('is longer than 838 hours')
+      return fit(text)
+    },
+  ]
+}
+
+function intoBytes({ maxBytes, padded: length }: Extract<ColumnType, { kind: 'bytes' }>): Convert {
+  return (text) => {
+    const bytes = (text.length - 2) / 2
+    if (maxBytes !== undefined && bytes > maxBytes) throw new ValueRefused(`is longer than ${maxBytes} bytes`)
+    if (length !== undefined && bytes < length) throw new ValueRefused(`would be filled up to ${length} bytes`)
     return text
   }
 }

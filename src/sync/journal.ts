@@ -1,15 +1,24 @@
 import type { TableRef } from '#model/table.ts'
 
 /** What a run is doing to a table. */
-export type Phase = 'create' | 'compare' | 'load' | 'delete' | 'write' | 'index' | 'verify'
+export type Phase = 'create' | 'compare' | 'load' | 'delete' | 'write' | 'index' | 'verify' | 'data'
+
+/** Where a dump is that is written or restored, as a whole. */
+export type Stage = 'schema' | 'data' | 'indexes' | 'constraints'
 
 /**
  * What a run tells while it is under way. `rows` and `bytes` are what was done since the last event of the table and
  * phase; `total` is the number of rows that the phase expects, null where nobody knows, `estimated` where it is the
- * server's statistics.
+ * server's statistics. `totals` are the rows that each table is expected to have, where that is known beforehand.
  */
 export type RunEvent =
-  | { readonly type: 'planned'; readonly tables: readonly TableRef[]; readonly notes: readonly string[] }
+  | {
+      readonly type: 'planned'
+      readonly tables: readonly TableRef[]
+      readonly notes: readonly string[]
+      readonly totals?: readonly (number | null)[]
+    }
+  | { readonly type: 'stage'; readonly stage: Stage }
   | {
       readonly type: 'phase'
       readonly table: TableRef

@@ -1,4 +1,4 @@
-import { describeType, judgePair, type ColumnType, type Form } from '#model/column-type.ts'
+import { describeType, isSpatial, judgePair, type ColumnType, type Form } from '#model/column-type.ts'
 import { fitValue, type Fit } from './fit-value.ts'
 
 /**
@@ -8,7 +8,12 @@ import { fitValue, type Fit } from './fit-value.ts'
  * `impossible`: no value gets across by itself; `hint` says what would carry it.
  */
 export type Judgement =
-  | { readonly verdict: 'lossless'; readonly form: Form }
+  | {
+      readonly verdict: 'lossless'
+      readonly form: Form
+      /** What the server of the target refuses by itself, in words; null where it takes every value. */
+      readonly refuses: string | null
+    }
   | { readonly verdict: 'checked'; readonly reason: string; readonly fit: Fit }
   | { readonly verdict: 'impossible'; readonly reason: string; readonly hint: string }
 
@@ -17,7 +22,7 @@ export type Verdict = Judgement['verdict']
 /** The one judgement of a pair of column types. Pure. */
 export function judgeTypes(source: ColumnType, target: ColumnType): Judgement {
   const carriage = judgePair(source, target)
-  if (carriage.ok) return { verdict: 'lossless', form: carriage.form }
+  if (carriage.ok) return { verdict: 'lossless', form: carriage.form, refuses: carriage.refuses ?? null }
   const fit = fitValue(source, target)
   if (!('reason' in fit)) return { verdict: 'checked', reason: carriage.reason, fit }
   const reason = `${describeType(source)} does not become ${describeType(target)} by itself`
@@ -33,6 +38,8 @@ function nextStep(source: ColumnType, target: ColumnType): string {
 }
 
 function transformFor(source: ColumnType, target: ColumnType): string | null {
+  if (isSpatial(source) && target.kind === 'text') return 'geometry_to_wkt'
+  if (isSpatial(target) && source.kind === 'text') return 'wkt_to_geometry, which takes the SRID'
   const kinds = `${source.kind} to ${target.kind}`
   if (source.kind === 'timestamp' && target.kind === 'timestamp') {
     return target.zoned ? 'from_local_time, which names the time zone' : 'to_local_time, which names the time zone'

@@ -216,6 +216,7 @@ function backOf(plan: TablePlan, scan: Scan, cyclic: ReadonlySet<string>): Table
       written: scan.columns.map(({ name }) => name).filter(writable),
       keyIsUnique: plan.sourceKeyIsUnique,
       silenceTriggers: false,
+      keepsZeroDates: write.keepsZeroDates,
       baseline: true,
       // Which fields were sent must be known of a row alone that is another one in the source.
       baselineDetails: write.baselineDetails.filter((name) => name === 'image' || !asItIs),

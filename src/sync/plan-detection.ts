@@ -43,7 +43,7 @@ export function planDetection(
     const note = `${name} has no column "${wanted}"; its changes are found by digests.`
     return { detecting: { strategy: 'hash', cursor: null }, notes: [note] }
   }
-  if (server.moments !== 'exact') {
+  if (server.moments !== 'exact' || source.unsteady !== undefined) {
     return wrong(`${name} is read without a snapshot, so that no cursor can tell what was written since.`)
   }
   if (computed) return wrong(`The rows of ${name} are computed on their way; ${strategy} finds rows by what is stored.`)
@@ -60,7 +60,11 @@ function judge({ name, type, nativeType, nullable }: Column, strategy: 'timestam
   const isTime = type.kind === 'timestamp' || type.kind === 'date'
   if (isTime) {
     if (strategy === 'rowversion') return 'it is a time, for which there is the strategy timestamp'
-    return type.kind === 'timestamp' && type.zoned ? { ...cursor, guard: 'clock' } : cursor
+    const isZoned = type.kind === 'timestamp' && type.zoned
+    // A DATETIME or a DATE of MySQL: what the session's clock says.
+    if (!isZoned) return type.within === 'calendar' ? { ...cursor, guard: 'wall clock' } : cursor
+    // MySQL has such times since 1970, and begins a transaction when its first statement has got its table.
+    return { ...cursor, guard: type.within === 'epoch' ? 'waiting clock' : 'clock' }
   }
   const isVersion = type.kind === 'integer' || type.kind === 'decimal' || type.kind === 'bytes' || nativeType === 'xid8'
   if (isVersion) {

@@ -1,10 +1,11 @@
-import { columnHash, type ColumnType, type Form } from '#model/column-type.ts'
+import { columnHash, isDateOrTimestamp, mayHoldZeroDates, type ColumnType, type Form } from '#model/column-type.ts'
 import type { ErrorCode } from '#model/errors.ts'
 import type { FieldMapping } from '#model/field-mapping.ts'
 import type { ColumnHash } from '#model/fingerprint.ts'
 import type { TableMapping } from '#model/sync-config.ts'
 import { tableName, type Column, type TableSchema } from '#model/table.ts'
 import type { Value } from '#model/value.ts'
+import type { ZeroDates } from '#model/zero-dates.ts'
 import { compileExpression } from './expressions/expression.ts'
 import { fitValue, type Fit } from './fit-value.ts'
 import { judgeTypes, type Judgement } from './judge-types.ts'
@@ -100,6 +101,18 @@ export function reads({ feed }: Field, column: string): boolean {
 interface Schemas {
   readonly source: TableSchema
   readonly target: TableSchema
+  /**
+   * They are of different engines, which share few types to the last value: what may not fit is then checked value by value
+   * though nobody asked for it.
+   */
+  readonly across: boolean
+}
+
+/** What holds for every field of a table. */
+interface Table extends Schemas {
+  readonly zeroDates: ZeroDates
+  /** Columns of the source's key. */
+  readonly key: readonly string[]
 }
 
 interface Findings {
@@ -126,15 +139,55 @@ export interface JudgedPair {
 
 /** The fields of a table: as they were mapped one by one, or by the names of the columns. */
 export function planFields(mapping: TableMapping, schemas: Schemas, findings: Findings): Field[] {
+  const { zeroDates } = mapping
+  const table: Table = { ...schemas, zeroDates: zeroDates ?? 'reject', key: keyColumns(mapping, schemas.source) ?? [] }
   const fields =
     mapping.fields === null
-      ? pairColumns(mapping, schemas, findings)
-      : mapping.fields.flatMap((field) => planField(field, schemas, findings))
+      ? pairColumns(mapping, table, findings)
+      : mapping.fields.flatMap((field) => planField(field, table, findings))
   checkRest(fields, schemas, findings)
+  if (zeroDates === 'keep') refuseToKeep(schemas, findings)
   return fields
 }
 
-function planField(mapping: FieldMapping, { source, target }: Schemas, { problems, pairs }: Findings): Field[] {
+/** The columns of the source that identify a row: the declared ones, else those of its first key that is never NULL. */
+export function keyColumns({ key }: TableMapping, { primaryKey, uniqueKeys }: TableSchema): readonly string[] | null {
+  return key ?? primaryKey?.columns ?? uniqueKeys.find(({ notNull }) => notNull)?.columns ?? null
+}
+
+/** Columns that have no days of zeros to keep. */
+function refuseToKeep({ source, target }: Schemas, { problems, pairs }: Findings): void {
+  for (const { columns, from, target: partner } of pairs) {
+    const [column] = columns
+    if (column === undefined || !mayHoldZeroDates(from)) continue
+    if (!isDateOrTimestamp(partner.type) || mayHoldZeroDates(partner.type)) continue
+    const subject = pairOf({ source, target, column, partner }, 'cannot keep its days of zeros in')
+    const message = `${subject}, which has none. Let zero_dates be reject, null or a day.`
+    problems.push({ code: 'impossible_mapping', message })
+  }
+}
+
+/**
+ * As the table's policy on zero dates has it: what stands in their place is put there by the first transform. A key is
+ * carried as it is, and so is what becomes a text.
+ */
+function overZeroDates(field: FieldMapping, { source, target, zeroDates, key }: Table): FieldMapping {
+  const { from, transforms } = field
+  if (typeof zeroDates === 'string' || from.kind !== 'columns') return field
+  const [name, another] = from.columns
+  const column = source.columns.find((each) => each.name === name)
+  if (column === undefined || another !== undefined || !mayHoldZeroDates(column.type)) return field
+  const into = target.columns.find((each) => each.name === field.target)
+  const isText = into !== undefined && !isDateOrTimestamp(into.type) && transforms.length === 0
+  if (isText || key.includes(column.name) || transforms[0]?.name === REPLACE_ZEROS) return field
+  return { ...field, transforms: [{ name: REPLACE_ZEROS, args: { with: zeroDates.as } }, ...transforms] }
+}
+
+const REPLACE_ZEROS = 'replace_zero_date'
+
+function planField(given: FieldMapping, table: Table, { problems, notes, pairs }: Findings): Field[] {
+  const { source, target, zeroDates } = table
+  const mapping = overZeroDates(given, table)
   const column = target.columns.find(({ name }) => name === mapping.target)
   const where = `${tableName(target.ref)}.${mapping.target}`
   const refuse = (code: ErrorCode, message: string): Field[] => {
@@ -177,6 +230,9 @@ function planField(mapping: FieldMapping, { source, target }: Schemas, { problem
     return (inputs) => fit.convert(steps([begin(inputs)]))
   }
   pairs.push({ ...pair, bind })
+  if (mapping !== given && typeof zeroDates === 'object' && zeroDates.as === null && !column.nullable) {
+    notes.push(`${where} must have a value: rows with a day of zeros are set aside, for which NULL was to stand.`)
+  }
   const feed: ComputedFeed = {
     kind: 'computed',
     columns: start.columns,
@@ -304,11 +360,9 @@ function directField(source: Column, target: Column, form: Form): Field {
 }
 
 /** Pairs the columns by name or by rename, and judges each pair. */
-function pairColumns(
-  mapping: TableMapping,
-  { source, target }: Schemas,
-  { problems, notes, pairs }: Findings,
-): Field[] {
+function pairColumns(mapping: TableMapping, table: Table, findings: Findings): Field[] {
+  const { source, target, across } = table
+  const { problems, notes, pairs } = findings
   const named = [...(mapping.columns ?? []), ...mapping.exclude, ...mapping.rename.keys()]
   for (const name of named) {
     if (!source.columns.some((column) => column.name === name)) {
@@ -328,7 +382,17 @@ function pairColumns(
       else notes.push(`${message}: ${tableName(source.ref)}.${column.name} is not carried.`)
       continue
     }
+    const field = checkedField(column, partner)
+    if (overZeroDates(field, table) !== field && partner.generated === null) {
+      fields.push(...planField(field, table, findings))
+      continue
+    }
     const judgement = judgeTypes(column.type, partner.type)
+    if (across && judgement.verdict === 'checked' && partner.generated === null) {
+      notes.push(`${pairOf({ source, target, column, partner }, 'is checked on its way to')}: ${judgement.reason}.`)
+      fields.push(...planField(field, table, findings))
+      continue
+    }
     const bind = judgement.verdict === 'checked' ? checkOf(judgement.fit) : null
     pairs.push({ columns: [column], from: column.type, target: partner, judgement, bind, needs: [], byCode: false })
     if (judgement.verdict === 'lossless') {
@@ -358,6 +422,10 @@ function checkRest(fields: readonly Field[], { source, target }: Schemas, { prob
   }
 }
 
+function checkedField({ name }: Column, partner: Column): FieldMapping {
+  return { target: partner.name, from: { kind: 'columns', columns: [name] }, transforms: [], rules: [] }
+}
+
 function checkOf(fit: Fit): Bind {
   return () =>
     ([value = null]) =>
@@ -367,10 +435,13 @@ function checkOf(fit: Fit): Bind {
 /** By its name alone a column is carried only where nothing can be lost; a check of each value is for somebody to choose. */
 const CHECK_IT = 'Map the field by itself, and each value is checked on its way: what does not fit is set aside'
 
-function pairOf(of: { source: TableSchema; target: TableSchema; column: Column; partner: Column }): string {
+function pairOf(
+  of: { source: TableSchema; target: TableSchema; column: Column; partner: Column },
+  goes = 'cannot go to',
+): string {
   const { source, target, column, partner } = of
   return (
-    `${tableName(source.ref)}.${column.name} (${column.nativeType}) cannot go to ` +
+    `${tableName(source.ref)}.${column.name} (${column.nativeType}) ${goes} ` +
     `${tableName(target.ref)}.${partner.name} (${partner.nativeType})`
   )
 }

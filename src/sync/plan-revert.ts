@@ -132,6 +132,8 @@ export async function selectForRevert(
   const config: SyncConfig = {
     ...DEFAULT_POLICIES,
     deletePolicy: 'delete',
+    // What was there comes back, whatever it was.
+    zeroDates: 'keep',
     tables: tables.map(({ target, key }) => ({ ...plainMapping(target, target), key })),
   }
   const selection = await selectTables(ends, config)
@@ -195,10 +197,11 @@ class TableUndo {
     const wanted = keys && new Set(keys.map((key) => JSON.stringify(key)))
     let large = 0
     for await (const changes of job.changes(this.#written)) {
-      for (const { key, image } of changes) {
-        const id = JSON.stringify(key)
-        if (wanted !== null && !wanted.has(id)) continue
+      for (const { key: told, image } of changes) {
+        if (wanted !== null && !wanted.has(JSON.stringify(told))) continue
         const { before, after, baseline, large: isLarge } = must(image, 'the image of a row')
+        const key = this.#ownKey(told, after ?? before)
+        const id = JSON.stringify(key)
         // Of a row that was written several times, all or nothing is undone.
         if (isLarge || this.#large.has(id)) {
           if (!this.#large.has(id)) large += 1
@@ -217,6 +220,14 @@ class TableUndo {
     this.notes.push(
       `${tableName(this.#plan.target.ref)}: ${large} rows were too large to be kept, and cannot be undone: they stay as they are.`,
     )
+  }
+
+  /** The key as the table has it: a job is told of rows by keys that read alike on both of its sides, `1.5` for `1.50`. */
+  #ownKey(told: Key, image: WrittenImage['before']): Key {
+    return told.map((text, i) => {
+      const cell = image?.[this.#places[i] ?? -1]
+      return typeof cell === 'string' ? cell : text
+    })
   }
 
   #kept(

@@ -26,6 +26,7 @@ import { planBack, type Turning } from './plan-back.ts'
 import { conflictProblem } from './plan-conflicts.ts'
 import { planDetection } from './plan-detection.ts'
 import {
+  keyColumns,
   planFields,
   reads,
   reportField,
@@ -89,8 +90,9 @@ export interface MappedRows {
   /** What the values must satisfy, and the types of the fields as the rules take them. */
   readonly rules: readonly Rule[]
   readonly types: readonly { readonly name: string; readonly type: ColumnType }[]
-  /** What is looked up in other tables of the source. */
+  /** What is looked up in other tables of the source, and where a table is whose name has no schema. */
   readonly needs: readonly LookupNeed[]
+  readonly homeSchema: string
   /** What a row must meet besides the filter of `raw`. */
   readonly filter: { readonly inputs: readonly number[]; readonly matches: (cells: readonly Value[]) => boolean } | null
   /** The key in the target is the source's key as it is, so that a row is found by it. */
@@ -119,6 +121,25 @@ export interface Sides {
   readonly target: ServerInfo
 }
 
+/** Whether each side is seen at one moment. */
+export function seesMoments(
+  plans: readonly Pick<TablePlan, 'source' | 'target'>[],
+  { source, target }: { readonly [side in keyof Sides]: { readonly server: ServerInfo } },
+): boolean {
+  const steady = plans.every((plan) => plan.source.unsteady === undefined && plan.target.unsteady === undefined)
+  return steady && source.server.moments === 'exact' && target.server.moments === 'exact'
+}
+
+function unsteadyNotes({ ref, unsteady }: TableSchema): string[] {
+  if (unsteady === undefined) return []
+  return [`${tableName(ref)} is not read at one moment: ${unsteady}. What is written meanwhile may be seen in part.`]
+}
+
+function unsafeNotes({ ref, unsteady }: TableSchema): string[] {
+  if (unsteady === undefined) return []
+  return [`${tableName(ref)}: ${unsteady}. Its rows are written one by one, and at least once where a run breaks off.`]
+}
+
 /** Plans one table, or says everything that stands in the way. Pure. */
 export function planTable(
   mapping: TableMapping,
@@ -126,8 +147,12 @@ export function planTable(
   { sides, policies, cyclic }: { sides: Sides; policies: Policies; cyclic: ReadonlySet<string> },
 ): Planned {
   const problems: Problem[] = []
-  const notes: string[] = []
-  const fields = planFields(mapping, { source, target }, { problems, notes, pairs: [] })
+  const notes = [...unsteadyNotes(source), ...unsafeNotes(target)]
+  const fields = planFields(
+    mapping,
+    { source, target, across: sides.source.kind !== sides.target.kind },
+    { problems, notes, pairs: [] },
+  )
   const key = chooseKey(mapping, { source, target, fields })
   if ('message' in key) problems.push(key)
   checkKind(source, target, problems)
@@ -139,7 +164,7 @@ export function planTable(
   const filter = planFilter(mapping, source, key)
   if ('message' in filter) return { problems: [filter] }
   const conflict = conflictPolicy(policies, mapping)
-  const mapped = mapRows(carried, key, { source, filter })
+  const mapped = mapRows(carried, key, { source, filter, homeSchema: sides.source.homeSchema })
   const wrong =
     conflictProblem(conflict, carried, { target, baseline: policies.baseline }) ??
     (mapped && ruleProblem(mapped, target))
@@ -175,6 +200,7 @@ export function planTable(
       written: carried.filter((field) => field.target.generated === null).map((field) => field.target.name),
       keyIsUnique: key.uniqueInTarget,
       silenceTriggers: false,
+      keepsZeroDates: mapping.zeroDates === 'keep',
       baseline: needsBaseline(policies, mapping),
       baselineDetails: baselineDetails(policies, mapping),
     },
@@ -280,7 +306,7 @@ function ruleProblem({ rules, types }: MappedRows, target: TableSchema): Problem
 function mapRows(
   carried: readonly Field[],
   key: ChosenKey,
-  { source, filter }: { source: TableSchema; filter: RowFilter },
+  { source, filter, homeSchema }: { source: TableSchema; filter: RowFilter; homeSchema: string },
 ): MappedRows | null {
   const plain = carried.every(({ feed, rules }) => feed.kind === 'direct' && rules.length === 0)
   if (plain && filter.rest === null) return null
@@ -322,7 +348,7 @@ function mapRows(
     ...rules.flatMap((rule) => ('reference' in rule ? [referenceNeed(rule.reference)] : [])),
   ]
   const types = carried.map(({ target: { name, type } }) => ({ name, type }))
-  return { raw, fields, needs, rules, types, filter: matches, keyIsDirect: key.direct }
+  return { raw, fields, needs, homeSchema, rules, types, filter: matches, keyIsDirect: key.direct }
 }
 
 export interface ChosenKey {
@@ -338,14 +364,15 @@ export interface ChosenKey {
 
 /**
  * The key of the source: the declared one, else the primary key, else the first unique index whose columns are never NULL.
- * In the target it is the fields that carry these columns as they are; where they do not, the target's own key, computed.
+ * In the target it is the fields that carry these columns as they are; where they do not, the target's own key, computed or
+ * checked value by value.
  */
 function chooseKey(
   mapping: TableMapping,
   { source, target, fields }: { source: TableSchema; target: TableSchema; fields: readonly Field[] },
 ): ChosenKey | Problem {
   const usable = keysOf(source).filter((key) => key.notNull)
-  const columns = mapping.key ?? usable[0]?.columns ?? null
+  const columns = keyColumns(mapping, source)
   if (columns === null || columns.length === 0) return noKey(source)
   const arbiters = keysOf(target).filter((key) => key.notNull && key.immediate)
   const uniqueInSource = usable.some((key) => sameColumns(key, columns))
@@ -356,14 +383,20 @@ function chooseKey(
     const uniqueInTarget = arbiters.some((key) => sameColumns(key, names))
     return { source: columns, fields: direct, direct: true, uniqueInSource, uniqueInTarget }
   }
+  const missing = columns[carrying.indexOf(undefined)] ?? ''
+  if (mapping.fields === null) {
+    // Paired by name, a column that is checked on its way is the key's all the same. Its index may only come after the rows.
+    const own = columns.flatMap((name) => fields.filter((field) => reads(field, name)))
+    if (own.length < columns.length) return keyNotCarried(mapping, missing)
+    const names = own.map((field) => field.target.name)
+    const uniqueInTarget = arbiters.some((key) => sameColumns(key, names))
+    return { source: columns, fields: own, direct: false, uniqueInSource: false, uniqueInTarget }
+  }
   const unknown = columns.find((name) => !source.columns.some((column) => column.name === name))
   const fed = arbiters
     .map((key) => key.columns.map((name) => fields.find((field) => field.target.name === name)))
     .find((found) => found.every((field) => field !== undefined))
-  if (unknown !== undefined || fed === undefined || mapping.fields === null) {
-    const missing = unknown ?? columns[carrying.indexOf(undefined)] ?? ''
-    return keyNotCarried(mapping, missing)
-  }
+  if (unknown !== undefined || fed === undefined) return keyNotCarried(mapping, unknown ?? missing)
   // Nothing says that what is computed is unique: the rows are asked.
   const own = fed.filter((field) => field !== undefined)
   return { source: columns, fields: own, direct: false, uniqueInSource: false, uniqueInTarget: true }

@@ -13,7 +13,7 @@ import type {
   TableMatch,
 } from '#model/match.ts'
 import type { SyncConfig } from '#model/sync-config.ts'
-import { tableName } from '#model/table.ts'
+import { sameTable, tableName } from '#model/table.ts'
 import { LARGE_ROW_BYTES, type Row } from '#model/value.ts'
 import { isSameCell } from './conflicts/compare.ts'
 import type { TablePlan } from './plan.ts'
@@ -51,7 +51,10 @@ export async function previewMatch({ source, target, config, list }: Request, to
   const tables: TableMatch[] = []
   let page: MatchPage | null = null
   for (const { mapping, plan, tables: found, problems } of plain.tables) {
-    const problemsOf = asked.tables.find((each) => each.mapping === mapping)?.problems ?? problems
+    const same = asked.tables.find(
+      (each) => sameTable(each.mapping.source, mapping.source) && sameTable(each.mapping.target, mapping.target),
+    )
+    const problemsOf = same?.problems ?? problems
     const facts = { source: mapping.source, target: mapping.target, problems: problemsOf.map(({ message }) => message) }
     if (plan === null || found === null || found.missing) {
       tables.push({ ...facts, counts: null })

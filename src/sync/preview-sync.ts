@@ -4,14 +4,17 @@ import type { ChangeSetSummary, ChangeSetTable } from '#model/change-set.ts'
 import type { Key } from '#model/change.ts'
 import { AppError } from '#model/errors.ts'
 import { toJobError } from '#model/job.ts'
-import { tableName, type TableRef } from '#model/table.ts'
+import type { PlannedDdl } from '#model/planned-ddl.ts'
+import { sameTable, tableName, type TableRef } from '#model/table.ts'
 import type { Row } from '#model/value.ts'
 import { checkBrakes, checkOverwrites } from './brakes.ts'
 import type { ChangeSet } from './change-set.ts'
 import { holdAsPlanned } from './drift.ts'
 import { keepChanges } from './stages/keep-changes.ts'
 import { withPatience } from './patience.ts'
-import { announce, detectAll, horizonOf, refuseSameDatabase, type RunTools, type SyncRequest } from './run-sync.ts'
+import { plannedDdl, readMissingDdl } from './plan-ddl.ts'
+import { announce, detectAll, horizonOf, type RunTools, type SyncRequest } from './run-sync.ts'
+import { refuseSameDatabase } from './same-database.ts'
 import { selectTables } from './select-tables.ts'
 import type { StagedOperation, Staging } from './staging.ts'
 import type { Attempt } from './attempt.ts'
@@ -46,6 +49,8 @@ export interface TablePreview {
 
 export interface Preview {
   readonly tables: readonly TablePreview[]
+  /** By which the run would change the target's tables, in the order in which it would. */
+  readonly ddl: readonly PlannedDdl[]
   readonly notes: readonly string[]
   /** The brake or other guard at which the run would stop, or null. */
   readonly stop: AppError | null
@@ -113,8 +118,10 @@ async function previewOnce(
     tableSlots,
   }
   announce(selection, journal)
+  const made = await readMissingDdl(selection, { source, moment, target })
+  const ddl = plannedDdl(made, selection.added)
   await set?.begin()
-  const isMissing = (table: TableSync): boolean => selection.missing.some((ref) => ref === table.plan.source.ref)
+  const isMissing = ({ plan }: TableSync): boolean => selection.missing.some((ref) => sameTable(ref, plan.target.ref))
   const kept: ChangeSetTable[] = []
   const keep = async (found: readonly TableSync[], now: Snapshot): Promise<void> => {
     if (set === null) return
@@ -129,25 +136,36 @@ async function previewOnce(
   const { tables, intents: found, moment: seen } = await detectAll(selection, attempt, keep)
   const back = seen && (await wayBack(tables, seen, { attempt, request }))
   const intents = [...found, ...(back?.intents ?? [])]
-  const unseen = tables.flatMap(({ look, plan }) => look.note(plan) ?? [])
+  // Notes of a draft were told with the plan.
+  const left = selection.drafted === null ? (made?.notes ?? []) : []
+  const unseen = [...left, ...tables.flatMap(({ look, plan }) => look.note(plan) ?? [])]
   for (const text of unseen) journal.record({ type: 'note', text })
-  const ways = tables.flatMap((table) => table.notes)
-  const notes = [...selection.notes, ...unseen, ...ways, ...(back?.tables ?? []).flatMap(tellBack)]
+  const ways = [...tables.flatMap((table) => table.notes), ...(back?.tables ?? []).flatMap(tellBack)]
+  const notes = [...selection.notes, ...unseen, ...ways]
   const stop = brakeOf(() => checkBrakes(intents, config))
   const further = stop?.code === 'delete_brake' ? brakeOf(() => checkOverwrites(intents, config)) : null
   const changeSet =
     (await set?.seal({
       tables: kept,
       notes,
+      ddl,
       stop: stop && toJobError(stop),
       ...(further === null ? {} : { furtherStop: toJobError(further) }),
       position: moment.position.label,
     })) ?? null
+  return { tables: await previewTables(tables, attempt, { isMissing, samples }), ddl, notes, stop, changeSet }
+}
+
+async function previewTables(
+  tables: readonly TableSync[],
+  attempt: Attempt,
+  { isMissing, samples }: { isMissing: (table: TableSync) => boolean; samples: number },
+): Promise<TablePreview[]> {
   const previews: TablePreview[] = []
   for (const table of tables) {
     previews.push(await previewTable(table, attempt, { created: isMissing(table), samples }))
   }
-  return { tables: previews, notes, stop, changeSet }
+  return previews
 }
 
 /** What would be done to the source. */

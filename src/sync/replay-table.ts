@@ -8,7 +8,7 @@ import { tableName } from '#model/table.ts'
 import type { Row, Value } from '#model/value.ts'
 import type { TablePlan } from './plan.ts'
 import type { Replay } from './quarantine.ts'
-import { refuseOwn } from './stages/explain.ts'
+import { refuseOwn, sentRows } from './stages/explain.ts'
 import { mapperOf } from './stages/mapped-source.ts'
 import type { Mapper } from './stages/map.ts'
 import { makeRow, readEdits, ReplaySource, sameRow } from './stages/replay-source.ts'
@@ -248,7 +248,8 @@ export class TableReplay extends TableSync {
         return a === undefined || b === undefined ? a !== b : !sameRow(a, b)
       })
       const fault = 'rows that were replayed are other ones in the target'
-      await refuseOwn(moment, { claim: this.claim, scan, keys: different }, { fault })
+      const sent = sentRows(different, () => Promise.resolve(own))
+      await refuseOwn(moment, { claim: this.claim, plan: this.plan.write, sent }, { fault })
       differing += different.length
     }
     return differing

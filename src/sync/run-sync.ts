@@ -4,7 +4,7 @@ import type { Clock } from '#lib/clock.ts'
 import { allEnded, Slots } from '#lib/slots.ts'
 import { addCounts, NO_COUNTS } from '#model/counts.ts'
 import { AppError } from '#model/errors.ts'
-import { weakest, type Receipt } from '#model/receipt.ts'
+import { weakest, type Receipt, type TableReceipt } from '#model/receipt.ts'
 import type { SyncConfig } from '#model/sync-config.ts'
 import { sameTable, tableName } from '#model/table.ts'
 import type { Attempt, ChangeSetInHand } from './attempt.ts'
@@ -18,10 +18,13 @@ import type { History } from './history.ts'
 import type { Journal } from './journal.ts'
 import { JudgedChangeSetTable } from './judged-change-set-table.ts'
 import { withPatience } from './patience.ts'
-import type { TablePlan } from './plan.ts'
+import { seesMoments, type TablePlan } from './plan.ts'
+import { plannedDdl, readMissingDdl, refuseOtherDdl } from './plan-ddl.ts'
+import { refuseWriting } from './plan-requests.ts'
 import { selectForRevert } from './plan-revert.ts'
 import type { Quarantine, Replay } from './quarantine.ts'
 import { TableReplay } from './replay-table.ts'
+import { refuseSameDatabase } from './same-database.ts'
 import { selectTables, type Selection } from './select-tables.ts'
 import { isJudgedAgain } from './stages/keep-changes.ts'
 import { PIECE_BYTES } from './stages/load.ts'
@@ -98,30 +101,17 @@ function forGood(error: unknown): unknown {
 }
 
 /** Refuses what must not run at all. */
-async function prepare(request: SyncRequest, { journal }: RunTools): Promise<void> {
-  const { source, target, config, changeSet } = request
+async function prepare(request: SyncRequest, { journal, history }: RunTools): Promise<void> {
+  const { source, target, changeSet } = request
   if (!changeSet?.reverting) await refuseSameDatabase(source, target)
   refuseReadOnlySource(request)
   if (target.writer === null) return
-  if (target.server.readOnly !== null) {
-    throw new AppError('read_only_server', `${target.server.address} cannot be written: ${target.server.readOnly}.`)
-  }
-  if (config.create && target.writer !== null && source.ddl === null) {
-    throw new AppError('create_failed', 'Tables of this kind of source cannot be created.')
-  }
+  refuseWriting(target.server, { inOne: changeSet !== undefined, images: history?.level === 'images' })
   if (Math.abs(source.server.clockSkewMs) > 5_000) {
     journal.record({
       type: 'note',
       text: `The source's clock is off by ${Math.round(source.server.clockSkewMs / 1000)} s.`,
     })
-  }
-}
-
-/** Only a proof refuses: a mark that is planted in the target is seen in the source (clones share identifiers). */
-export async function refuseSameDatabase(source: Adapter, target: Adapter): Promise<void> {
-  await using mark = await target.plantMark()
-  if (await source.seesMark(mark.id)) {
-    throw new AppError('same_database', `${source.server.address} and ${target.server.address} are the same database.`)
   }
 }
 
@@ -206,7 +196,7 @@ async function attemptSync(request: SyncRequest, tools: RunTools, progress: Prog
     dryRun: false,
     source: { address: source.server.address, product: source.server.product, position: moment.position },
     target: { address: target.server.address, product: target.server.product },
-    completeness: weakest([completenessOf(attempt, request), ...told.map(({ sight }) => sight.completeness)]),
+    completeness: completenessOf(told, selection, { attempt, request }),
     tables: told,
     stopped: tables.flatMap(stoppedTable),
     counts: told.reduce((sum, table) => addCounts(sum, table.counts), NO_COUNTS),
@@ -266,9 +256,13 @@ async function settleChangeSet(
   }
 }
 
-function completenessOf({ replay }: Attempt, { source, target }: SyncRequest): Receipt['completeness'] {
-  const exact = replay === null && source.server.moments === 'exact' && target.server.moments === 'exact'
-  return exact ? 'exact' : 'bounded'
+function completenessOf(
+  told: readonly TableReceipt[],
+  { plans }: Selection,
+  { attempt, request }: { attempt: Attempt; request: SyncRequest },
+): Receipt['completeness'] {
+  const whole = attempt.replay === null && seesMoments(plans, request)
+  return weakest([whole ? 'exact' : 'bounded', ...told.map(({ sight }) => sight.completeness)])
 }
 
 /**
@@ -321,8 +315,8 @@ async function selectFor(request: SyncRequest): Promise<Selection> {
   const { tables } = changeSet.summary
   // What the sides agree on without a write is remembered all the same.
   const changed = tables.filter(
-    ({ inserts, updates, deletes, created, conflicts }) =>
-      created || inserts + updates + deletes > 0 || conflicts !== undefined,
+    ({ inserts, updates, deletes, created, added = [], conflicts }) =>
+      created || added.length > 0 || inserts + updates + deletes > 0 || conflicts !== undefined,
   )
   const wanted = changed.length === 0 ? tables : changed
   const lost = wanted.find(({ target }) => !selection.plans.some((plan) => sameTable(plan.target.ref, target)))
@@ -382,15 +376,18 @@ export async function detectAll(
 /** Makes the missing tables and plans them again, against what the target has now. */
 async function createMissing(
   tables: readonly TableSync[],
-  { missing }: Selection,
+  { missing, drafted, added }: Selection,
   { request, attempt, writer }: { request: SyncRequest; attempt: Attempt; writer: Writer },
 ): Promise<TableSync[]> {
-  if (missing.length === 0) return [...tables]
   const { source, target, config } = request
   for (const table of missing)
     attempt.journal.record({ type: 'phase', table, phase: 'create', total: null, estimated: false })
-  const ddl = await must(source.ddl, 'the definitions of tables')(missing, attempt.source, target.server)
-  for (const text of ddl.notes) attempt.journal.record({ type: 'note', text })
+  const ddl = await readMissingDdl({ missing, drafted }, { source, moment: attempt.source, target })
+  const seen = attempt.changeSet?.summary.ddl
+  if (seen !== undefined) refuseOtherDdl(seen, plannedDdl(ddl, added))
+  if (ddl === null) return [...tables]
+  // Those of a draft were told with the plan.
+  if (drafted === null) for (const text of ddl.notes) attempt.journal.record({ type: 'note', text })
   await writer.tables.create(ddl)
   for (const table of missing) attempt.journal.record({ type: 'phase done', table, phase: 'create' })
   const isNew = (plan: TablePlan): boolean => missing.some((ref) => sameTable(ref, plan.target.ref))

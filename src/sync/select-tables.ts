@@ -1,17 +1,31 @@
 import type { Adapter } from '#adapters/adapter.ts'
+import type { TableDdl } from '#adapters/table-ddl.ts'
 import { AppError } from '#model/errors.ts'
 import { mayDelete, plainMapping, type SyncConfig, type TableMapping } from '#model/sync-config.ts'
-import { sameTable, tableId, tableName, type Right, type TableRef, type TableSchema } from '#model/table.ts'
+import {
+  atHome,
+  counterpart,
+  sameTable,
+  tableId,
+  tableName,
+  type Right,
+  type TableRef,
+  type TableSchema,
+} from '#model/table.ts'
 import { parseTableName } from '#model/table-pattern.ts'
+import { draftMissing, keepsShape, type Drafts } from './draft-tables.ts'
 import { followColumns, type NewColumns } from './new-columns.ts'
 import { orderTables } from './order.ts'
+import { requestNotes, requestProblems } from './plan-requests.ts'
 import { planTable, type Problem, type Sides, type TablePlan } from './plan.ts'
 
 /** The tables of a run, planned, and those that have to be made first. */
 export interface Selection {
   readonly plans: readonly TablePlan[]
-  /** Tables of the source that the target lacks and that are to be created; planned against their own schema. */
+  /** Tables that the target lacks and that are to be created; planned as they will be. */
   readonly missing: readonly TableRef[]
+  /** How they are made where source and target are of different engines; null where the source's own statements serve. */
+  readonly drafted: TableDdl | null
   /** Columns that tables of the target are to get; the plans are made as if they had them. */
   readonly added: readonly NewColumns[]
   readonly notes: readonly string[]
@@ -30,6 +44,7 @@ export interface SurveyedTable {
 export interface Survey {
   readonly tables: readonly SurveyedTable[]
   readonly added: readonly NewColumns[]
+  readonly drafted: TableDdl | null
   readonly notes: readonly string[]
 }
 
@@ -43,10 +58,13 @@ export async function surveyTables(
     target.describe(config.tables === null ? 'all' : config.tables.map((mapping) => mapping.target)),
   ])
   const notes: string[] = []
-  const mappings = config.tables ?? sameNames(sourceTables, targetTables, { create: config.create, notes })
+  const across = { from: source.server, to: target.server }
+  const wanted = config.tables ?? sameNames(sourceTables, targetTables, { create: config.create, notes, across })
+  const mappings = wanted.map((mapping) => ({ ...mapping, zeroDates: mapping.zeroDates ?? config.zeroDates }))
+  const drafts = config.create ? await draftMissing(mappings, { source, target }, { sourceTables, targetTables }) : null
   const tables: SurveyedTable[] = []
   const found = mappings.flatMap((mapping) => {
-    const pair = findPair(mapping, { sourceTables, targetTables, create: config.create })
+    const pair = findPair(mapping, { sourceTables, targetTables, create: config.create, drafts })
     if ('message' in pair) tables.push({ mapping, tables: null, plan: null, problems: [pair] })
     return 'message' in pair ? [] : [{ mapping, ...pair }]
   })
@@ -60,23 +78,29 @@ export async function surveyTables(
     const problems = [
       ...(followed.problems[i] ?? []),
       ...('problems' in planned ? planned.problems : []),
+      ...requestProblems(config, mapping, sides),
       ...missingRights(pair, { source, target, deletes: mayDelete(config, mapping) }),
       ...(plan === null ? [] : await checkLookups(source, [plan])),
     ]
     tables.push({ mapping, tables: pair, plan, problems })
   }
-  return { tables, added: followed.added, notes: [...notes, ...followed.notes] }
+  const drafted = drafts?.ddl ?? null
+  // Who only compares is told nothing of writing.
+  const writing = target.writer === null ? [] : requestNotes(target.server)
+  const told = [...notes, ...writing, ...(drafted?.notes ?? []), ...followed.notes]
+  return { tables, added: followed.added, drafted, notes: told }
 }
 
 /** Chooses and plans the tables of a run. @throws AppError with everything that stands in the way, at once */
 export async function selectTables(ends: { source: Adapter; target: Adapter }, config: SyncConfig): Promise<Selection> {
-  const { tables, added, notes } = await surveyTables(ends, config)
+  const { tables, added, drafted, notes } = await surveyTables(ends, config)
   refuse(tables.flatMap(({ problems }) => problems))
   const plans = tables.flatMap(({ plan }) => plan ?? [])
   if (plans.length === 0) throw noTables(ends, config)
   return {
     plans,
-    missing: tables.flatMap((table) => (table.tables?.missing ? [table.tables.source.ref] : [])),
+    missing: tables.flatMap((table) => (table.tables?.missing ? [table.tables.target.ref] : [])),
+    drafted,
     added,
     notes: [...notes, ...plans.flatMap((plan) => plan.notes), ...strayReferences(plans)],
   }
@@ -125,7 +149,7 @@ async function checkLookups(source: Adapter, plans: readonly TablePlan[]): Promi
   const needs = plans.flatMap(({ mapped }) => mapped?.needs ?? [])
   if (needs.length === 0) return []
   const problems: Problem[] = []
-  const refs = needs.map(({ table }) => readName(table))
+  const refs = needs.map(({ table }) => readName(table, source.server))
   const tables = await source.describe(refs.filter((ref) => ref !== null))
   for (const [i, { table, keyColumn, valueColumn }] of needs.entries()) {
     const ref = refs[i] ?? null
@@ -146,9 +170,9 @@ async function checkLookups(source: Adapter, plans: readonly TablePlan[]): Promi
   return problems
 }
 
-function readName(table: string): TableRef | null {
+function readName(table: string, home: { readonly homeSchema: string }): TableRef | null {
   try {
-    return parseTableName(table)
+    return atHome(parseTableName(table), home)
   } catch {
     return null
   }
@@ -158,20 +182,26 @@ function readName(table: string): TableRef | null {
 function sameNames(
   sourceTables: readonly TableSchema[],
   targetTables: readonly TableSchema[],
-  { create, notes }: { create: boolean; notes: string[] },
+  { create, notes, across }: { create: boolean; notes: string[]; across: Parameters<typeof counterpart>[1] },
 ): TableMapping[] {
   const wanted = sourceTables.filter((table) => table.kind === 'table' || table.kind === 'partitioned')
-  const there = (table: TableSchema): boolean => targetTables.some((other) => sameTable(other.ref, table.ref))
+  const there = ({ ref }: TableSchema): boolean =>
+    targetTables.some((other) => sameTable(other.ref, counterpart(ref, across)))
   const alone = wanted.filter((table) => !there(table))
   if (alone.length > 0 && !create) {
     notes.push(`Only in the source, and left out: ${listTables(alone)}. --create makes them in the target.`)
   }
-  return (create ? wanted : wanted.filter(there)).map(({ ref }) => plainMapping(ref, ref))
+  return (create ? wanted : wanted.filter(there)).map(({ ref }) => plainMapping(ref, counterpart(ref, across)))
 }
 
 function findPair(
   mapping: TableMapping,
-  of: { sourceTables: readonly TableSchema[]; targetTables: readonly TableSchema[]; create: boolean },
+  of: {
+    sourceTables: readonly TableSchema[]
+    targetTables: readonly TableSchema[]
+    create: boolean
+    drafts: Drafts | null
+  },
 ): { source: TableSchema; target: TableSchema; missing: boolean } | Problem {
   const source = of.sourceTables.find((table) => sameTable(table.ref, mapping.source))
   const target = of.targetTables.find((table) => sameTable(table.ref, mapping.target))
@@ -185,12 +215,14 @@ function findPair(
       message: `The target has no table ${tableName(mapping.target)}; --create makes it.`,
     }
   }
-  const sameShape =
-    sameTable(mapping.source, mapping.target) &&
-    mapping.rename.size === 0 &&
-    mapping.query === null &&
-    mapping.fields === null
-  return sameShape
+  const draft = of.drafts?.draftOf(mapping)
+  if (draft !== undefined) {
+    const [problem] = draft.problems
+    if (problem !== undefined) return { code: 'impossible_mapping', message: draft.problems.join('\n') }
+    return { source, target: draft.schema, missing: true }
+  }
+  const sameShape = sameTable(mapping.source, mapping.target) && keepsShape(mapping)
+  return sameShape && of.drafts === null
     ? { source, target: { ...source, rowEstimate: 0, bytes: 0, triggers: [] }, missing: true }
     : {
         code: 'impossible_mapping',

@@ -23,7 +23,7 @@ import {
   type BaselinesOf,
   type Outcome,
 } from './stages/apply.ts'
-import { checkKey } from './stages/check-key.ts'
+import { checkKey, checkSource } from './stages/check-key.ts'
 import { detect, listRows, type DetectContext, type Detection } from './stages/detect.ts'
 import { detectAmong } from './stages/detectors/candidates.ts'
 import { Look } from './stages/detectors/look.ts'
@@ -31,7 +31,7 @@ import { explainDifference } from './stages/explain.ts'
 import { SetAside, type SourceKeyOf } from './stages/set-aside.ts'
 import { lookAtSettled, NOTHING_SETTLED, type Settled } from './stages/settled.ts'
 import { tellHistory } from './stages/tell-history.ts'
-import { loadPiece, PIECE_BYTES, type LoadContext } from './stages/load.ts'
+import { loadPiece, PIECE_BYTES, takesLoads, type LoadContext } from './stages/load.ts'
 import { beyondFilter, sourceOf } from './stages/mapped-source.ts'
 import { restoreUntied, untie } from './stages/untie.ts'
 import type { BatchBounds, StagedOperation } from './staging.ts'
@@ -192,7 +192,7 @@ export class TableSync {
 
   /** Step 1: what is there to do? The target's side is seen in `target`, one moment for all tables. */
   async detect(target: Snapshot, targetExists: boolean): Promise<void> {
-    await checkKey(this.plan, 'source', this.source)
+    await checkSource(this.plan, { ...this.#attempt, source: this.source, target: targetExists ? target : null })
     const { quarantine, source } = this.#attempt
     const settled = (await quarantine?.settled(this.plan.target.ref)) ?? []
     this.#settled = await lookAtSettled(this.plan, settled, source)
@@ -210,9 +210,9 @@ export class TableSync {
     this.detection = await this.#compare(target)
   }
 
-  /** The target has nothing that a load could run into. */
-  protected mayLoadWhole(target: Snapshot): Promise<boolean> {
-    return target.isEmpty(this.plan.target.ref)
+  /** The target has nothing that a load could run into, and takes one. */
+  protected async mayLoadWhole(target: Snapshot): Promise<boolean> {
+    return takesLoads(this.#attempt.target, this.plan) && (await target.isEmpty(this.plan.target.ref))
   }
 
   /** How changes are found in a table that is there. */
@@ -421,21 +421,17 @@ export class TableSync {
     const verified = mode === 'full' ? await verifyFull(whole) : await verifyKeys(request, this.keysTouched())
     const changedSince = verified.equal ? 0 : await this.explain(moment, verified)
     this.#leave('verify')
-    return {
-      mode,
-      rows: verified.source.rows,
-      sourceDigest: verified.source.digest,
-      targetDigest: verified.target.digest,
-      changedSince,
-    }
+    const { source, target } = verified
+    return { mode, rows: source.rows, sourceDigest: source.digest, targetDigest: target.digest, changedSince }
   }
 
   /** Who made the sides differ after the run. */
   protected explain(moment: Snapshot, verified: Verified): Promise<number> {
     const { staging, config, signal } = this.#attempt
     const apart = new Set([...this.keysApart()].flat().map((key) => JSON.stringify(key)))
-    const sides = { ...this.#sourceSide, settled: this.#settled, target: moment, answered: this.answered }
-    return explainDifference(this.plan, { ...sides, staging, config, signal, claim: this.claim, apart, verified })
+    const touched = this.loaded > 0 ? null : () => this.keysTouched()
+    const known = { settled: this.#settled, answered: this.answered, claim: this.claim, apart, touched, verified }
+    return explainDifference(this.plan, { ...this.#sourceSide, ...known, target: moment, staging, config, signal })
   }
 
   /** Who is told of rows that triggers made others of while they were written; null: they are refused. */

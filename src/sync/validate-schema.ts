@@ -2,15 +2,17 @@ import { TEXT_ROWS, type Adapter, type Scan, type Snapshot } from '#adapters/ada
 import { watch } from '#adapters/watchdog.ts'
 import type { Clock } from '#lib/clock.ts'
 import type { Key } from '#model/change.ts'
-import { describeType } from '#model/column-type.ts'
+import { describeType, isDateOrTimestamp, mayHoldZeroDates } from '#model/column-type.ts'
 import { LineReader } from '#model/row-text.ts'
 import type { Direction, SyncConfig, TableMapping } from '#model/sync-config.ts'
-import type { Column, TableRef, TableSchema } from '#model/table.ts'
+import type { Column, TableRef } from '#model/table.ts'
 import { ValueRefused, type Value } from '#model/value.ts'
+import { isZeroDate } from '#model/zero-dates.ts'
 import { compileFilter } from './expressions/filter.ts'
+import { fitValue } from './fit-value.ts'
 import type { Verdict } from './judge-types.ts'
 import type { Problem } from './plan.ts'
-import { planFields, type Compute, type JudgedPair } from './plan-fields.ts'
+import { keyColumns, planFields, type Compute, type JudgedPair } from './plan-fields.ts'
 import { surveyTables, type SurveyedTable } from './select-tables.ts'
 import { loadContext } from './stages/make-mapper.ts'
 import { TextRow } from './stages/map.ts'
@@ -83,12 +85,14 @@ export async function validateSchema(
 ): Promise<SchemaValidation> {
   const survey = await surveyTables({ source, target }, config)
   const deadline = tools.clock.elapsed() + tools.limitMs
-  const judged = survey.tables.map(judgeTable)
+  const across = source.server.kind !== target.server.kind
+  const judged = survey.tables.map((table) => judgeTable(table, across))
   const doubtful = judged.some(({ doubts }) => doubts.length > 0)
   await using moment = tools.count && doubtful ? await source.snapshot(2, tools.signal) : null
   const tables: TableValidation[] = []
   for (const table of judged) {
-    const counts = moment === null ? null : await countMisfits(table, { moment, tools, deadline })
+    const asked = { homeSchema: source.server.homeSchema, tools, deadline }
+    const counts = moment === null ? null : await countMisfits(table, { moment, ...asked })
     tables.push(report(table, counts))
   }
   const problems = survey.tables.some((table) => table.problems.length > 0)
@@ -103,14 +107,18 @@ interface JudgedTable {
   readonly doubts: readonly JudgedPair[]
 }
 
-function judgeTable(surveyed: SurveyedTable): JudgedTable {
+function judgeTable(surveyed: SurveyedTable, across: boolean): JudgedTable {
   const { mapping, tables } = surveyed
   if (tables === null) return { surveyed, pairs: [], doubts: [] }
   const pairs: JudgedPair[] = []
-  planFields(mapping, tables, { problems: [], notes: [], pairs })
+  planFields(mapping, { ...tables, across }, { problems: [], notes: [], pairs })
   const counted = pairs.filter(({ byCode }) => !byCode)
   const doubts = counted.filter(
-    (pair) => pair.judgement.verdict !== 'lossless' || pair.bind !== null || missesNull(pair),
+    (pair) =>
+      pair.judgement.verdict !== 'lossless' ||
+      pair.judgement.refuses !== null ||
+      pair.bind !== null ||
+      missesNull(pair),
   )
   return { surveyed, pairs, doubts }
 }
@@ -142,13 +150,19 @@ interface Question {
 
 async function countMisfits(
   { surveyed: { mapping, tables }, doubts }: JudgedTable,
-  { moment, tools, deadline }: { moment: Snapshot; tools: ValidateTools; deadline: number },
+  {
+    moment,
+    homeSchema,
+    tools,
+    deadline,
+  }: { moment: Snapshot; homeSchema: string; tools: ValidateTools; deadline: number },
 ): Promise<Counts | null> {
   if (tables === null || doubts.length === 0 || !tables.source.rights.select) return null
   const { source } = tables
   const filter = mapping.filter === null ? null : compileFilter(mapping.filter, source.columns)
   if (filter !== null && 'problem' in filter) return null
-  const key = keyOf(mapping, source)
+  const own = keyColumns(mapping, source) ?? []
+  const key = own.every((name) => source.columns.some((column) => column.name === name)) ? own : []
   const names = [...new Set([...key, ...doubts.flatMap(columnNames), ...(filter?.uses ?? [])])]
   if (names.length === 0) return null
   const scan: Scan = {
@@ -160,13 +174,13 @@ async function countMisfits(
   }
   const context = await loadContext(
     doubts.flatMap(({ needs }) => needs),
-    { snapshot: moment, maskKey: tools.maskKey },
+    { snapshot: moment, homeSchema, maskKey: tools.maskKey },
   )
   const place = (name: string): number => names.indexOf(name)
   const of = new Map(doubts.map((doubt): [JudgedPair, Misfits] => [doubt, { rows: 0, keys: [] }]))
   const questions = doubts.map((doubt): Question => ({
     inputs: columnNames(doubt).map(place),
-    compute: doubt.bind?.(context) ?? (doubt.judgement.verdict === 'lossless' ? first : null),
+    compute: doubt.bind?.(context) ?? (doubt.judgement.verdict === 'lossless' ? refusal(doubt, mapping) : null),
     notNull: !doubt.target.nullable,
     misfits: of.get(doubt) ?? { rows: 0, keys: [] },
   }))
@@ -179,15 +193,18 @@ async function countMisfits(
   return { ...read, of }
 }
 
-const first: Compute = ([value = null]) => value
+/** What the target refuses by itself of values that are carried as they are. @throws ValueRefused */
+function refusal({ from, target, judgement }: JudgedPair, { zeroDates }: TableMapping): Compute {
+  const fit = 'refuses' in judgement && judgement.refuses !== null ? fitValue(from, target.type) : null
+  const takesZeros = zeroDates === 'keep' || !mayHoldZeroDates(from) || !isDateOrTimestamp(target.type)
+  return ([value = null]) => {
+    if (!takesZeros && typeof value === 'string' && isZeroDate(value)) throw new ValueRefused('is a day of zeros')
+    return fit === null || 'reason' in fit ? value : fit.convert(value)
+  }
+}
 
 function columnNames({ columns }: JudgedPair): string[] {
   return columns.map(({ name }) => name)
-}
-
-function keyOf({ key }: TableMapping, source: TableSchema): readonly string[] {
-  const own = key ?? source.primaryKey?.columns ?? source.uniqueKeys.find(({ notNull }) => notNull)?.columns ?? []
-  return own.every((name) => source.columns.some((column) => column.name === name)) ? own : []
 }
 
 function ask({ inputs, compute, notNull, misfits }: Question, row: TextRow, keyLength: number): void {
@@ -266,7 +283,7 @@ function reportField(pair: JudgedPair, counts: Counts | null): Omit<FieldValidat
   const { columns, from, target, judgement } = pair
   const found = counts?.of.get(pair) ?? null
   const nulls = missesNull(pair) ? 'a row may have no value, and the column of the target must have one' : null
-  const reason = 'reason' in judgement ? judgement.reason : null
+  const reason = 'reason' in judgement ? judgement.reason : toldRefusal(judgement.refuses)
   const reasons = [reason, nulls].filter((each) => each !== null)
   return {
     columns: columnNames(pair),
@@ -278,6 +295,10 @@ function reportField(pair: JudgedPair, counts: Counts | null): Omit<FieldValidat
     nextStep: 'hint' in judgement ? judgement.hint : null,
     misfits: found && { rows: found.rows, keys: found.keys },
   }
+}
+
+function toldRefusal(refuses: string | null): string | null {
+  return refuses === null ? null : `the target refuses ${refuses}`
 }
 
 function filledBy({ generated, identity, hasDefault, nullable }: Column): FilledBy {

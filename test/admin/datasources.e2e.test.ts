@@ -1,9 +1,10 @@
 /** The pages of datasources, in a real browser on real servers: from a URL that was pasted to the rows of a table. */
-import type { Page } from 'playwright-core'
 import { expect, test } from 'vitest'
 
-import { Browser } from '#test/harness/browser.ts'
+import { Browser, paste } from '#test/harness/browser.ts'
 import { createDatabase, type Database } from '#test/harness/database.ts'
+import { startMariadb } from '#test/harness/mariadb.ts'
+import { MysqlSide } from '#test/harness/mysql-tables.ts'
 import { sharedServers, startPrivateServer } from '#test/harness/postgres.ts'
 import { expectNoProgramSurvives } from '#test/harness/process.ts'
 import { ServeUnderTest } from '#test/harness/serve.ts'
@@ -20,17 +21,6 @@ async function createShop(db: Database): Promise<void> {
     CREATE VIEW richest AS SELECT * FROM customer;
     INSERT INTO customer VALUES (1, 'Ada', 'ada@example.com', NULL), (2, ' Bob ', NULL, '');
     ANALYZE`)
-}
-
-/** Pastes a text into a field, as somebody does who copied it elsewhere. */
-async function paste(page: Page, label: string, text: string): Promise<void> {
-  await page.getByLabel(label, { exact: true }).selectText()
-  await page.evaluate(`{
-    const clipboardData = new DataTransfer()
-    clipboardData.setData('text', ${JSON.stringify(text)})
-    const event = new ClipboardEvent('paste', { clipboardData, bubbles: true, cancelable: true })
-    document.activeElement.dispatchEvent(event)
-  }`)
 }
 
 test('UX 1 to 8: a pasted URL fills the form, the test says step by step, and the datasource is there', async () => {
@@ -117,8 +107,8 @@ test('UX 3: each failure has a cause and a next step', async () => {
   } finally {
     await db.sql(`DROP OWNED BY ${role}; DROP ROLE ${role}`)
   }
-  await paste(page, 'Connection URL', 'mysql://app@example.com/shop')
-  await page.getByText('There is no adapter for mysql').waitFor()
+  await paste(page, 'Connection URL', 'oracle://app@example.com/shop')
+  await page.getByText('There is no adapter for oracle').waitFor()
   await browser.look(page, 'datasource-wrong-url')
   await paste(page, 'Connection URL', 'postgres://app@ep-cool-sun-1-pooler.eu-central-1.aws.neon.tech/neondb')
   await page.getByText('the same host without -pooler').waitFor()
@@ -254,5 +244,39 @@ test('D11: a datasource that leads to another database than before is stopped, u
   await dialog.getByRole('button', { name: 'Take this database' }).click()
   await page.getByText(/^Connected/).waitFor()
   expect(await page.getByText('Another database answers at this address').count()).toBe(0)
+  browser.expectQuiet(REFUSED)
+})
+
+test('a URL of MariaDB fills the form, its test says step by step, and its tables are looked through', async () => {
+  await using server = await startMariadb()
+  const shop = new MysqlSide(server.endpoint(await server.createDatabase()))
+  await shop.sql(
+    'CREATE TABLE customer (id int AUTO_INCREMENT PRIMARY KEY, name varchar(40) NOT NULL)',
+    `INSERT INTO customer (name) VALUES ('Ada')`,
+  )
+  await using service = await new ServeUnderTest().start()
+  await using browser = await Browser.start(service.url)
+  const page = await browser.signIn(service.key)
+  await page.goto(`${service.url}/datasources/new`)
+  await page.getByText('MySQL or MariaDB').click()
+  expect(await page.getByLabel('Port', { exact: true }).inputValue()).toBe('3306')
+  await page.getByText('PostgreSQL', { exact: true }).click()
+  expect(await page.getByLabel('Port', { exact: true }).inputValue()).toBe('5432')
+  await paste(page, 'Connection URL', server.url(shop.name))
+  await expect.poll(() => page.getByLabel('Port', { exact: true }).inputValue()).toBe(String(server.port))
+  await expect.poll(() => page.getByLabel('Connection URL').inputValue()).toMatch(/^mysql:\/\/admin@127\.0\.0\.1:/)
+  await page.getByRole('button', { name: 'Test connection' }).click()
+  await page.getByText(/^Connected/).waitFor()
+  await page.getByText('by LOAD DATA LOCAL').waitFor()
+  await browser.look(page, 'datasource-mariadb')
+  await page.getByLabel('Name').fill('shop')
+  await page.getByRole('button', { name: 'Add datasource' }).click()
+  await page.getByRole('heading', { name: 'shop', exact: true }).waitFor()
+  const [made] = (await service.ask('GET', '/api/v1/datasources'))['items'] as Record<string, unknown>[]
+  expect(made).toMatchObject({ name: 'shop', kind: 'mysql', port: server.port })
+  await page.goto(`${service.url}/datasources/${String(made?.['id'])}?tab=tables`)
+  await page.getByRole('row', { name: /customer/ }).click()
+  await page.getByText('varchar(40)').waitFor()
+  await browser.look(page, 'schema-mariadb')
   browser.expectQuiet(REFUSED)
 })

@@ -296,3 +296,96 @@ async function freePort(): Promise<number> {
   await once(server, 'close')
   return port
 }
+
+/** What a finger hits (WCAG 2.5.8 wants 24 px; what stops a job is larger). */
+const FINGER_PX = 40
+
+test('UX 47: on a phone what runs is seen, stopped, resumed and cancelled by touch', async () => {
+  await using source = await createDatabase(sharedServers().source)
+  await using target = await createDatabase(sharedServers().target)
+  const table = 'CREATE TABLE big (id int PRIMARY KEY, note text)'
+  await source.sql(`${table}; INSERT INTO big SELECT i, repeat('x', 200) FROM generate_series(1, 20000) i; ANALYZE`)
+  await target.sql(table)
+  await using service = await new ServeUnderTest().start()
+  await service.register({ source: source.url, target: target.url })
+  await using browser = await Browser.start(service.url, { width: 390, height: 844 }, true)
+  const page = await browser.open('/sign-in')
+  await page.getByLabel('API key').fill(service.key)
+  await page.getByRole('button', { name: 'Sign in', exact: true }).tap()
+  await page.getByRole('heading', { name: 'Dashboard' }).waitFor()
+  const lock = await target.connect()
+  await lock.query('BEGIN; LOCK TABLE big IN SHARE MODE')
+  const id = await service.run()
+  const fits = async (): Promise<void> =>
+    expect(await page.evaluate<number>('document.documentElement.scrollWidth')).toBe(390)
+
+  // From the dashboard to the job.
+  const running = page.getByRole('region', { name: 'Running now' })
+  await running.getByText('Running', { exact: true }).waitFor({ timeout: 60_000 })
+  await fits()
+  await browser.look(page, 'phone-dashboard')
+  await running.getByRole('link').tap()
+  const progress = page.getByRole('table', { name: 'Progress by table' })
+  await progress.getByRole('row', { name: /big.*of about 20,000/ }).waitFor({ timeout: 60_000 })
+  await fits()
+  await browser.look(page, 'phone-job')
+
+  const stop = page.getByRole('button', { name: 'Stop', exact: true })
+  expect((await stop.boundingBox())?.height).toBeGreaterThanOrEqual(FINGER_PX)
+  await stop.tap()
+  await page.getByText('Stopped', { exact: true }).waitFor({ timeout: 120_000 })
+  await browser.look(page, 'phone-stopped')
+  await page.getByRole('button', { name: 'Resume' }).tap()
+  await page.getByText('Running', { exact: true }).waitFor({ timeout: 60_000 })
+  await page.getByRole('button', { name: 'Cancel the job' }).tap()
+  const dialog = page.getByRole('dialog', { name: 'Cancel the job' })
+  const cancel = dialog.getByRole('button', { name: 'Cancel the job' })
+  await browser.look(page, 'phone-cancel')
+  await fits()
+  expect((await cancel.boundingBox())?.height).toBeGreaterThanOrEqual(FINGER_PX)
+  await cancel.tap()
+  await page.getByText('Cancelled', { exact: true }).waitFor({ timeout: 120_000 })
+  await lock.end()
+
+  // And the list of jobs, by the navigation.
+  await page.getByRole('button', { name: 'Navigation' }).tap()
+  await page.getByRole('link', { name: 'Jobs', exact: true }).tap()
+  await page.getByRole('table', { name: 'Jobs' }).getByText('Cancelled').waitFor()
+  await fits()
+  await browser.look(page, 'phone-jobs')
+  expect(await service.until(id, ['cancelled'])).toMatchObject({ status: 'cancelled' })
+  browser.expectQuiet()
+})
+
+test('UX 40: of many thousand changes only those in sight are drawn, and one is told from all others', async () => {
+  await using source = await createDatabase(sharedServers().source)
+  await using target = await createDatabase(sharedServers().target)
+  const table = 'CREATE TABLE item (id int PRIMARY KEY, name text)'
+  await source.sql(`${table}; INSERT INTO item SELECT i, 'name ' || i FROM generate_series(1, 100000) i`)
+  await target.sql(`${table}; INSERT INTO item SELECT i, 'old ' || i FROM generate_series(1, 100000, 2) i`)
+  await using service = await new ServeUnderTest().start()
+  await service.register({ source: source.url, target: target.url })
+  const planned = await service.run({ dry_run: true })
+  await service.succeeded(planned)
+  await using browser = await Browser.start(service.url)
+  const page = await browser.signIn(service.key)
+  await page.goto(`${service.url}/jobs/${planned}?tab=changes`)
+  const rows = page.getByRole('table', { name: 'Changes', exact: true }).getByRole('row')
+  await page.getByText('the first 50', { exact: true }).waitFor()
+  for (const loaded of ['1,050', '2,050', '3,050']) {
+    await page.getByRole('button', { name: 'Show more' }).click()
+    await page.getByText(`the first ${loaded}`, { exact: true }).waitFor()
+    expect(await rows.count()).toBeLessThan(200)
+  }
+  await page.keyboard.press('End')
+  const last = page.locator('tr[aria-rowindex="3051"]').getByRole('checkbox')
+  await last.click()
+  await page.getByRole('button', { name: 'Approve 99,999 changes' }).waitFor()
+  // What is loaded stays loaded, and is as it was said.
+  await page.getByText('the first 3,050', { exact: true }).waitFor()
+  await expect.poll(() => last.isChecked()).toBe(false)
+  await page.getByRole('textbox', { name: 'Key' }).fill('100000')
+  await page.getByRole('row', { name: /id=100000/ }).waitFor()
+  await browser.look(page, 'job-changes-many')
+  browser.expectQuiet()
+})

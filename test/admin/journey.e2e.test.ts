@@ -8,6 +8,9 @@ import { expectNoProgramSurvives, startProgram } from '#test/harness/process.ts'
 
 expectNoProgramSurvives()
 
+/** A run takes seconds, and longer on a machine that is busy with others. */
+const RUN_MS = 180_000
+
 const CRM = 'CREATE TABLE customers (id bigint PRIMARY KEY, full_name text, mail text, contact text)'
 
 /** Runs a statement as whoever works on a database meanwhile; the rows as texts. */
@@ -35,7 +38,7 @@ async function runIt(page: Page, ended: RegExp): Promise<void> {
     .getByRole('dialog', { name: /^Run sync/ })
     .getByRole('button', { name: 'Run sync' })
     .click()
-  await page.getByText(ended).waitFor({ timeout: 60_000 })
+  await page.getByText(ended).waitFor({ timeout: RUN_MS })
 }
 
 test('from the demo: two databases, a mapping by drag, a preview, a run, a conflict, its resolution, and all of it undone', async () => {
@@ -98,7 +101,7 @@ test('from the demo: two databases, a mapping by drag, a preview, a run, a confl
   await page.getByRole('button', { name: 'Dry run' }).click()
   await page.getByRole('button', { name: 'Start dry run' }).click()
   const would = page.getByRole('table', { name: 'What a run would do' })
-  await would.getByRole('row', { name: /customers 1,202 0 0/ }).waitFor({ timeout: 60_000 })
+  await would.getByRole('row', { name: /customers 1,202 0 0/ }).waitFor({ timeout: RUN_MS })
   expect(await sql(crm.href, 'SELECT count(*) FROM customers')).toEqual([['0']])
   await runIt(page, /1,202 inserted/)
   const one = 'SELECT full_name, contact FROM customers WHERE id = 5'
@@ -115,7 +118,7 @@ test('from the demo: two databases, a mapping by drag, a preview, a run, a confl
   await page.getByRole('button', { name: 'Carry out 1 decision' }).click()
   const carry = page.getByRole('dialog', { name: 'Carry out decisions' })
   await carry.getByRole('button', { name: 'Carry out 1 decision' }).click()
-  await page.getByText('The run that carries out decisions has ended').waitFor({ timeout: 60_000 })
+  await page.getByText('The run that carries out decisions has ended').waitFor({ timeout: RUN_MS })
   expect(await sql(crm.href, one)).toEqual([['Ann Source', '+49 30 100005']])
 
   // And that run is undone: the target has what it had before.
@@ -126,12 +129,12 @@ test('from the demo: two databases, a mapping by drag, a preview, a run, a confl
     .getByRole('dialog', { name: 'Undo what this job wrote' })
     .getByRole('button', { name: 'Compute the undo' })
     .click()
-  await page.getByRole('button', { name: /^Approve 1 change/ }).click({ timeout: 60_000 })
+  await page.getByRole('button', { name: /^Approve 1 change/ }).click({ timeout: RUN_MS })
   await page
     .getByRole('dialog', { name: /^Approve/ })
     .getByRole('button', { name: /^Apply/ })
     .click()
-  await page.getByText('Succeeded').first().waitFor({ timeout: 60_000 })
+  await page.getByText('Succeeded').first().waitFor({ timeout: RUN_MS })
   expect(await sql(crm.href, one)).toEqual([['Ann Target', '+49 30 100005']])
   await browser.look(page, 'journey-undone')
   browser.expectQuiet()

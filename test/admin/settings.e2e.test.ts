@@ -1,4 +1,7 @@
 /** The settings, in a real browser: keys, sessions, a Redis, and what runs here. */
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { expect, test } from 'vitest'
 
 import { Browser } from '#test/harness/browser.ts'
@@ -121,5 +124,84 @@ test('a viewer sees their own sessions and what runs, and nothing else', async (
   await page.getByRole('cell', { name: /guest/ }).waitFor()
   expect(await page.getByRole('tab').allTextContents()).toEqual(['Sessions', 'About'])
   await browser.look(page, 'settings-viewer')
+  browser.expectQuiet(REFUSED)
+})
+
+test('S62: for how long things are kept is set by somebody, and by the environment first', async () => {
+  await using service = await new ServeUnderTest({ AUDIT_RETENTION_DAYS: '730' }).start()
+  await using browser = await Browser.start(service.url)
+  const page = await browser.signIn(service.key)
+  await page.goto(`${service.url}/settings?tab=retention`)
+  await page.getByText('AUDIT_RETENTION_DAYS comes before what is set here.').waitFor()
+  await browser.look(page, 'retention')
+  await page.getByLabel('Ended jobs').fill('0')
+  await page.getByRole('button', { name: 'Save' }).click()
+  await page.getByRole('dialog', { name: 'Keep less' }).getByRole('button', { name: 'Keep less' }).click()
+  await page.getByText('This must be at least 1.').first().waitFor()
+  await page.getByLabel('Ended jobs').fill('120')
+  await page.getByLabel('Rows that jobs wrote').fill('7')
+  await page.getByLabel('Room for dumps').fill('1.5')
+  await page.getByRole('button', { name: 'Save' }).click()
+  const dialog = page.getByRole('dialog', { name: 'Keep less' })
+  await dialog.getByText('Rows that jobs wrote: 7 days in place of 30').waitFor()
+  await dialog.getByText('Room for dumps: 1.5 GiB in place of 100 GiB').waitFor()
+  await browser.look(page, 'retention-less')
+  await dialog.getByRole('button', { name: 'Keep less' }).click()
+  await page.getByText(/^Set just now/).waitFor()
+  expect(await service.ask('GET', '/api/v1/settings/retention')).toMatchObject({
+    entries: [
+      { of: 'jobs', days: 120, source: 'store' },
+      { of: 'history', days: 7, source: 'store' },
+      { of: 'audit', days: 730, source: 'environment' },
+      { of: 'dumps', days: 90, source: 'default' },
+    ],
+    space: [
+      { of: 'dumps', bytes: 1.5 * 1024 ** 3, source: 'store' },
+      { of: 'free', bytes: 1024 ** 3, source: 'default' },
+    ],
+  })
+  browser.expectQuiet(/status of 40[01]/)
+})
+
+test('an AI endpoint is tested, set up, and removed again; its key is not shown', async () => {
+  const server = createServer((request, response) => {
+    const isRight = request.headers.authorization === 'Bearer sesame-78'
+    const content = JSON.stringify({ fields: [{ target: 'email', source: 'e_mail', confidence: 0.9 }] })
+    response.writeHead(isRight ? 200 : 401, { 'content-type': 'application/json' })
+    request.resume().on('end', () => response.end(JSON.stringify({ choices: [{ message: { content } }] })))
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  await using stack = new AsyncDisposableStack()
+  stack.defer(async () => {
+    server.closeAllConnections()
+    server.close()
+    await once(server, 'close')
+  })
+  const service = stack.use(await new ServeUnderTest().start())
+  const browser = stack.use(await Browser.start(service.url))
+  const page = await browser.signIn(service.key)
+  await page.goto(`${service.url}/settings?tab=ai`)
+  await page.getByText('No model is asked').waitFor()
+  await browser.look(page, 'ai-none')
+  await page.getByRole('textbox', { name: 'URL' }).fill(`http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`)
+  await page.getByRole('textbox', { name: 'Model' }).fill('small')
+  await page.getByLabel('Key', { exact: true }).last().fill('wrong')
+  await page.getByRole('button', { name: 'Test it first' }).click()
+  await page
+    .getByText(/does not take the key/)
+    .first()
+    .waitFor()
+  await browser.look(page, 'ai-failed')
+  await page.getByLabel('Key', { exact: true }).last().fill('sesame-78')
+  await page.getByRole('button', { name: 'Set up', exact: true }).click()
+  await page.getByText('Set up here').waitFor()
+  expect(await page.content()).not.toContain('sesame-78')
+  await page.getByRole('button', { name: 'Test model' }).click()
+  await page.getByText('small answers in the form that is asked for').waitFor()
+  await browser.look(page, 'ai')
+  await page.getByRole('button', { name: 'Remove the setting' }).click()
+  const dialog = page.getByRole('dialog', { name: 'Remove the model' })
+  await dialog.getByRole('button', { name: 'Remove the setting' }).click()
+  await page.getByText('No model is asked').waitFor()
   browser.expectQuiet(REFUSED)
 })

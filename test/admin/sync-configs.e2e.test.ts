@@ -241,6 +241,41 @@ test('UX 8, 45: the text and the form are one document; what is wrong is said at
   browser.expectQuiet(REFUSED, /status of 400/)
 })
 
+test('UX 45: edits that were not saved outlive a reload in their tab: they are offered again, taken up, saved, or let go', async () => {
+  await using all = await open()
+  const { browser, service } = all
+  const id = await addConfig(all)
+  const page = await browser.signIn(service.key)
+  page.on('dialog', (asked) => void asked.accept())
+  await page.goto(`${service.url}/sync-configs/${id}?tab=writing`)
+  await page.getByLabel('Rows in a batch').fill('77')
+  await page.getByText('1 change not saved.').waitFor()
+  await page.reload()
+  await page.getByText('1 change from before was not saved').waitFor()
+  await browser.look(page, 'configs-offered')
+  expect(await page.getByLabel('Rows in a batch').inputValue()).toBe('')
+  await page.getByRole('button', { name: 'Take it up again' }).click()
+  await page.getByText('1 change not saved.').waitFor()
+  expect(await page.getByLabel('Rows in a batch').inputValue()).toBe('77')
+  await page.getByRole('button', { name: 'Save', exact: true }).click()
+  await page.getByText('version 2', { exact: true }).waitFor()
+  expect(await documentOf(all, id)).toMatchObject({ batch_size: 77 })
+  await page.reload()
+  await page.getByText('version 2', { exact: true }).waitFor()
+  expect(await page.getByText('from before').count()).toBe(0)
+
+  await page.getByLabel('Rows in a batch').fill('88')
+  await page.getByText('1 change not saved.').waitFor()
+  await page.reload()
+  await page.getByRole('button', { name: 'Forget it' }).click()
+  await page.getByText('from before').waitFor({ state: 'detached' })
+  await page.reload()
+  await page.getByText('version 2', { exact: true }).waitFor()
+  expect(await page.getByText('from before').count()).toBe(0)
+  expect(await documentOf(all, id)).toMatchObject({ batch_size: 77 })
+  browser.expectQuiet(REFUSED)
+})
+
 test('UX 17: versions are looked at and restored; whoever was second is told what the first one changed', async () => {
   await using all = await open()
   const { browser, service } = all

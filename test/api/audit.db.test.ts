@@ -329,8 +329,9 @@ test('S9: events and rows outside the scope of a key are not there for it; event
   const subjects = async (secret: string, query = '') =>
     new Set(itemsOf(await as(api, secret, `/api/audit?limit=1000${query}`)).map(({ subject }) => subject))
   const { source, target, config, job } = world
-  expect(await subjects(scoped)).toEqual(new Set([source, target, config, job]))
-  const all = [source, target, config, job, foreign.source, foreign.target, foreign.config, foreign.job]
+  expect(await subjects(scoped)).toEqual(new Set([source, target, config, job, world.dump]))
+  const theirs = [foreign.source, foreign.target, foreign.config, foreign.job, foreign.dump]
+  const all = [source, target, config, job, world.dump, ...theirs]
   expect(await subjects(viewer)).toEqual(new Set(all))
   const events = itemsOf(await as(api, admin, '/api/audit?limit=1000'))
   expect(new Set(events.map(({ action }) => action))).toContain('login.refuse')
@@ -338,6 +339,7 @@ test('S9: events and rows outside the scope of a key are not there for it; event
   expect(new Set(events.map(({ address }) => address))).toContain('127.0.0.1')
   expect(await subjects(viewer, '&config=config')).toEqual(new Set([config, job]))
   expect(await subjects(viewer, '&datasource=source')).toEqual(new Set([source, config, job]))
+  expect(await subjects(viewer, '&datasource=target')).toEqual(new Set([target, config, job, world.dump]))
   expect(await subjects(viewer, `&search=${foreign.job.toUpperCase()}`)).toEqual(new Set([foreign.job]))
   for (const hidden of [`job=${foreign.job}`, 'config=config%202', 'datasource=source%202']) {
     expect((await api.send(scoped, 'GET', `/api/audit?${hidden}`)).statusCode, hidden).toBe(404)

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { SecretBox } from '#lib/secret-box.ts'
 import { SYSTEM } from '#model/access.ts'
 import { resealPasswords } from '#control/datasources.ts'
-import { keepRedis, readRedisUrl } from '#control/redis-settings.ts'
+import { keepRedis, redisSetting } from '#control/redis-settings.ts'
 import { Secret } from '#lib/secret.ts'
 
 import { createApi } from '#test/harness/api.ts'
@@ -143,7 +143,7 @@ describe.each(STORE_KINDS)('the Redis of %s', (kind) => {
       SYSTEM,
     )
     await resealPasswords({ store, box: new SecretBox([fresh, old]) }, SYSTEM)
-    const found = await readRedisUrl({ store, box: new SecretBox([fresh]) })
-    expect(found instanceof Secret && found.reveal()).toContain('@h')
+    const found = await redisSetting.open({ store, box: new SecretBox([fresh]) })
+    expect(found?.secret instanceof Secret && found.secret.reveal()).toContain('@h')
   })
 })

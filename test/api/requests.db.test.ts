@@ -154,7 +154,9 @@ test('S10: fields that are the service’s own, or nobody’s, are refused with 
             ? world.job
             : path.includes('/sync-configs')
               ? world.config
-              : world.source,
+              : path.includes('/dumps/')
+                ? 'dmp_01k00000000000000000000000'
+                : world.source,
       jobId: world.job,
       conflictId: world.conflict,
       configId: world.config,
@@ -339,6 +341,7 @@ test('S17: every answer of every route has the same strict headers', async () =>
   ]) {
     note(path, (await api.send(null, 'GET', path)).headers)
   }
+  // The third are answers without content.
   expect([...seen.keys()]).toMatchInlineSnapshot(`
     [
       "cache-control: no-store
@@ -353,6 +356,14 @@ test('S17: every answer of every route has the same strict headers', async () =>
       "cache-control: no-store
     content-security-policy: default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'
     content-type: application/problem+json; charset=utf-8
+    cross-origin-opener-policy: same-origin
+    cross-origin-resource-policy: same-origin
+    permissions-policy: camera=(), geolocation=(), microphone=(), payment=(), usb=()
+    referrer-policy: no-referrer
+    x-content-type-options: nosniff
+    x-frame-options: DENY",
+      "cache-control: no-store
+    content-security-policy: default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'
     cross-origin-opener-policy: same-origin
     cross-origin-resource-policy: same-origin
     permissions-policy: camera=(), geolocation=(), microphone=(), payment=(), usb=()
@@ -409,10 +420,11 @@ test('lists come in pages that lead on to one another', async () => {
     await api.send(admin, 'POST', '/api/datasources', { body: { name: `d${i}`, url: 'postgres://a@localhost/x' } })
   for (const [list, whole] of [
     ['/api/datasources', 7],
-    ['/api/audit-events', 11],
-    ['/api/audit', 11],
+    ['/api/audit-events', 12],
+    ['/api/audit', 12],
     ['/api/keys', 1],
     ['/api/jobs', 1],
+    ['/api/dumps', 1],
     [`/api/jobs/${world.job}/log`, 2],
     ['/api/datasources/source/schema', 2],
   ] as const) {

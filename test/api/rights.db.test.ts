@@ -42,6 +42,16 @@ const RIGHTS: Readonly<Record<string, 'public' | Role>> = {
   'PUT /api/v1/settings/redis': 'admin',
   'DELETE /api/v1/settings/redis': 'admin',
   'POST /api/v1/settings/redis/test': 'admin',
+  'GET /api/v1/settings/retention': 'admin',
+  'PUT /api/v1/settings/retention': 'admin',
+  'GET /api/v1/settings/ai': 'admin',
+  'PUT /api/v1/settings/ai': 'admin',
+  'DELETE /api/v1/settings/ai': 'admin',
+  'POST /api/v1/settings/ai/test': 'admin',
+  'GET /api/v1/demo': 'viewer',
+  'PUT /api/v1/demo': 'admin',
+  'DELETE /api/v1/demo': 'admin',
+  'POST /api/v1/demo/edits': 'admin',
   'GET /api/v1/overview': 'viewer',
   'GET /api/v1/sync-configs': 'viewer',
   'POST /api/v1/sync-configs': 'operator',
@@ -49,6 +59,14 @@ const RIGHTS: Readonly<Record<string, 'public' | Role>> = {
   'PUT /api/v1/sync-configs/{id}': 'operator',
   'DELETE /api/v1/sync-configs/{id}': 'operator',
   'GET /api/v1/sync-configs/{id}/versions': 'viewer',
+  'GET /api/v1/sync-configs/{id}/schema-drift': 'viewer',
+  'POST /api/v1/sync-configs/{id}/schema-drift/look': 'operator',
+  'POST /api/v1/sync-configs/{id}/schema-drift/accept': 'operator',
+  'POST /api/v1/schedules/preview': 'viewer',
+  'GET /api/v1/sync-configs/{id}/schedule': 'viewer',
+  'POST /api/v1/sync-configs/{id}/schedule/pause': 'operator',
+  'POST /api/v1/sync-configs/{id}/schedule/resume': 'operator',
+  'PUT /api/v1/sync-configs/{id}/schedule/consent': 'operator',
   'GET /api/v1/sync-configs/{id}/webhook-secret': 'viewer',
   'POST /api/v1/sync-configs/{id}/webhook-secret': 'admin',
   'POST /api/v1/sync-configs/{id}/suggest': 'operator',
@@ -103,6 +121,15 @@ const RIGHTS: Readonly<Record<string, 'public' | Role>> = {
   'POST /api/v1/sync/{configId}/carry-out': 'operator',
   'POST /api/v1/sync/conflicts/{jobId}/carry-out': 'operator',
   'POST /api/v1/conflicts/{id}/withdraw': 'operator',
+  'POST /api/v1/sync/export': 'operator',
+  'POST /api/v1/sync/import': 'operator',
+  'POST /api/v1/sync/copy': 'operator',
+  'GET /api/v1/dumps': 'viewer',
+  'POST /api/v1/dumps': 'operator',
+  'GET /api/v1/dumps/{id}': 'viewer',
+  'DELETE /api/v1/dumps/{id}': 'operator',
+  'GET /api/v1/dumps/{id}/file': 'operator',
+  'POST /api/v1/dumps/{id}/drill': 'operator',
   'GET /api/v1/ws': 'viewer',
   'GET /api/v1/health/db': 'viewer',
   'GET /api/v1/status': 'viewer',
@@ -262,6 +289,7 @@ test('S9: what lies outside the scope of a key is not there for it, in the words
     const datasource = missing ? testId('datasource') : set.target
     const rejection = missing ? testId('rejection') : set.rejection
     const conflict = missing ? testId('conflict') : set.conflict
+    const dump = missing ? testId('dump') : set.dump
     const id = path.includes('/rejections/{')
       ? rejection
       : path.includes('/conflicts/{')
@@ -270,7 +298,9 @@ test('S9: what lies outside the scope of a key is not there for it, in the words
           ? job
           : path.includes('/sync-configs/')
             ? config
-            : datasource
+            : path.includes('/dumps/')
+              ? dump
+              : datasource
     return { id, jobId: job, configId: config, conflictId: conflict, ruleId: testId('conflict rule') }
   }
   const withIds = routes.filter(({ path }) => path.includes('{') && !/keys|sessions/.test(path))
@@ -287,7 +317,11 @@ test('S9: what lies outside the scope of a key is not there for it, in the words
             ? { verdict: 'leave', filter: {} }
             : path.includes('/resolve')
               ? { take: 'source', ...(path.includes('{conflictId}') ? {} : { filter: {} }) }
-              : {}
+              : path.endsWith('/drill')
+                ? { into: world.source }
+                : path.endsWith('/schema-drift/accept')
+                  ? { digest: '0'.repeat(64) }
+                  : {}
     const extra = body === null ? {} : { body: valid }
     const ask = async (ids: ReturnType<typeof idsOf>) => {
       const answer = await api.send(scoped.secret, method, fillPath(path, ids) + preview, extra)
@@ -302,7 +336,14 @@ test('S9: what lies outside the scope of a key is not there for it, in the words
     expect(answer, `${method} ${path}`).toContain('"status":404')
     expect(answer, `${method} ${path}`).toBe(await ask(idsOf(path, foreign, true)))
   }
-  for (const list of ['/api/datasources', '/api/databases', '/api/sync-configs', '/api/jobs', '/api/conflicts']) {
+  for (const list of [
+    '/api/datasources',
+    '/api/databases',
+    '/api/sync-configs',
+    '/api/jobs',
+    '/api/conflicts',
+    '/api/dumps',
+  ]) {
     const shown = (await api.send(scoped.secret, 'GET', list)).body
     for (const id of Object.values(foreign)) expect(shown, list).not.toContain(id)
   }

@@ -7,6 +7,8 @@ import { listConflicts } from '#control/conflict-list.ts'
 import { applyJobEvent, getJob } from '#control/jobs.ts'
 import { keepRejections } from '#control/rejections.ts'
 import { conflictsOf } from '#jobs/conflicts.ts'
+import { writeDump } from '#jobs/dumps.ts'
+import { SYSTEM } from '#model/access.ts'
 
 import { createApi, testId, type ApiUnderTest } from '#test/harness/api.ts'
 import { createDatabase } from '#test/harness/database.ts'
@@ -35,6 +37,8 @@ export interface World extends AsyncDisposable, Places {
   readonly rejection: string
   /** Of two rows that the job found both sides to have changed, the first. */
   readonly conflict: string
+  /** Of the target. */
+  readonly dump: string
 }
 
 export async function createWorld(kind: StoreKind, given: Parameters<typeof createApi>[1] = {}): Promise<World> {
@@ -65,7 +69,7 @@ export async function createSet(
   api: ApiUnderTest,
   admin: string,
   { sourceUrl, targetUrl, suffix }: Places & { readonly suffix: string },
-): Promise<Pick<World, 'source' | 'target' | 'config' | 'job' | 'rejection' | 'conflict'>> {
+): Promise<Pick<World, 'source' | 'target' | 'config' | 'job' | 'rejection' | 'conflict' | 'dump'>> {
   const source = await make(api, admin, '/api/datasources', { name: `source${suffix}`, url: sourceUrl })
   const target = await make(api, admin, '/api/datasources', {
     name: `target${suffix}`,
@@ -81,7 +85,26 @@ export async function createSet(
   const job = started.json<{ job_id: string }>().job_id
   await applyJobEvent(api.store, { id: job, event: 'stop' })
   const rejection = await setAside(api, { config, job })
-  return { source, target, config, job, rejection, conflict: await park(api, job) }
+  return { source, target, config, job, rejection, conflict: await park(api, job), dump: await keepDump(api, target) }
+}
+
+/** A file as an export would leave it. */
+async function keepDump(api: ApiUnderTest, datasourceId: string): Promise<string> {
+  const draft = {
+    origin: 'export',
+    database: 'shop',
+    datasourceId,
+    writer: null,
+    compression: 'none',
+    sealed: false,
+    createdBy: 'somebody',
+    createdAt: '2026-01-01T00:00:00.000Z',
+  } as const
+  const { id } = await writeDump(api.dumps, { draft, content: 'all', actor: SYSTEM }, async (file) => {
+    await file.write(Buffer.from('SELECT 1;\n'))
+    return { head: null, rows: null, sqlBytes: null, notes: [] }
+  })
+  return id
 }
 
 /** Two rows of the table a, as a run would tell of them. */

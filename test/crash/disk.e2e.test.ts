@@ -11,6 +11,8 @@ import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 
 import { createDatabase, Database } from '#test/harness/database.ts'
+import { dump } from '#test/harness/dump.ts'
+import { importInto, pgDump, refusal, withoutKey } from '#test/harness/import.ts'
 import { sharedServers, startPrivateServer } from '#test/harness/postgres.ts'
 import { expectNoProgramSurvives } from '#test/harness/process.ts'
 
@@ -73,6 +75,36 @@ test('the disk of the change set is full, from the first byte or on the way (F6)
   await disk.resize(100)
   await expectWhole(source, target, books, options)
 })
+
+test.for([false, true])(
+  'the disk of the target is full during an import: the target is as it was (F6, P14); exchanged: %s',
+  async (swap) => {
+    await using server = await startPrivateServer()
+    await using disk = await mountDisk(100)
+    const { uid, gid } = await stat(server.folder)
+    await chown(disk.path, uid, gid)
+    const admin = new Database({ url: server.url(), major: server.major }, 'postgres')
+    await admin.sql(`CREATE TABLESPACE small LOCATION '${disk.path}'`)
+    await admin.sql('CREATE DATABASE shop TEMPLATE template0 TABLESPACE small')
+    await admin.sql('CREATE DATABASE origin TEMPLATE template0')
+    const target = new Database({ url: server.url(), major: server.major }, 'shop')
+    const source = new Database({ url: server.url(), major: server.major }, 'origin')
+    await target.sql(`CREATE TABLE item (old text); INSERT INTO item VALUES ('old')`)
+    await source.sql(`CREATE TABLE item (id int PRIMARY KEY, name text);
+    INSERT INTO item SELECT n, repeat(md5(n::text), 8) FROM generate_series(1, 60000) n`)
+    const file = (await dump(source)).packed
+    const before = withoutKey(await pgDump(target))
+
+    await disk.resizeToFit(6)
+    expect((await refusal(importInto(target, file, { replace: true, swap }))).code).toBe('disk_full')
+    expect(withoutKey(await pgDump(target))).toBe(before)
+    await disk.resize(200)
+    await importInto(target, file, { replace: true, swap })
+    expect(withoutKey(await pgDump(target))).toBe(withoutKey(await pgDump(source)))
+    await source.close()
+    await target.close()
+  },
+)
 
 async function expectDiskFull(source: Database, target: Database, options: SyncOptions = {}): Promise<void> {
   await using program = startSync(source.url, target.url, options)

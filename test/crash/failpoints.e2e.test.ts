@@ -8,7 +8,7 @@ import { sharedServers } from '#test/harness/postgres.ts'
 import { expectNoProgramSurvives, runProgram } from '#test/harness/process.ts'
 
 import { Books, expectNothingLeft, expectWhole, finishSync, startSync, TemporaryFolder } from './runs.ts'
-import { isOfService, namedFailpoints } from './named-failpoints.ts'
+import { isOfCopy, isOfDump, isOfImport, isOfService, namedFailpoints } from './named-failpoints.ts'
 import { changeShop, createShop, dropRing, fillShop, keepLedgerOfNewTables, openShops } from './shop.ts'
 
 /** In this order: where a name is not passed in a situation at all, the rest is left out. */
@@ -20,8 +20,10 @@ const MEETINGS = [
 
 expectNoProgramSurvives()
 
-/** Those that only a service passes are met in `reviewed.e2e.test.ts`. */
-const names = (await namedFailpoints()).filter((name) => !isOfService(name))
+/** Those that only a service passes are met in `reviewed.e2e.test.ts`, those of dumps and copies in `dump/*.e2e.test.ts`. */
+const names = (await namedFailpoints()).filter(
+  (name) => !isOfService(name) && !isOfDump(name) && !isOfImport(name) && !isOfCopy(name),
+)
 const reached = new Set<string>()
 
 test('each failpoint during a first load that creates the tables (F1)', async () => {

@@ -16,3 +16,18 @@ export async function namedFailpoints(): Promise<string[]> {
 export function isOfService(name: string): boolean {
   return name.startsWith('change_set.') || name.startsWith('transaction.')
 }
+
+/** Whether only exports pass it. */
+export function isOfDump(name: string): boolean {
+  return name.startsWith('dump.')
+}
+
+/** Whether only copies and trials of dumps pass it. */
+export function isOfCopy(name: string): boolean {
+  return name.startsWith('copy.') || name.startsWith('drill.')
+}
+
+/** Whether only imports pass it. */
+export function isOfImport(name: string): boolean {
+  return name.startsWith('import.') || name.startsWith('restore.')
+}

@@ -11,6 +11,7 @@ import { expect } from 'vitest'
 import type { Database } from '#test/harness/database.ts'
 import { expectSameTables } from '#test/harness/database.ts'
 import { runInside, startProgram, type Exit, type Program } from '#test/harness/process.ts'
+import type { Side } from '#test/harness/side.ts'
 
 import { readLedger, SHOP_TABLES } from './shop.ts'
 
@@ -83,12 +84,13 @@ export class Books {
   }
 
   /** Takes in a job that a run closed just before it ended otherwise: only the target knows of it. */
-  async enterClosed(target: Database): Promise<void> {
+  async enterClosed(target: Side): Promise<void> {
     await untilNoSession(target)
-    const [[there]] = (await target.sql(`SELECT to_regclass('syncline.state')`)) as [[string | null]]
-    if (there === null) return
-    const jobs = await target.sql(`SELECT job_id, sum(inserted), sum(updated), sum(deleted) FROM syncline.state
-      GROUP BY job_id HAVING bool_and(phase = 'done')`)
+    const there = await target.sql(`SELECT 1 FROM information_schema.tables
+      WHERE (table_schema, table_name) IN (('syncline', 'state'), (${target.literal(target.home)}, 'syncline_state'))`)
+    if (there.length === 0) return
+    const jobs = await target.sql(`SELECT job_id, sum(inserted), sum(updated), sum(deleted) FROM ${target.own('state')}
+      GROUP BY job_id HAVING min(CASE WHEN phase = 'done' THEN 1 ELSE 0 END) = 1`)
     for (const [job, ...counts] of jobs) {
       const [inserted = 0, updated = 0, deleted = 0] = counts.map(Number)
       this.#jobs.set(job ?? '', { inserted, updated, deleted })
@@ -103,9 +105,8 @@ export class Books {
 }
 
 /** A COMMIT that was under way when its process was killed may still happen. */
-export async function untilNoSession(target: Database): Promise<void> {
-  const sessions = `SELECT pid FROM pg_stat_activity WHERE application_name = 'syncline' AND datname = current_database()`
-  await expect.poll(() => target.sql(sessions), { timeout: 60_000 }).toEqual([])
+export async function untilNoSession(target: Side): Promise<void> {
+  await expect.poll(() => target.sessions(), { timeout: 60_000 }).toEqual([])
 }
 
 function receiptOf(exit: Exit): { jobId: string; counts: Written } {
@@ -157,11 +158,9 @@ export async function untilStopped(program: Program): Promise<void> {
 
 /** What of a run must not outlive it, on either server and in the folder of its temporary files. */
 export async function expectNothingLeft(source: Database, target: Database, temporary: string): Promise<void> {
-  const sessions = `SELECT pid, state, query FROM pg_stat_activity
-    WHERE application_name = 'syncline' AND datname = current_database()`
   // A server notices that a killed client is gone when it next reads from it or writes to it.
-  await expect.poll(() => source.sql(sessions), { timeout: 60_000 }).toEqual([])
-  await expect.poll(() => target.sql(sessions), { timeout: 60_000 }).toEqual([])
+  await untilNoSession(source)
+  await untilNoSession(target)
   for (const db of [source, target]) {
     const left = await db.sql(`
       SELECT 'advisory lock', pid::text FROM pg_locks WHERE locktype = 'advisory'
@@ -186,11 +185,12 @@ export class TemporaryFolder implements AsyncDisposable {
 }
 
 /** The counters of a job are the sum of its batches, table by table, and every job is closed. */
-export async function expectBatchesAddUp(target: Database): Promise<void> {
+export async function expectBatchesAddUp(target: Side): Promise<void> {
   const rows = await target.sql(`
-    SELECT s.target_table FROM syncline.state s LEFT JOIN LATERAL (
-      SELECT count(*) n, coalesce(sum(inserted), 0) i, coalesce(sum(updated), 0) u, coalesce(sum(deleted), 0) d
-      FROM syncline.batch b WHERE b.mapping_id = s.mapping_id AND b.job_id = s.job_id) b ON true
-    WHERE (s.batches, s.inserted, s.updated, s.deleted) <> (b.n, b.i, b.u, b.d) OR s.phase <> 'done'`)
+    SELECT s.target_table FROM ${target.own('state')} s LEFT JOIN (
+      SELECT mapping_id, job_id, count(*) AS n, sum(inserted) AS i, sum(updated) AS u, sum(deleted) AS d
+      FROM ${target.own('batch')} GROUP BY mapping_id, job_id) b ON b.mapping_id = s.mapping_id AND b.job_id = s.job_id
+    WHERE s.batches <> coalesce(b.n, 0) OR s.inserted <> coalesce(b.i, 0) OR s.updated <> coalesce(b.u, 0)
+      OR s.deleted <> coalesce(b.d, 0) OR s.phase <> 'done'`)
   expect(rows).toEqual([])
 }

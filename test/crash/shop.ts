@@ -22,7 +22,7 @@ const SCHEMA = `
                               quantity int NOT NULL, PRIMARY KEY (purchase_id, line));`
 
 /** Fires for COPY, for our statements and in replica sessions alike; a row of the ledger commits with the row it counts. */
-const LEDGER = `
+export const LEDGER = `
   CREATE SCHEMA ledger;
   CREATE TABLE ledger.entry (tab text NOT NULL, op text NOT NULL);
   CREATE FUNCTION ledger.count() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -201,9 +201,18 @@ test('exit code 2: what the command line says cannot be done', async () => {
   expect(missing).toMatchObject({ code: 2 })
   expect(missing.stderr).toContain('error table_not_found: ')
   expect(missing.stderr).toContain('--create')
-  const bad = await runProgram(['sync', 'mysql://u@h/d', 'env:TARGET', '--yes'], { env: { TARGET: pair.target.url } })
+  const bad = await runProgram(['sync', 'oracle://u@h/d', 'env:TARGET', '--yes'], { env: { TARGET: pair.target.url } })
   expect(bad).toMatchObject({ code: 2 })
   expect(bad.stderr).toContain('error invalid_url: ')
+  // That nobody has agreed comes after whether there is anything to agree to.
+  for (const line of [
+    ['sync', 'env:TARGET', 'oracle://u@h/d'],
+    ['import', 'oracle://u@h/d', 'none.sql'],
+  ]) {
+    const judged = await runProgram(line, { env: { TARGET: pair.target.url } })
+    expect(judged).toMatchObject({ code: 2 })
+    expect(judged.stderr).toContain('error invalid_url: The target: There is no adapter for oracle: URLs.')
+  }
   expect(await runProgram(['sync', 'env:NOT_SET_AT_ALL', 'env:TARGET', '--yes'])).toMatchObject({ code: 2 })
   expect(await runProgram(['sync', '--help'])).toMatchObject({ code: 0, stderr: '' })
 })

@@ -40,7 +40,7 @@ test('a project is registered, tested and synced, and its key is nowhere to be f
     receipt: { completeness: 'bounded', source: { product: expect.stringContaining('PostgREST') } },
   })
 
-  // The other way round it is previewed; a run that would write says why it does not, and what else to do.
+  // The other way round it is previewed; a run that would write says what is missing, and how somebody adds it.
   await service.ask('POST', '/api/v1/sync-configs', {
     name: 'up',
     source_datasource_id: 'copy',
@@ -54,9 +54,23 @@ test('a project is registered, tested and synced, and its key is nowhere to be f
   const up = String((await service.ask('POST', '/api/v1/sync/up', {}))['job_id'])
   expect(await service.until(up, ['failed', 'succeeded'])).toMatchObject({
     status: 'failed',
-    error: { code: 'rest_is_read_only', hint: expect.stringContaining('session pooler') },
+    error: { code: 'rest_not_prepared', hint: expect.stringContaining('syncline datasources prepare') },
   })
-  expect(api.seen.every(({ method }) => method === 'GET' || method === 'HEAD')).toBe(true)
+  const script = await service.cli(['datasources', 'prepare'])
+  expect(script.code, script.stderr).toBe(0)
+  await source.sql(script.stdout)
+  const prepared = await service.cli(['datasources', 'test', 'app'])
+  expect(prepared.stdout).toContain('prepared, and 1 tables may be written')
+  await target.sql(
+    `UPDATE product SET name = 'p ' || id WHERE id <= 100; INSERT INTO product VALUES (9000, 'new', 1.5)`,
+  )
+  const written = String((await service.ask('POST', '/api/v1/sync/up', {}))['job_id'])
+  expect(await service.succeeded(written)).toMatchObject({ counts: { inserted: 1, updated: 100 } })
+  await expectSameTable(source, target, 'product')
+  const told = await service.ask('GET', `/api/v1/jobs/${written}/receipt`)
+  expect(told).toMatchObject({
+    receipt: { completeness: 'bounded', notes: expect.arrayContaining([expect.stringContaining('takes effect once')]) },
+  })
 
   // What is exported is applied again without a change.
   const exported = await service.cli(['export-config'])

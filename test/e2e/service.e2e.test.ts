@@ -146,6 +146,23 @@ test('a stop by signal lets jobs go on at the next start; a second service on th
   await expectSameTables(source, target, SHOP_TABLES)
 })
 
+test('a job that nobody carries out is not watched for ever: it says that no service is there', async () => {
+  await using shops = await openShops(100)
+  const { source, target } = shops
+  await using service = await new ServeUnderTest().start()
+  await service.register({ source: source.url, target: target.url })
+  await using holder = await source.connect()
+  await holder.query('BEGIN; LOCK TABLE purchase IN ACCESS EXCLUSIVE MODE')
+  const id = await service.run()
+  await service.program.kill()
+  const watched = await service.cli(['jobs', 'watch', id], { local: true })
+  expect(watched).toMatchObject({ code: 4 })
+  expect(watched.stderr).toMatch(/error service_unreachable: job_\w+ is \w+, and no service takes on work now\./)
+  await holder.query('ROLLBACK')
+  await service.start()
+  expect(await service.cli(['jobs', 'watch', id], { local: true })).toMatchObject({ code: 0 })
+})
+
 test('what export-config prints is what apply makes, byte for byte, here and on another service', async () => {
   await using service = await new ServeUnderTest().start()
   const file = join(service.folder, 'config.yaml')
@@ -178,6 +195,7 @@ sync_configs:
   const applied = await service.cli(['apply', '-f', file])
   expect(applied.stderr).toBe('')
   expect(applied.code).toBe(0)
+  expect((await service.cli(['apply', '-f', file])).stdout).toContain('changed 0 of 3 things')
   const first = (await service.cli(['export-config'])).stdout
   const again = join(service.folder, 'again.yaml')
   writeFileSync(again, first)
@@ -232,6 +250,10 @@ test('commands say what is wrong, with the exit code of the error', async () => 
   const missing = await service.cli(['configs', 'run', 'nothing'])
   expect(missing).toMatchObject({ code: 2 })
   expect(missing.stderr).toContain('not_found')
+  const stranger = await service.cli(['revert', '12', '--yes'])
+  expect(stranger).toMatchObject({ code: 2 })
+  expect(stranger.stderr).toContain('error invalid_request: This is not the id of a job.')
+  expect(stranger.stderr).not.toMatch(/path#|\/docs for/)
   const away = await service.cli(['jobs', 'list', '--server', 'http://127.0.0.1:1'])
   expect(away).toMatchObject({ code: 4 })
   expect(away.stderr).toContain('service_unreachable')

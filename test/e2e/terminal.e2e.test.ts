@@ -1,6 +1,9 @@
 /** The command line on a terminal, which util-linux's `script` makes: the question, the moving lines, Ctrl-C. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 
 import { expect, test } from 'vitest'
 
@@ -50,6 +53,26 @@ async function shop(): Promise<AsyncDisposable & { source: Database; target: Dat
   const env = { SOURCE: source.url, TARGET: target.url }
   return { source, target, env, [Symbol.asyncDispose]: () => kept.disposeAsync() }
 }
+
+test('UX 53: on a terminal apply shows what would change and asks; with --yes it does not', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'syncline-apply-'))
+  await using stack = new AsyncDisposableStack()
+  stack.defer(() => rmSync(folder, { recursive: true }))
+  const env = { SYNCLINE_DATA_DIR: join(folder, 'data'), SYNCLINE_ENV_FILE: '/dev/null' }
+  const file = join(folder, 'syncline.yaml')
+  writeFileSync(file, 'datasources:\n  - name: shop\n    host: db.example.com\n    database: shop\n    user: app\n')
+  const question = { at: 'Change 1 thing? [y/N]', keys: 'n\r' }
+  const refused = await onTerminal(`apply -f ${file}`, env, question)
+  expect(refused).toMatchObject({ code: 5, screen: expect.stringContaining('nothing was changed') })
+  expect(refused.screen).toContain('create datasource shop')
+  const agreed = await onTerminal(`apply -f ${file}`, env, { ...question, keys: 'y\r' })
+  expect(agreed).toMatchObject({ code: 0, screen: expect.stringContaining('changed 1 of 1 thing') })
+  writeFileSync(file, 'datasources:\n  - name: shop\n    host: db.example.org\n    database: shop\n    user: app\n')
+  const unasked = await onTerminal(`apply -f ${file} --yes`, env, question)
+  expect(unasked.code).toBe(0)
+  expect(unasked.screen).not.toContain('[y/N]')
+  expect(unasked.screen).toMatch(/update datasource shop: .*host/)
+})
 
 test('whoever is asked sees the plan first, and a yes writes', async () => {
   await using pair = await shop()

@@ -16,6 +16,8 @@ import { DEFAULT_LIMITS, type ApiConfig, type ApiLimits, type LiveEvents } from 
 import { createApiKey } from '#control/api-keys.ts'
 import type { ChangeSetTools } from '#control/change-set-tools.ts'
 import type { Store } from '#control/store.ts'
+import { openModel } from '#jobs/open-model.ts'
+import type { DumpTools } from '#jobs/dumps.ts'
 import { startJob } from '#jobs/start-job.ts'
 import { wallMs } from '#lib/clock.ts'
 import type { Resolve } from '#lib/network-address.ts'
@@ -24,8 +26,12 @@ import { SYSTEM, type Role } from '#model/access.ts'
 import { AppError } from '#model/errors.ts'
 import { makeId, type IdKind } from '#model/id.ts'
 import type { WriteRules } from '#model/write-protection.ts'
+import { aiTools, modelOpening } from '#service/ai.ts'
 import { toConfig } from '#service/config.ts'
 import { datasourceTools } from '#service/datasource-tools.ts'
+import { DemoHolder, demoWithoutService } from '#service/demo-data.ts'
+import { retentionTools } from '#service/retention.ts'
+import { dumpTools } from '#service/dumps.ts'
 import { redisTools } from '#service/staging.ts'
 
 import { createStore, type StoreKind } from './store.ts'
@@ -37,6 +43,7 @@ export interface ApiUnderTest extends AsyncDisposable {
   readonly store: Store
   readonly box: SecretBox
   readonly changeSets: ChangeSetTools
+  readonly dumps: DumpTools
   readonly live: Announcer
   /** Everything that was logged, as it was written. */
   readonly log: string[]
@@ -55,6 +62,8 @@ export async function createApi(
   kind: StoreKind,
   given: Omit<Partial<ApiConfig>, 'limits'> & {
     readonly limits?: Partial<ApiLimits>
+    /** It can make demo data, as a service can; by default it cannot, as a command line. */
+    readonly withDemo?: boolean
     /** Settings of the service. */
     readonly variables?: Readonly<Record<string, string>>
   } = {},
@@ -68,11 +77,15 @@ export async function createApi(
   const changeSets = { store, box, folder, limits: staging, redis: null }
   const live = new Announcer()
   const log: string[] = []
-  const { limits, variables = {}, ...config } = given
+  const { limits, variables = {}, withDemo = false, ...config } = given
+  const settings = { store, box, config: toConfig(variables), resolve: resolveLoopback }
+  const dumpSettings = { SYNCLINE_DATA_DIR: folder, DUMP_FREE_BYTES: '0', ...variables }
+  const dumps = dumpTools({ store, box, config: toConfig(dumpSettings), resolve: resolveLoopback })
   const app = createApp({
     store,
     box,
     changeSets,
+    dumps,
     rules: RULES,
     logger: pino({ level: 'trace' }, { write: (line: string) => void log.push(line) }),
     config: {
@@ -94,8 +107,13 @@ export async function createApi(
     startJob: (wish, actor, jobId, also) =>
       startJob({ store, rules: RULES, newJobId: () => jobId, ...(also === undefined ? {} : { also }) }, wish, actor),
     live,
-    datasources: datasourceTools({ store, box, config: toConfig({}), resolve: resolveLoopback }, RULES),
-    redis: redisTools({ store, box, config: toConfig(variables), resolve: resolveLoopback }),
+    datasources: datasourceTools({ store, box, config: toConfig({}), resolve: resolveLoopback }, RULES, () =>
+      openModel(modelOpening(settings)),
+    ),
+    redis: redisTools(settings),
+    retention: retentionTools(settings),
+    demo: withDemo ? stack.use(new DemoHolder({ store, box })) : demoWithoutService({ store, box }),
+    ai: aiTools(settings),
     readStatus: () => ({ startedAt: '2026-01-01T00:00:00.000Z', ready: true, workers: 0 }),
   })
   stack.defer(() => app.close())
@@ -106,6 +124,7 @@ export async function createApi(
     store,
     box,
     changeSets,
+    dumps,
     live,
     log,
     key: async (role, datasources) => {

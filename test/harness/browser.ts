@@ -7,7 +7,7 @@ import { createRequire } from 'node:module'
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { chromium, type Browser as Chromium, type BrowserContext, type Page } from 'playwright-core'
+import { chromium, type Browser as Chromium, type BrowserContext, type Locator, type Page } from 'playwright-core'
 import { needProgram } from './debian.ts'
 
 const PROGRAMS = ['chromium', 'chromium-browser', 'google-chrome']
@@ -39,13 +39,14 @@ export class Browser implements AsyncDisposable {
     this.#url = url
   }
 
-  static async start(url: string, viewport = { width: 1280, height: 800 }): Promise<Browser> {
+  /** `isTouched`: as a phone is, by fingers. */
+  static async start(url: string, viewport = { width: 1280, height: 800 }, isTouched = false): Promise<Browser> {
     const executablePath = await (found ??= needProgram(PROGRAMS, 'chromium'))
     const opened = await chromium.launch({
       executablePath,
       args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--disable-background-networking', '--disable-sync'],
     })
-    const context = await opened.newContext({ viewport, locale: 'en-GB' })
+    const context = await opened.newContext({ viewport, locale: 'en-GB', hasTouch: isTouched, isMobile: isTouched })
     return new Browser(opened, context, url)
   }
 
@@ -121,22 +122,41 @@ async function violations(page: Page): Promise<readonly string[]> {
   )
 }
 
-/** How long a list that was opened is given to show its options before it is opened again. */
-const OPEN_MS = 3_000
-
-/** Chooses in a list of the kit: opens it, and takes the option. A list that closes by itself is opened again, as people do. */
+/**
+ * Chooses in a list of the kit: opens it, and takes the option. A label that is a text is the whole of it: the page that one
+ * leaves is there until the next one is loaded, and may have a list whose label holds the other's.
+ */
 export async function choose(page: Page, label: string | RegExp, option: string | RegExp): Promise<void> {
-  const list = page
-    .getByRole('combobox', { name: label })
-    .or(page.getByRole('textbox', { name: label }))
+  await page
+    .getByRole('combobox', { name: label, exact: true })
+    .or(page.getByRole('textbox', { name: label, exact: true }))
     .first()
-  const wanted = page.getByRole('option', { name: option }).first()
-  for (let left = 5; ; left -= 1) {
-    await list.click()
-    try {
-      return await wanted.click({ timeout: OPEN_MS })
-    } catch (error) {
-      if (left === 0) throw error
-    }
-  }
+    .click()
+  await page.getByRole('option', { name: option }).first().click()
+}
+
+/** Pastes a text into a field, as somebody does who copied it elsewhere. */
+export async function paste(page: Page, label: string, text: string): Promise<void> {
+  await page.getByLabel(label, { exact: true }).selectText()
+  await page.evaluate(`{
+    const clipboardData = new DataTransfer()
+    clipboardData.setData('text', ${JSON.stringify(text)})
+    const event = new ClipboardEvent('paste', { clipboardData, bubbles: true, cancelable: true })
+    document.activeElement.dispatchEvent(event)
+  }`)
+}
+
+/**
+ * What "Copy as" copies. `part` is where the button stands; `word` the copy, such as `curl`, with its action before it
+ * where the menu has several.
+ */
+export async function copied(page: Page, part: Page | Locator, word: string): Promise<string> {
+  await page.context().grantPermissions(['clipboard-read', 'clipboard-write'])
+  await part.getByRole('button', { name: 'Copy as' }).click()
+  await page.getByRole('menuitem', { name: word, exact: true }).click()
+  await page
+    .getByText(/^Copied as /)
+    .last()
+    .waitFor()
+  return await page.evaluate<string>('navigator.clipboard.readText()')
 }

@@ -12,7 +12,10 @@ import pg from 'pg'
 import { to as copyTo } from 'pg-copy-streams'
 import { expect } from 'vitest'
 
+import type { TableRef } from '#model/table.ts'
+
 import type { TestServer } from './postgres.ts'
+import type { Side, TextRow } from './side.ts'
 
 const run = promisify(execFile)
 
@@ -37,10 +40,10 @@ const SESSION_OPTIONS = Object.entries(SESSION)
   .map(([name, value]) => `-c ${name}=${value.replaceAll(' ', '\\ ')}`)
   .join(' ')
 
-export type TextRow = (string | null)[]
-
 /** A database that goes away with its holder: `await using db = await createDatabase(server)`. */
-export class Database implements AsyncDisposable {
+export class Database implements Side {
+  readonly engine = 'PostgreSQL'
+  readonly home = 'public'
   readonly name: string
   readonly url: string
   readonly major: number
@@ -67,6 +70,40 @@ export class Database implements AsyncDisposable {
     const result: unknown = await client.query({ text, rowMode: 'array', types: AS_TEXT, ...values })
     const last: unknown = Array.isArray(result) ? result.at(-1) : result
     return last instanceof pg.Result ? last.rows : []
+  }
+
+  async each(statements: readonly string[]): Promise<void> {
+    if (statements.length > 0) await this.sql(statements.join(';\n'))
+  }
+
+  ref(table: string): TableRef {
+    return { schema: this.home, name: table }
+  }
+
+  quote(name: string): string {
+    return quote(name)
+  }
+
+  literal(value: string | null): string {
+    return value === null ? 'NULL' : `'${value.replaceAll("'", "''")}'`
+  }
+
+  numbers(first: number, last: number): string {
+    return `generate_series(${first}::bigint, ${last}::bigint) AS numbers(n)`
+  }
+
+  analyze(table: string): Promise<unknown> {
+    return this.sql(`ANALYZE ${quote(table)}`)
+  }
+
+  own(table: string): string {
+    return `syncline.${quote(table)}`
+  }
+
+  sessions(): Promise<TextRow[]> {
+    return this.sql(
+      `SELECT pid, state, query FROM pg_stat_activity WHERE application_name = 'syncline' AND datname = current_database()`,
+    )
   }
 
   /** A client of its own for a test that holds a transaction open or watches notices. */

@@ -153,6 +153,8 @@ class Link {
   readonly #listener: LinkListener
   readonly #lanes: Lane[] = []
   readonly #commits = new CommitReplies()
+  /** COMMIT went to a server of MySQL, whose answer is due. */
+  #mysqlCommit = false
   /** Bytes and commits that may still pass before a fault strikes. */
   #bytesToCut = Infinity
   #commitsToDrop = Infinity
@@ -191,7 +193,13 @@ class Link {
     const counted = cut?.direction === direction
     const reached = counted && bytes.length >= this.#bytesToCut
     const pass = reached ? bytes.subarray(0, this.#bytesToCut) : bytes
-    if (direction === 'toClient') {
+    if (direction === 'toServer' && isMysqlCommit(pass)) this.#mysqlCommit = true
+    else if (direction === 'toClient' && this.#mysqlCommit) {
+      // A server of MySQL answers each statement before the next one is sent.
+      this.#mysqlCommit = false
+      this.#commitsToDrop -= 1
+      if (this.#commitsToDrop === 0) return { pass: pass.subarray(0, 0), andThen: () => this.#dropCommitReply() }
+    } else if (direction === 'toClient') {
       const { commits, start } = this.#commits.find(pass, this.#commitsToDrop)
       this.#commitsToDrop -= commits
       if (start !== undefined) return { pass: pass.subarray(0, start), andThen: () => this.#dropCommitReply() }
@@ -350,6 +358,13 @@ class Lane {
     this.#to.write(bytes, (error) => resolve(!error))
     return promise
   }
+}
+
+/** The packet by which MySQL is sent a statement: its length in three bytes, its number 0, the command, the text. */
+const MYSQL_COMMIT = Buffer.from('\x07\0\0\0\x03COMMIT', 'latin1')
+
+function isMysqlCommit(bytes: Buffer): boolean {
+  return bytes.equals(MYSQL_COMMIT)
 }
 
 const COMMAND_COMPLETE = 'C'.charCodeAt(0)

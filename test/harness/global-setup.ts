@@ -2,6 +2,10 @@
  * Gives the tests their servers: those that the environment names as they are, else private ones that are started here
  * and stopped at the end, on a signal too. Templates are made once a run, for the private servers of single tests.
  */
+import { rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
 import pg from 'pg'
 import type { TestProject } from 'vitest/node'
 
@@ -14,6 +18,7 @@ import {
   type PostgresTemplate,
 } from '#service/local-postgres.ts'
 
+import { TEMPLATE_FOLDER } from './mariadb.ts'
 import type { TestServer } from './postgres.ts'
 import { UNUSUAL_SETTINGS } from './settings.ts'
 
@@ -34,6 +39,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   }
   try {
     await removeAbandonedServers()
+    shareMariadbTemplate(stack)
     const { pair, templates } = await prepare(stack)
     const source = await serverFor('source', pair.source, templates, stack)
     const target = await serverFor('target', pair.target, templates, stack)
@@ -44,6 +50,14 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     throw error
   }
   return () => stack.disposeAsync()
+}
+
+/** Only some files need it: the first of them makes it. */
+function shareMariadbTemplate(stack: AsyncDisposableStack): void {
+  if (process.env[TEMPLATE_FOLDER] !== undefined) return
+  const folder = join(tmpdir(), `syncline-mariadb-template-of-${process.pid}`)
+  process.env[TEMPLATE_FOLDER] = folder
+  stack.defer(() => rm(folder, { recursive: true, force: true }))
 }
 
 type Templates = ReadonlyMap<number, PostgresTemplate>

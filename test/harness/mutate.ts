@@ -1,9 +1,9 @@
 /** Random changes of databases whose schema is random. */
 import fc from 'fast-check'
 
-import { quote, type Database } from './database.ts'
-import type { RandomSchema, RandomTable } from './random-schema.ts'
-import { KEYS, keyTypesOf, typesOf } from './random-types.ts'
+import { constant, insertStatement, type RandomColumn, type RandomSchema, type RandomTable } from './random-schema.ts'
+import { KEYS } from './random-types.ts'
+import type { Side } from './side.ts'
 
 /** One change of a database with a random schema. The numbers are taken modulo what there is. */
 export const mutation = fc.record({
@@ -17,82 +17,90 @@ export const mutation = fc.record({
 export type Mutation = typeof mutation extends fc.Arbitrary<infer T> ? T : never
 
 /** Makes one change, or none where a constraint forbids it. */
-export async function mutate(
-  db: Database,
-  { schema, major }: { schema: RandomSchema; major: number },
-  change: Mutation,
-): Promise<void> {
+export async function mutate(db: Side, schema: RandomSchema, change: Mutation): Promise<void> {
   const table = at(schema.tables, change.table)
-  const statement = statementOf(table, schema, major, change)
+  const statement = await statementOf(db, { schema, table }, change)
   if (statement === null) return
-  await db.sql('BEGIN')
   try {
-    await db.sql(statement.text, statement.params)
-    await db.sql('COMMIT')
+    await db.sql(statement)
   } catch (error) {
-    await db.sql('ROLLBACK')
-    const state: unknown = error instanceof Error && 'code' in error ? error.code : null
-    // A key that is taken, a row that others refer to, a reference to nothing, an identity that is always generated.
-    if (!['23505', '23503', '428C9'].includes(String(state))) throw error
+    if (!(error instanceof Error && schema.dialect.forbids(error))) throw error
   }
 }
 
-interface Text {
-  readonly text: string
-  readonly params: readonly (string | null)[]
+interface Place {
+  readonly schema: RandomSchema
+  readonly table: RandomTable
 }
 
-function statementOf(table: RandomTable, schema: RandomSchema, major: number, change: Mutation): Text | null {
-  const name = quote(table.name)
-  const row = `ctid = (SELECT ctid FROM ${name} ORDER BY ctid LIMIT 1 OFFSET ${change.row % 12})`
+async function statementOf(db: Side, { schema, table }: Place, change: Mutation): Promise<string | null> {
+  const { dialect } = schema
+  const name = dialect.quote(table.name)
   const foreign = new Set(table.foreignKeys.flatMap((key) => key.columns))
-  const plain = table.columns.filter(
-    (column) => column.generated === undefined && !table.key.columns.includes(column.name) && !foreign.has(column.name),
-  )
+  const given = table.columns.filter(({ generated, name: column }) => generated === undefined && !foreign.has(column))
+  if (change.kind === 'insert') {
+    const row: (string | null)[] = []
+    for (const [i, column] of given.entries()) {
+      const isKey = table.key.columns.includes(column.name)
+      const value = (isKey ? keyValue : plainValue)(column, schema, change.value + i)
+      if (value === undefined) return null
+      row.push(value)
+    }
+    return insertStatement(dialect, { table, columns: given }, row)
+  }
+  const row = await keyAt(db, { schema, table }, change.row % 12)
+  if (row === null) return null
+  const equals = (columns: readonly string[], values: readonly string[]): string[] =>
+    columns.map((column, i) => `${dialect.quote(column)} = ${values[i] ?? 'NULL'}`)
+  const where = equals(table.key.columns, row).join(' AND ')
+  const update = (columns: readonly string[], values: readonly string[]): string =>
+    `UPDATE ${name} SET ${equals(columns, values).join(', ')} WHERE ${where}`
   switch (change.kind) {
     case 'delete':
-      return { text: `DELETE FROM ${name} WHERE ${row}`, params: [] }
-    case 'insert': {
-      const columns = table.columns.filter(
-        ({ generated, name: column }) => generated === undefined && !foreign.has(column),
-      )
-      const params = columns.map((column, i) =>
-        table.key.columns.includes(column.name)
-          ? keyValue(column.type, major, change.value + i)
-          : plainValue(column, major, change.value + i),
-      )
-      const list = columns.map((column) => quote(column.name)).join(', ')
-      const marks = columns.map((_, i) => `$${i + 1}`).join(', ')
-      return { text: `INSERT INTO ${name} (${list}) OVERRIDING SYSTEM VALUE VALUES (${marks})`, params }
-    }
+      return `DELETE FROM ${name} WHERE ${where}`
     case 'update': {
+      const plain = given.filter((column) => !table.key.columns.includes(column.name))
       if (plain.length === 0) return null
       const column = at(plain, change.column)
-      return {
-        text: `UPDATE ${name} SET ${quote(column.name)} = $1 WHERE ${row}`,
-        params: [plainValue(column, major, change.value)],
-      }
+      const value = plainValue(column, schema, change.value)
+      return value === undefined ? null : update([column.name], [constant(dialect, column.type, value)])
     }
     case 'rekey': {
-      const column = table.columns.find((each) => each.name === at(table.key.columns, change.column))
-      if (column === undefined) return null
-      return {
-        text: `UPDATE ${name} SET ${quote(column.name)} = $1 WHERE ${row}`,
-        params: [keyValue(column.type, major, change.value)],
-      }
+      const column = columnOf(table, at(table.key.columns, change.column))
+      const value = keyValue(column, schema, change.value)
+      return value === undefined ? null : update([column.name], [constant(dialect, column.type, value)])
     }
     case 'relink': {
       if (table.foreignKeys.length === 0) return null
-      const key = at(table.foreignKeys, change.column)
-      const parent = schema.tables.find((each) => each.name === key.parent)
-      if (parent === undefined) return null
-      const chosen = `SELECT ${parent.key.columns.map(quote).join(', ')} FROM ${quote(parent.name)} ORDER BY ctid LIMIT 1 OFFSET ${change.value % 13}`
-      return {
-        text: `UPDATE ${name} SET (${key.columns.map(quote).join(', ')}) = (${chosen}) WHERE ${row}`,
-        params: [],
-      }
+      const { columns, parent } = at(table.foreignKeys, change.column)
+      const to = schema.tables.find((each) => each.name === parent)
+      if (to === undefined) return null
+      // One choice more than there are parents: none.
+      const chosen = await keyAt(db, { schema, table: to }, change.value % 13)
+      return update(columns, chosen ?? [])
     }
   }
+}
+
+/** The key of a row as constants, by its place in the order of keys; null where there are not so many rows. */
+async function keyAt(db: Side, { schema, table }: Place, place: number): Promise<string[] | null> {
+  const { dialect } = schema
+  const columns = table.key.columns.map((name) => {
+    const { type } = columnOf(table, name)
+    const read = dialect.keyTypes.find(({ sql }) => sql === type)?.read ?? ((column: string) => column)
+    return { type, name: dialect.quote(name), read: read(dialect.quote(name)) }
+  })
+  const order = columns.map(({ name }) => name).join(', ')
+  const [row] = await db.sql(
+    `SELECT ${columns.map(({ read }, i) => `${read} AS k${i}`).join(', ')} FROM ${dialect.quote(table.name)} ORDER BY ${order} LIMIT 1 OFFSET ${place}`,
+  )
+  return row === undefined ? null : columns.map(({ type }, i) => constant(dialect, type, row[i] ?? null))
+}
+
+function columnOf({ columns }: RandomTable, name: string): RandomColumn {
+  const column = columns.find((each) => each.name === name)
+  if (column === undefined) throw new Error(`no column ${name}`)
+  return column
 }
 
 function at<T>(items: readonly T[], index: number): T {
@@ -101,17 +109,19 @@ function at<T>(items: readonly T[], index: number): T {
   return item
 }
 
-function keyValue(sql: string, major: number, n: number): string {
-  const type = keyTypesOf(major).find((each) => each.sql === sql)
-  if (type === undefined) throw new Error(`no key type ${sql}`)
-  return type.keyOf(n % KEYS)
+/** A key of the column's type; undefined where the dialect knows none. */
+function keyValue({ type }: RandomColumn, { dialect }: RandomSchema, n: number): string | undefined {
+  if (dialect.types.length === 0) return undefined
+  return dialect.keyTypes.find(({ sql }) => sql === type)?.keyOf(n % KEYS)
 }
 
-function plainValue({ type, notNull }: { type: string; notNull: boolean }, major: number, seed: number): string | null {
-  if (!notNull && seed % 4 === 0) return null
-  const known = typesOf(major).find((each) => each.sql === type)
-  if (known === undefined) throw new Error(`no type ${type}`)
-  const [value] = fc.sample(known.values, { numRuns: 1, seed })
-  if (value === undefined) throw new Error(`no value of ${type}`)
-  return value
+/** A value of the column's type; undefined where the dialect knows none. */
+function plainValue(
+  { type, notNull }: RandomColumn,
+  { dialect }: RandomSchema,
+  seed: number,
+): string | null | undefined {
+  const known = dialect.types.find((each) => each.sql === type)
+  if (!notNull && (seed % 4 === 0 || known === undefined)) return null
+  return known === undefined ? undefined : fc.sample(known.values, { numRuns: 1, seed })[0]
 }

@@ -18,6 +18,10 @@ export class BadQuery extends Error {
   }
 }
 
+export function apiError(status: number, code: string, message: string): BadQuery {
+  return new BadQuery({ status, code, message, details: null, hint: null })
+}
+
 interface Selected {
   readonly name: string
   readonly alias: string | null

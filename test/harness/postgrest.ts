@@ -2,7 +2,8 @@
  * A REST API as PostgREST documents it, over a real database: the part that the product uses, so that it can be held to
  * that without PostgREST itself. Requests run as the role of their token, in a transaction of that role, so that grants
  * and row-level security are the database's own. Sources: docs.postgrest.org, "Tables and Views", "Pagination and Count",
- * "Prefer Header", "Schemas", "OpenAPI", "Authentication", "Errors"; supabase.com/docs, "API keys" for the gateway.
+ * "Functions as RPC", "Transactions", "Prefer Header", "Schemas", "OpenAPI", "Authentication", "Errors"; supabase.com/docs,
+ * "API keys" for the gateway.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
@@ -12,13 +13,14 @@ import type { AddressInfo } from 'node:net'
 import pg from 'pg'
 
 import type { DescribedDatabase } from '#adapters/registry.ts'
-import { parseProjectUrl } from '#adapters/registry.ts'
+import { parseProjectUrl, projectScript } from '#adapters/registry.ts'
 import { resolveHost } from '#lib/network-address.ts'
 import { Secret } from '#lib/secret.ts'
 
 import { quote, type Database } from './database.ts'
+import { callFunction, statusOf } from './postgrest-functions.ts'
 import { readDescriptionOf } from './postgrest-description.ts'
-import { parseQuery, toSql, type ApiError, BadQuery } from './postgrest-query.ts'
+import { apiError, parseQuery, toSql, type ApiError, BadQuery } from './postgrest-query.ts'
 
 const SIGNING_SECRET = 'a secret of the tests, long enough to sign with'
 const PATH = '/rest/v1/'
@@ -37,6 +39,7 @@ export interface SeenRequest {
   readonly method: string
   readonly url: string
   readonly headers: IncomingMessage['headers']
+  readonly body: string
 }
 
 export interface RestOptions {
@@ -82,8 +85,21 @@ export async function makeProjectRoles(db: Database): Promise<void> {
       IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '${role}') THEN CREATE ROLE ${role} NOLOGIN ${options}; END IF;
     END $$`)
     await db.sql(`GRANT USAGE ON SCHEMA public TO ${role};
-      GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO ${role}`)
+      GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO ${role};
+      GRANT USAGE, SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA public TO ${role}`)
   }
+}
+
+/** Gives a database the roles of a project and the functions by which it is written, as its owner would. */
+export async function prepareProject(db: Database): Promise<void> {
+  await makeProjectRoles(db)
+  await db.sql(projectScript('public'))
+}
+
+/** Starts an API over a database that is prepared to be written; its tables are there. */
+export async function startWritableApi(db: Database, options: RestOptions = {}): Promise<RestApi> {
+  await prepareProject(db)
+  return await startRestApi(db, options)
 }
 
 /** Starts an API over a database, whose tables are there and granted. */
@@ -96,7 +112,7 @@ export async function startRestApi(db: Database, options: RestOptions = {}): Pro
 
 export class RestApi implements AsyncDisposable {
   readonly seen: SeenRequest[] = []
-  /** Asked for each request of rows, with its number from 1 on. */
+  /** Asked for each request of rows and each call, with its number from 1 on. What is cut was carried out. */
   fault: (number: number, request: SeenRequest) => Fault | null = () => null
   readonly #options: RestOptions
   readonly #pool: pg.Pool
@@ -140,10 +156,10 @@ export class RestApi implements AsyncDisposable {
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const seen = { method: request.method ?? '', url: request.url ?? '', headers: request.headers }
-    this.seen.push(seen)
-    request.resume()
     try {
+      const body = Buffer.concat(await request.toArray()).toString()
+      const seen = { method: request.method ?? '', url: request.url ?? '', headers: request.headers, body }
+      this.seen.push(seen)
       const answer = await this.#answer(seen)
       response.writeHead(answer.status, { 'content-type': 'application/json; charset=utf-8', ...answer.headers })
       if (answer.cutAfter !== undefined) {
@@ -170,9 +186,21 @@ export class RestApi implements AsyncDisposable {
     }
     const role = readRole(seen.headers)
     const { schemas = ['public'] } = this.#options
-    const profile = seen.headers['accept-profile'] ?? schemas[0] ?? ''
+    const writes = seen.method !== 'GET' && seen.method !== 'HEAD'
+    const profile = seen.headers[writes ? 'content-profile' : 'accept-profile'] ?? schemas[0] ?? ''
     if (typeof profile !== 'string' || !schemas.includes(profile)) {
       throw apiError(406, 'PGRST106', `Invalid schema: ${String(profile)}`)
+    }
+    const called = /^rpc\/(.+)$/.exec(table)?.[1]
+    if (writes && called === undefined) {
+      throw apiError(405, 'PGRST117', `Unsupported HTTP method: ${seen.method}`)
+    }
+    if (called !== undefined) {
+      const call = (client: pg.PoolClient): Promise<string> =>
+        callFunction(client, { schema: profile, name: called, payload: seen.body })
+      const body = await this.#inTransaction(role, seen, call)
+      const cut = fault !== null && 'cutAfter' in fault ? { cutAfter: fault.cutAfter } : {}
+      return { status: 200, headers: { 'content-length': String(Buffer.byteLength(body)) }, body, ...cut }
     }
     return this.#inTransaction(role, seen, async (client) => {
       if (table === '') {
@@ -185,14 +213,16 @@ export class RestApi implements AsyncDisposable {
   async #inTransaction<T>(role: string, seen: SeenRequest, use: (client: pg.PoolClient) => Promise<T>): Promise<T> {
     const client = await this.#pool.connect()
     try {
-      await client.query('BEGIN READ ONLY')
+      await client.query(seen.method === 'POST' ? 'BEGIN' : 'BEGIN READ ONLY')
       const settings = { ...DEFAULTS, ...this.#options.settings }
       const zone = /timezone=([\w/]+)/.exec(String(seen.headers['prefer'] ?? ''))?.[1]
       if (zone !== undefined && this.#options.knowsTimezone !== false) settings['timezone'] = zone
       for (const [name, value] of Object.entries({ ...settings, search_path: 'public', role })) {
         await client.query('SELECT set_config($1, $2, true)', [name, value])
       }
-      return await use(client)
+      const result = await use(client)
+      await client.query('COMMIT')
+      return result
     } finally {
       await client.query('ROLLBACK').catch(() => undefined)
       client.release()
@@ -284,16 +314,11 @@ function readRole(headers: IncomingMessage['headers']): string {
   return role
 }
 
-function apiError(status: number, code: string, message: string): BadQuery {
-  return new BadQuery({ status, code, message, details: null, hint: null })
-}
-
 function toApiError(error: unknown): ApiError {
   if (error instanceof BadQuery) return error.said
   if (!(error instanceof pg.DatabaseError)) {
     return { status: 500, code: 'PGRSTX00', message: String(error), details: null, hint: null }
   }
   const { code = '', message, detail = null, hint = null } = error
-  const status = code === '42501' ? 403 : code === '42P01' ? 404 : code.startsWith('57') ? 500 : 400
-  return { status, code, message, details: detail, hint }
+  return { status: statusOf(code), code, message, details: detail, hint }
 }

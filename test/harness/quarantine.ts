@@ -93,6 +93,7 @@ export async function createLab(
         clock: systemClock,
         maskKey: null,
         changeSets: api.changeSets,
+        dumps: api.dumps,
       },
     )
     const job = await getJob(store, id)

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 
 import { createDatabase, tableText } from './database.ts'
 import { eachServer } from './postgres.ts'
+import { postgresDialect } from './random-dialect.ts'
 import { createStatements, foreignKeyStatements, loadSchema, randomSchema } from './random-schema.ts'
 import { KEYS, keyTypesOf, typesOf } from './random-types.ts'
 import { printedSeed } from './seed.ts'
@@ -12,7 +13,7 @@ const RUNS = 60
 const servers = eachServer().map((server) => [server.major, server] as const)
 
 test.each(servers)('what is generated loads, with all of its rows (PostgreSQL %i)', async (major, server) => {
-  const property = fc.asyncProperty(randomSchema({ major }), async (schema) => {
+  const property = fc.asyncProperty(randomSchema({ dialect: postgresDialect(major) }), async (schema) => {
     await using db = await createDatabase(server)
     await loadSchema(db, schema)
     for (const table of schema.tables) expect(await tableText(db, table.name)).toHaveLength(table.rows.length)
@@ -47,7 +48,7 @@ test.each(servers)('the keys of a type are distinct to the server (PostgreSQL %i
 })
 
 test('there are self-references, cycles, keys of three columns, and every kind of column', () => {
-  const schemas = fc.sample(randomSchema({ major: 18 }), { numRuns: 300, seed: 7 })
+  const schemas = fc.sample(randomSchema({ dialect: postgresDialect(18) }), { numRuns: 300, seed: 7 })
   const tables = schemas.flatMap((schema) => schema.tables)
   const some = (predicate: (table: (typeof tables)[number]) => boolean): boolean => tables.some(predicate)
   expect(some((table) => table.foreignKeys.some((each) => each.parent === table.name))).toBe(true)

@@ -5,8 +5,9 @@
  */
 import fc from 'fast-check'
 
-import { quote, type Database } from './database.ts'
-import { KEYS, keyTypesOf, typesOf, type KeyType, type RandomType } from './random-types.ts'
+import type { Dialect } from './random-dialect.ts'
+import { KEYS, type KeyType, type RandomType } from './random-types.ts'
+import type { Side } from './side.ts'
 
 export type Cell = string | null
 
@@ -36,23 +37,18 @@ export interface RandomTable {
 }
 
 export interface RandomSchema {
+  readonly dialect: Dialect
   /** Statements that make the types that the tables use. */
   readonly types: readonly string[]
   readonly tables: readonly RandomTable[]
 }
 
-export interface Statement {
-  readonly text: string
-  /** Bound as text, for the server to convert. */
-  readonly params: readonly Cell[]
-}
-
 /** Types and tables, without foreign keys. */
 export function createStatements(schema: RandomSchema): string[] {
-  return [...schema.types, ...schema.tables.flatMap(createTable)]
+  return [...schema.types, ...schema.tables.flatMap((table) => createTable(table, schema.dialect))]
 }
 
-function createTable(table: RandomTable): string[] {
+function createTable(table: RandomTable, { quote, uniqueKey }: Dialect): string[] {
   const lines = table.columns.map(({ name, type, notNull, generated }) =>
     [quote(name), type, generated ? `GENERATED ALWAYS AS (${generated}) STORED` : '', notNull ? 'NOT NULL' : '']
       .filter((part) => part !== '')
@@ -60,69 +56,60 @@ function createTable(table: RandomTable): string[] {
   )
   const key = table.key.columns.map(quote).join(', ')
   const name = quote(table.name)
-  return table.key.by === 'primary key'
-    ? [`CREATE TABLE ${name} (${[...lines, `PRIMARY KEY (${key})`].join(', ')})`]
-    : [`CREATE TABLE ${name} (${lines.join(', ')})`, `CREATE UNIQUE INDEX ON ${name} (${key})`]
+  const create = (more: readonly string[]): string => `CREATE TABLE ${name} (${[...lines, ...more].join(', ')})`
+  if (table.key.by === 'primary key') return [create([`PRIMARY KEY (${key})`])]
+  if (uniqueKey === 'in the table') return [create([`UNIQUE KEY (${key})`])]
+  return [create([]), `CREATE UNIQUE INDEX ON ${name} (${key})`]
 }
 
 /** One INSERT a row; valid before the foreign keys are there, or within one transaction where they are deferred. */
-export function insertStatements(schema: RandomSchema): Statement[] {
-  return schema.tables.flatMap((table) => {
+export function insertStatements({ dialect, tables }: RandomSchema): string[] {
+  return tables.flatMap((table) => {
     const columns = table.columns.filter((column) => column.generated === undefined)
-    const names = columns.map((column) => quote(column.name)).join(', ')
-    const places = columns.map((_, index) => `$${index + 1}`).join(', ')
-    const text = `INSERT INTO ${quote(table.name)} (${names}) OVERRIDING SYSTEM VALUE VALUES (${places})`
-    return table.rows.map((params) => ({ text, params }))
+    return table.rows.map((row) => insertStatement(dialect, { table, columns }, row))
   })
 }
 
-export function foreignKeyStatements(schema: RandomSchema): string[] {
-  return schema.tables.flatMap((table) =>
-    table.foreignKeys.map(({ columns, parent, deferrable }) => {
-      const references = schema.tables.find((each) => each.name === parent)?.key.columns ?? []
+/** One row, by the columns that are given. */
+export function insertStatement(
+  dialect: Dialect,
+  { table, columns }: { readonly table: RandomTable; readonly columns: readonly RandomColumn[] },
+  row: readonly Cell[],
+): string {
+  const { quote, overriding } = dialect
+  const names = columns.map(({ name }) => quote(name)).join(', ')
+  const values = columns.map(({ type }, i) => constant(dialect, type, row[i] ?? null))
+  return `INSERT INTO ${quote(table.name)} (${names})${overriding} VALUES (${values.join(', ')})`
+}
+
+/** A value of a type as it stands in a statement. */
+export function constant({ types, keyTypes, literal }: Dialect, type: string, value: Cell): string {
+  if (value === null) return 'NULL'
+  const known = types.find(({ sql }) => sql === type) ?? keyTypes.find(({ sql }) => sql === type)
+  return known?.constant?.(value) ?? literal(value)
+}
+
+export function foreignKeyStatements({ dialect, tables }: RandomSchema): string[] {
+  const { quote } = dialect
+  return tables.flatMap((table, t) =>
+    table.foreignKeys.map(({ columns, parent, deferrable }, i) => {
+      const references = tables.find((each) => each.name === parent)?.key.columns ?? []
       return (
-        `ALTER TABLE ${quote(table.name)} ADD FOREIGN KEY (${columns.map(quote).join(', ')}) ` +
-        `REFERENCES ${quote(parent)} (${references.map(quote).join(', ')})${deferrable ? ' DEFERRABLE' : ''}`
+        `ALTER TABLE ${quote(table.name)} ADD ${dialect.constraint(`${t}_${i}`)}FOREIGN KEY (${columns.map(quote).join(', ')}) ` +
+        `REFERENCES ${quote(parent)} (${references.map(quote).join(', ')})${dialect.deferrable && deferrable ? ' DEFERRABLE' : ''}`
       )
     }),
   )
 }
 
 /** Makes the tables in an empty database, with or without their rows. */
-export async function loadSchema(db: Database, schema: RandomSchema, { rows = true } = {}): Promise<void> {
-  await db.sql(createStatements(schema).join(';\n'))
-  if (rows) {
-    await db.sql('BEGIN')
-    for (const { text, params } of insertStatements(schema)) await db.sql(text, params)
-    await db.sql('COMMIT')
-  }
-  await db.sql(foreignKeyStatements(schema).join(';\n'))
+export async function loadSchema(db: Side, schema: RandomSchema, { rows = true } = {}): Promise<void> {
+  const inserts = rows ? insertStatements(schema) : []
+  await db.each([...createStatements(schema), ...inserts, ...foreignKeyStatements(schema)])
 }
 
-const REGULAR_NAMES = ['id', 'name', 'orders', 'created_at', 'value', 'parent', 'n', 'note', 'kind', 'total', 'status']
-
-const HOSTILE_NAMES = [
-  ['select', 'table', 'user', 'order', 'null', 'default', 'A', 'a', 'Id', 'ID', 'CamelCase'],
-  ['__proto__', 'constructor', 'toString', 'hasOwnProperty', 'length'],
-  ['a"b', '"', '""', "it's", 'a.b', 'a b', ' lead', 'trail ', '%s', '$1', '?', ':name', ';', '--', '/*', '{}', '1st'],
-  ['back\\slash', '\\.', '\\N', 'new\nline', 'tab\t', 'cr\r', '😀', 'naïve', 'nai\u0308ve', '\u200b', '表'],
-  ['x'.repeat(63), `${'é'.repeat(31)}z`, '表'.repeat(21), 'key', 'row', 'op', 'syncline', 'epoch', 'xmax_'],
-].flat()
-
-const MAX_NAME_BYTES = 63
-
-const name = fc.oneof(
-  { weight: 2, arbitrary: fc.constantFrom(...REGULAR_NAMES) },
-  { weight: 4, arbitrary: fc.constantFrom(...HOSTILE_NAMES) },
-  {
-    weight: 1,
-    arbitrary: fc
-      .string({ unit: 'binary', minLength: 1, maxLength: 15 })
-      .filter((text) => !text.includes('\0') && Buffer.byteLength(text) <= MAX_NAME_BYTES),
-  },
-)
-
-const names = (count: number): fc.Arbitrary<string[]> => fc.uniqueArray(name, { minLength: count, maxLength: count })
+const names = ({ name, folded }: Dialect, count: number): fc.Arbitrary<string[]> =>
+  fc.uniqueArray(name, { minLength: count, maxLength: count, selector: folded })
 
 const MAX_TABLES = 6
 const MAX_KEY_COLUMNS = 3
@@ -132,26 +119,25 @@ const MAX_COLUMNS = 20
 const MAX_FOREIGN_KEYS = 6
 
 export interface RandomSchemaOptions {
-  /** The oldest server that is to take it. */
-  readonly major: number
+  readonly dialect: Dialect
   readonly maxRows?: number
 }
 
 /** Schemas of 1 to 6 tables with 1 to 20 columns of every type, and rows at the bounds of those. */
-export function randomSchema({ major, maxRows = 12 }: RandomSchemaOptions): fc.Arbitrary<RandomSchema> {
+export function randomSchema({ dialect, maxRows = 12 }: RandomSchemaOptions): fc.Arbitrary<RandomSchema> {
   return fc
     .record({
-      tableNames: names(MAX_TABLES),
-      tables: fc.array(table(major, maxRows), { minLength: 1, maxLength: MAX_TABLES }),
+      tableNames: names(dialect, MAX_TABLES),
+      tables: fc.array(table(dialect, maxRows), { minLength: 1, maxLength: MAX_TABLES }),
       links: fc.array(link, { maxLength: MAX_FOREIGN_KEYS }),
       cycle: fc.option(link, { freq: 2 }),
     })
     .map(({ tableNames, tables, links, cycle }) => {
-      const drafts = tables.map((each, index) => draft(each, tableNames[index] ?? `table ${index}`))
+      const drafts = tables.map((each, index) => draft(each, tableNames[index] ?? `table ${index}`, dialect))
       const back = cycle ? [cycle, { ...cycle, child: cycle.parent, parent: cycle.child }] : []
       for (const each of [...links, ...back]) addForeignKey(drafts, each)
       const types = drafts.flatMap((each) => each.requires)
-      return { types: [...new Set(types)], tables: drafts.map((each) => each.table) }
+      return { dialect, types: [...new Set(types)], tables: drafts.map((each) => each.table) }
     })
 }
 
@@ -184,11 +170,11 @@ interface TableParts {
   readonly rows: readonly RandomRow[]
 }
 
-function table(major: number, maxRows: number): fc.Arbitrary<TableParts> {
-  const column = fc.record({ type: fc.constantFrom(...typesOf(major)), notNull: fc.boolean() })
+function table(dialect: Dialect, maxRows: number): fc.Arbitrary<TableParts> {
+  const column = fc.record({ type: fc.constantFrom(...dialect.types), notNull: fc.boolean() })
   const shape: fc.Arbitrary<Shape> = fc.record({
-    columnNames: names(MAX_COLUMNS),
-    key: fc.array(fc.constantFrom(...keyTypesOf(major)), { minLength: 1, maxLength: MAX_KEY_COLUMNS }),
+    columnNames: names(dialect, MAX_COLUMNS),
+    key: fc.array(fc.constantFrom(...dialect.keyTypes), { minLength: 1, maxLength: MAX_KEY_COLUMNS }),
     plain: fc.array(column, { maxLength: MAX_PLAIN_COLUMNS, size: 'max' }),
     generated: fc.array(fc.nat(MAX_PLAIN_COLUMNS), { maxLength: MAX_GENERATED_COLUMNS }),
     by: fc.constantFrom('primary key', 'primary key', 'unique index'),
@@ -212,19 +198,23 @@ interface Draft {
   readonly requires: readonly string[]
 }
 
-function draft({ shape, rows }: TableParts, tableName: string): Draft {
+function draft({ shape, rows }: TableParts, tableName: string, dialect: Dialect): Draft {
   const spareNames = [...shape.columnNames]
   const take = (): string => spareNames.shift() ?? ''
   // A second numbered column would be two sequences for one name in `serial`, and is not allowed as identity.
   const key = shape.key.filter((type, index) => index === 0 || type.referredAs === undefined)
   const keyColumns = key.map((type) => ({ name: take(), type: type.sql, notNull: true }))
   const plain = shape.plain.map(({ type, notNull }) => ({ name: take(), type: type.sql, notNull }))
-  const sources = [...key, ...shape.plain.map((each) => each.type)]
-  const generated = shape.generated.map((choice): RandomColumn => {
-    const index = choice % sources.length
-    const column = quote([...keyColumns, ...plain][index]?.name ?? '')
-    const { sql, from } = sources[index]?.generates ?? { sql: 'boolean', from: (source) => `${source} IS NULL` }
-    return { name: take(), type: sql, notNull: false, generated: from(column) }
+  const types = [...key, ...shape.plain.map((each) => each.type)]
+  const sources = [...keyColumns, ...plain].flatMap(({ name: from }, i) => {
+    const type = types[i]
+    return type === undefined || !dialect.generatesFrom(type) ? [] : [{ from, type }]
+  })
+  const generated = shape.generated.flatMap((choice): RandomColumn[] => {
+    const source = sources[choice % Math.max(sources.length, 1)]
+    if (source === undefined) return []
+    const { sql, from } = source.type.generates ?? { sql: 'boolean', from: (column: string) => `${column} IS NULL` }
+    return [{ name: take(), type: sql, notNull: false, generated: from(dialect.quote(source.from)) }]
   })
   const seen = new Set<string>()
   const distinct = rows.filter((row) => {
@@ -234,7 +224,7 @@ function draft({ shape, rows }: TableParts, tableName: string): Draft {
   return {
     key,
     spareNames,
-    requires: sources.flatMap((type) => type.requires ?? []),
+    requires: types.flatMap((type) => type.requires ?? []),
     table: {
       name: tableName,
       columns: [...keyColumns, ...generated, ...plain],

@@ -1,6 +1,7 @@
 /**
  * Column types of PostgreSQL and values for them, weighted towards the bounds and oddities of each type. A value is the
- * text that the server's input function takes, in a session with ISO dates.
+ * text that the server's input function takes, in a session with ISO dates. Types of MariaDB are beside them
+ * (`random-mariadb-types.ts`).
  */
 import fc from 'fast-check'
 
@@ -21,10 +22,14 @@ export interface RandomType extends Since {
   readonly generates?: { readonly sql: string; readonly from: (column: string) => string }
   /** Statements that make user-defined types, before the tables. */
   readonly requires?: readonly string[]
+  /** The constant of a value, where that is no quoted text. */
+  readonly constant?: (value: string) => string
+  /** What gives a value of a column as the text that it is made of, where the column itself does not. */
+  readonly read?: (column: string) => string
 }
 
 /** Text that imitates the syntax around it, is easily damaged, or is long. */
-const HOSTILE_TEXTS: readonly string[] = [
+export const HOSTILE_TEXTS: readonly string[] = [
   '',
   'NULL',
   'null',
@@ -86,31 +91,31 @@ const longText = fc
   .tuple(fc.constantFrom('x', 'ab\\', '😀', '\t\n'), fc.constantFrom(2000, 8191, 100_000))
   .map(([unit, length]) => unit.repeat(Math.ceil(length / unit.length)))
 
-const text: fc.Arbitrary<string> = fc.oneof(
+export const text: fc.Arbitrary<string> = fc.oneof(
   { weight: 20, arbitrary: fc.constantFrom(...HOSTILE_TEXTS) },
   { weight: 8, arbitrary: anyText },
   { weight: 1, arbitrary: longText },
 )
 
 /** Cut to a number of characters, as PostgreSQL counts them. */
-const textUpTo = (length: number): fc.Arbitrary<string> =>
+export const textUpTo = (length: number): fc.Arbitrary<string> =>
   text.map((value) => Array.from(value).slice(0, length).join(''))
 
-const oneOf = (...values: readonly string[]): fc.Arbitrary<string> => fc.constantFrom(...values)
+export const oneOf = (...values: readonly string[]): fc.Arbitrary<string> => fc.constantFrom(...values)
 
-const mostly = (bounds: readonly string[], others: fc.Arbitrary<string>): fc.Arbitrary<string> =>
+export const mostly = (bounds: readonly string[], others: fc.Arbitrary<string>): fc.Arbitrary<string> =>
   fc.oneof({ weight: 2, arbitrary: fc.constantFrom(...bounds) }, { weight: 1, arbitrary: others })
 
 /** The given values first, then what is made from a number. */
-const keys =
+export const keys =
   (bounds: readonly string[], rest: (n: number) => string) =>
   (n: number): string =>
     bounds[n] ?? rest(n)
 
-const hex = (n: number, digits: number): string => n.toString(16).padStart(digits, '0')
-const pad = (n: number): string => String(n).padStart(2, '0')
+export const hex = (n: number, digits: number): string => n.toString(16).padStart(digits, '0')
+export const pad = (n: number): string => String(n).padStart(2, '0')
 
-function integer(sql: string, bits: 16 | 32 | 64): RandomType {
+export function integer(sql: string, bits: 16 | 32 | 64): RandomType {
   const top = 1n << BigInt(bits - 1)
   const bounds = ['0', '-1', '1', String(top - 1n), String(-top)]
   const wide = bits === 64 ? ['9007199254740992', '9007199254740993', '-9007199254740993'] : []
@@ -126,7 +131,7 @@ const asServerFloat = (value: number): string => (Object.is(value, -0) ? '-0' : 
 
 const MORE_DIGITS = '7'.repeat(1000)
 const NUMERICS = ['0', '-0.00', '1.10', '1.1', '1e-20', '-99999999999999999999.999999999999', 'NaN', MORE_DIGITS]
-const SMALL_NUMERICS = ['0', '-0.005', '9999999.99', '-9999999.99', '1.1', '1.10', 'NaN']
+export const SMALL_NUMERICS = ['0', '-0.005', '9999999.99', '-9999999.99', '1.1', '1.10', 'NaN']
 
 const decimal = fc
   .tuple(fc.bigInt({ min: -(10n ** 30n), max: 10n ** 30n }), fc.nat(30))
@@ -201,8 +206,16 @@ const TEXTS: readonly RandomType[] = [
   },
 ]
 
-const DATES = ['4713-01-01 BC', '0001-12-31 BC', '0001-01-01', '1582-10-10', '2024-02-29', '9999-12-31', '10000-01-01']
-const STAMPS = [
+export const DATES = [
+  '4713-01-01 BC',
+  '0001-12-31 BC',
+  '0001-01-01',
+  '1582-10-10',
+  '2024-02-29',
+  '9999-12-31',
+  '10000-01-01',
+]
+export const STAMPS = [
   '4713-01-01 00:00:00 BC',
   '0044-03-15 12:00:00.5 BC',
   '1969-12-31 23:59:59.999999',
@@ -219,7 +232,7 @@ const stamp = fc
   .record({ year: fc.integer({ min: 1, max: 20_000 }), day: fc.integer({ min: 1, max: 28 }), us: fc.nat(999_999) })
   .map(({ year, day, us }) => `${String(year).padStart(4, '0')}-0${(day % 9) + 1}-${pad(day)} 13:0${us % 6}:07.${us}`)
 
-const TIMES = ['00:00:00', '24:00:00', '23:59:59.999999', '12:34:56.1']
+export const TIMES = ['00:00:00', '24:00:00', '23:59:59.999999', '12:34:56.1']
 
 const DATES_AND_TIMES: readonly RandomType[] = [
   {
@@ -264,7 +277,7 @@ const DATES_AND_TIMES: readonly RandomType[] = [
 ]
 
 const JSON_ONLY = [' { "a" : 1,"a":2 } ', '"\\u0000"', '"\\ud800"', '1.10', '-0', '1e400', '{"b":1,"a":2}\n', '[1 ,2]']
-const JSONS = [
+export const JSONS = [
   '{}',
   '[]',
   'null',
@@ -342,10 +355,10 @@ const OTHERS: readonly RandomType[] = [
 const literal = (value: string): string => `'${value.replaceAll("'", "''")}'`
 
 const LABELS = ['sad', 'Sad', ' sad', '', 'it\'s "ok", {really}', 'NULL', '😀', 'a\\b', 'é'.repeat(31)]
-const MOOD = '"Mood 😀"'
+export const MOOD = '"Mood 😀"'
 const CREATE_MOOD = `CREATE TYPE ${MOOD} AS ENUM (${LABELS.map(literal).join(', ')})`
 
-const SHORT = '"short; text"'
+export const SHORT = '"short; text"'
 const CREATE_SHORT = `CREATE DOMAIN ${SHORT} AS text CHECK (char_length(VALUE) <= 20)`
 const PRICE = '"Price"'
 const CREATE_PRICE = `CREATE DOMAIN ${PRICE} AS numeric(10,2) CHECK (VALUE BETWEEN -99999999.99 AND 99999999.99)`

@@ -32,6 +32,7 @@ import { compareDatabases, type Comparison } from '#sync/compare-databases.ts'
 import { createDatabase, type Database } from './database.ts'
 import { startPgBouncer } from './pgbouncer.ts'
 import type { TestServer } from './postgres.ts'
+import type { Side } from './side.ts'
 
 /** What a test can do while a run is under way. */
 export interface RunHooks {
@@ -61,8 +62,11 @@ export interface RunHooks {
   readonly beforeWrite?: (what: 'source' | 'target' | 'baseline') => Promise<void>
   /** Another login than the test's own, for one side. */
   readonly sourceUrl?: DatabasePlace
-  /** What is no URL is opened for reading. */
+  /** A source of another kind than the pair's own. */
+  readonly openSource?: (signal: AbortSignal) => Promise<Adapter>
+  /** What is no URL is opened for reading, unless it is said to be written. */
   readonly targetUrl?: DatabasePlace
+  readonly writesTarget?: boolean
 }
 
 /** With it, what the product opens of a pair lies behind a PgBouncer in transaction mode, on both sides (hazard B11). */
@@ -71,22 +75,26 @@ const POOLED = process.env['SYNCLINE_TEST_POOLER'] === 'transaction'
 /** Sessions of each pooler: what two runs hold open at once fits in. */
 const POOL_SIZE = 20
 
-interface Sides {
+/** By which the product reaches each side. */
+interface Urls {
   readonly source: string
   readonly target: string
 }
 
 /** Two databases that go away together: `await using pair = await createPair(a, b)`. */
-export class Pair implements AsyncDisposable {
-  readonly source: Database
-  readonly target: Database
-  readonly #urls: Sides
+export class Pair<From extends Side = Database, To extends Side = Database> implements AsyncDisposable {
+  readonly source: From
+  readonly target: To
+  readonly #urls: Urls
   readonly #stack: AsyncDisposableStack
   readonly #folder: string
   #stagings = 0
 
-  /** @param urls by which the product reaches them */
-  constructor({ source, target }: Record<keyof Sides, Database>, urls: Sides, stack: AsyncDisposableStack) {
+  constructor(
+    { source, target }: { readonly source: From; readonly target: To },
+    urls: Urls,
+    stack: AsyncDisposableStack,
+  ) {
     this.source = source
     this.target = target
     this.#urls = urls
@@ -133,14 +141,17 @@ export class Pair implements AsyncDisposable {
   }
 
   /** The undoing of a job, as a change set of the target. */
-  async planRevert(what: { job: WrittenJob; set: ChangeSet; choice: RevertChoice }): Promise<ChangeSetSummary> {
-    return await this.#open({}, ({ target }) => planRevert(target, this.#tools({}), what))
+  async planRevert(
+    what: { job: WrittenJob; set: ChangeSet; choice: RevertChoice },
+    hooks: RunHooks = {},
+  ): Promise<ChangeSetSummary> {
+    return await this.#open(hooks, ({ target }) => planRevert(target, this.#tools({}), what))
   }
 
   /** Undoes it: the source is the target itself. */
   async revert(set: ChangeSet, summary: ChangeSetSummary, hooks: RunHooks = {}): Promise<Receipt> {
     const applying = { set, summary, onMoved: 'apply the others' as const, reverting: true, ownPlan: false }
-    return await this.run({}, { ...hooks, sourceUrl: this.#urls.target, applying })
+    return await this.run({}, { sourceUrl: this.#urls.target, ...hooks, applying })
   }
 
   async compare(by: 'rows' | 'proof', config: Partial<SyncConfig> = {}, hooks: RunHooks = {}): Promise<Comparison> {
@@ -168,9 +179,10 @@ export class Pair implements AsyncDisposable {
     const { signal } = new AbortController()
     const sourceUrl = hooks.sourceUrl ?? this.#urls.source
     const back = hooks.twoWays === true && typeof sourceUrl === 'string' ? permitWrite(sourceUrl) : null
-    await using source = await openDatabase(sourceUrl, { write: back, signal })
+    const openOwn = (): Promise<Adapter> => openDatabase(sourceUrl, { write: back, signal })
+    await using source = await (hooks.openSource?.(signal) ?? openOwn())
     const targetUrl = hooks.targetUrl ?? this.#urls.target
-    const write = typeof targetUrl === 'string' ? permitWrite(targetUrl) : null
+    const write = typeof targetUrl === 'string' || hooks.writesTarget === true ? permitWrite(targetUrl) : null
     await using target = await openDatabase(targetUrl, { write, signal })
     if (hooks.beforeWrite !== undefined) {
       return await use({ source: guarded(source, 'source', hooks), target: guarded(target, 'target', hooks) })
@@ -206,13 +218,36 @@ export class Pair implements AsyncDisposable {
 }
 
 export async function createPair(source: TestServer, target: TestServer): Promise<Pair> {
+  return openPair(
+    (stack) => databaseOn(source, stack),
+    (stack) => databaseOn(target, stack),
+  )
+}
+
+/** A database, and by which URL the product reaches it. */
+export interface Opened<S extends Side> {
+  readonly side: S
+  readonly url: string
+}
+
+/** A new database of PostgreSQL, behind a pooler where that is asked for; what it needs goes away with the stack. */
+export async function databaseOn(server: TestServer, stack: AsyncDisposableStack): Promise<Opened<Database>> {
+  const side = stack.use(await createDatabase(server))
+  const url = POOLED ? stack.use(await startPgBouncer(server, { poolSize: POOL_SIZE })).url(side.url) : side.url
+  return { side, url }
+}
+
+type Open<S extends Side> = (stack: AsyncDisposableStack) => Promise<Opened<S>>
+
+/** A pair of what is opened for it. */
+export async function openPair<From extends Side, To extends Side>(
+  openSource: Open<From>,
+  openTarget: Open<To>,
+): Promise<Pair<From, To>> {
   await using stack = new AsyncDisposableStack()
-  const open = async (server: TestServer): Promise<{ readonly db: Database; readonly url: string }> => {
-    const db = stack.use(await createDatabase(server))
-    return { db, url: POOLED ? stack.use(await startPgBouncer(server, { poolSize: POOL_SIZE })).url(db.url) : db.url }
-  }
-  const [from, to] = [await open(source), await open(target)]
-  return new Pair({ source: from.db, target: to.db }, { source: from.url, target: to.url }, stack.move())
+  const [source, target] = [await openSource(stack), await openTarget(stack)]
+  const urls = { source: source.url, target: target.url }
+  return new Pair({ source: source.side, target: target.side }, urls, stack.move())
 }
 
 /** Two databases that are there already, as they are: they go away with their pair. */

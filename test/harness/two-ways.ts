@@ -17,12 +17,20 @@ export const TWO_WAYS = {
 } as const satisfies Partial<SyncConfig>
 
 /** Both ways, with whatever is decided by nobody waiting for somebody. */
-export function runTwoWays(pair: Pair, config: Partial<SyncConfig>, hooks: RunHooks = {}): Promise<Receipt> {
+export function runTwoWays(
+  pair: Pick<Pair, 'run'>,
+  config: Partial<SyncConfig>,
+  hooks: RunHooks = {},
+): Promise<Receipt> {
   return pair.run({ ...TWO_WAYS, ...config }, { conflicts: new MemoryConflicts(), twoWays: true, ...hooks })
 }
 
 /** Writes nothing on either side, by buckets or by a proof of everything (I3). */
-export async function expectQuiet(pair: Pair, config: Partial<SyncConfig>, hooks: RunHooks = {}): Promise<void> {
+export async function expectQuiet(
+  pair: Pick<Pair, 'run'>,
+  config: Partial<SyncConfig>,
+  hooks: RunHooks = {},
+): Promise<void> {
   for (const verifyAfter of ['auto', 'full'] as const) {
     const again = await runTwoWays(pair, { ...config, verifyAfter }, hooks)
     expect(written(again.counts), verifyAfter).toBe(0)

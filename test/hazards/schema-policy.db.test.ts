@@ -9,8 +9,9 @@ import { openDatabase } from '#adapters/registry.ts'
 import type { Receipt } from '#model/receipt.ts'
 import type { SyncConfig } from '#model/sync-config.ts'
 
-import { expectSameTable, type TextRow } from '#test/harness/database.ts'
+import { expectSameTable } from '#test/harness/database.ts'
 import { sharedServers } from '#test/harness/postgres.ts'
+import type { TextRow } from '#test/harness/side.ts'
 import { createPair, mapping, MIRROR, wroteNothing, type Pair } from '#test/harness/sync.ts'
 
 const { source, target } = sharedServers()

@@ -10,6 +10,7 @@ import { plainMapping } from '#model/sync-config.ts'
 
 import { quote } from '#test/harness/database.ts'
 import { sharedServers } from '#test/harness/postgres.ts'
+import { postgresDialect } from '#test/harness/random-dialect.ts'
 import { loadSchema, randomSchema, type RandomColumn } from '#test/harness/random-schema.ts'
 import { printedSeed } from '#test/harness/seed.ts'
 import { createPair, MIRROR } from '#test/harness/sync.ts'
@@ -42,7 +43,7 @@ test(
     const { source, target } = sharedServers()
     const major = Math.min(source.major, target.major)
     const input = fc.record({
-      schema: randomSchema({ major, maxRows: 30 }),
+      schema: randomSchema({ dialect: postgresDialect(major), maxRows: 30 }),
       choices: fc.array(choice, { minLength: 40, maxLength: 40 }),
       edits: fc.array(fc.nat(100), { minLength: 1, maxLength: 6 }),
     })

@@ -1,7 +1,7 @@
 /**
  * Undoing a random run gives the target back as it was before, with its baseline, and never touches what somebody has
- * edited since; undoing that undoing gives what the run had made (hazard D16, promise P8). SYNCLINE_TEST_SCHEMAS sets how
- * many schemas, in all.
+ * edited since; undoing that undoing gives what the run had made, on each pair of engines (hazard D16, promise P8).
+ * SYNCLINE_TEST_SCHEMAS sets how many schemas, in all.
  */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
@@ -13,35 +13,40 @@ import type { ChangeOutcome } from '#model/change-set.ts'
 import type { RunHooks } from '#test/harness/sync.ts'
 
 import { addJob, createChangeSets, type KeptChangeSets } from '#test/harness/change-sets.ts'
-import { quote, type Database } from '#test/harness/database.ts'
 import { mutate, mutation } from '#test/harness/mutate.ts'
-import { sharedServers, type TestServer } from '#test/harness/postgres.ts'
+import { usePairs, type AnyPair } from '#test/harness/pairs.ts'
+import { plainTables } from '#test/harness/plain-rows.ts'
+import { sharedServers } from '#test/harness/postgres.ts'
 import { loadSchema, randomSchema, type RandomSchema } from '#test/harness/random-schema.ts'
+import { inTarget, postgresWays, waysWithMariadb } from '#test/harness/random-ways.ts'
 import { printedSeed } from '#test/harness/seed.ts'
-import { createPair, MIRROR, type Pair } from '#test/harness/sync.ts'
+import type { Side } from '#test/harness/side.ts'
+import { MIRROR } from '#test/harness/sync.ts'
 
-const SCHEMAS = Number(process.env['SYNCLINE_TEST_SCHEMAS'] ?? 8)
+const SCHEMAS = Number(process.env['SYNCLINE_TEST_SCHEMAS'] ?? 10)
 const EVERYTHING = { tables: null, keys: null }
 
 const { source, target } = sharedServers()
-const directions: readonly (readonly [string, TestServer, TestServer])[] = [
-  [`${source.major} to ${target.major}`, source, target],
-  [`${target.major} to ${source.major}`, target, source],
+const WAYS = [
+  ...postgresWays([
+    [source, target],
+    [target, source],
+  ]),
+  ...waysWithMariadb(usePairs()),
 ]
 
-test.each(directions)(
-  'D16: undoing a run restores what was there before, but for what was edited since (PostgreSQL %s)',
-  async (_name, from, to) => {
-    const major = Math.min(from.major, to.major)
+test.each(WAYS)(
+  'D16: undoing a run restores what was there before, but for what was edited since ($name)',
+  async ({ open, dialect }) => {
     const input = fc.record({
-      schema: randomSchema({ major }),
+      schema: randomSchema({ dialect }),
       changes: fc.array(mutation, { minLength: 1, maxLength: 30, size: 'max' }),
       edits: fc.oneof(fc.constant([]), fc.array(mutation, { minLength: 1, maxLength: 10, size: 'max' })),
       batchSize: fc.constantFrom(1, 3, 1_000),
       owned: fc.boolean(),
     })
     const property = fc.asyncProperty(input, async ({ schema, changes, edits, batchSize, owned }) => {
-      await using pair = await createPair(from, to)
+      await using pair = await open()
       await using kept = await createChangeSets('sqlite')
       await loadSchema(pair.source, schema)
       const policies = {
@@ -54,12 +59,12 @@ test.each(directions)(
       }
       await pair.run(policies, { approve: true })
       const before = await stateOf(pair.target, schema)
-      for (const each of changes) await mutate(pair.source, { schema, major }, each)
+      for (const each of changes) await mutate(pair.source, schema, each)
       const jobId = await addJob(kept.store)
       await pair.run(policies, { ...tellingOf(kept, jobId), approve: true })
       const after = await stateOf(pair.target, schema)
 
-      for (const each of edits) await mutate(pair.target, { schema, major }, each)
+      for (const each of edits) await mutate(pair.target, inTarget(schema, pair), each)
       const edited = await stateOf(pair.target, schema)
       const undoing = await undo(pair, kept, jobId)
       const undone = await stateOf(pair.target, schema)
@@ -81,7 +86,7 @@ test.each(directions)(
     })
     await fc.assert(property, {
       seed: printedSeed(),
-      numRuns: Math.ceil(SCHEMAS / directions.length),
+      numRuns: Math.ceil(SCHEMAS / WAYS.length),
       endOnFailure: process.env['SYNCLINE_TEST_SHRINK'] === undefined,
     })
   },
@@ -99,7 +104,7 @@ function tellingOf({ tools }: KeptChangeSets, id: string): Pick<RunHooks, 'histo
 
 /** Undoes a job, and says as which job, and which rows it had to leave, by the JSON of their keys. */
 async function undo(
-  pair: Pair,
+  pair: AnyPair,
   kept: KeptChangeSets,
   jobId: string,
 ): Promise<{ jobId: string; outcomes: readonly (ChangeOutcome & { id: string })[] }> {
@@ -129,21 +134,25 @@ interface State {
   readonly baselines: readonly string[]
 }
 
-async function stateOf(db: Database, schema: RandomSchema): Promise<State> {
-  const rows: Map<string, string>[] = []
-  for (const { name, key } of schema.tables) {
-    // A cast to text is not what a value is written as: `char(n)` loses its blanks by it.
-    const keys = key.columns.map((column) => `concat(t.${quote(column)})`)
-    const found = await db.sql(`SELECT t::text, ${keys.join(', ')} FROM ${quote(name)} t`)
-    rows.push(new Map(found.map(([row, ...values]) => [JSON.stringify(values), row ?? ''])))
-  }
-  const tables = await db.sql(
-    `SELECT tablename FROM pg_tables WHERE schemaname = 'syncline' AND tablename LIKE 'baseline%' ORDER BY 1`,
+async function stateOf(side: Side, { tables }: RandomSchema): Promise<State> {
+  const found = await plainTables(
+    side,
+    tables.map(({ name }) => name),
+  )
+  const rows = found.map(({ columns, rows: all }, place) => {
+    const key = tables[place]?.key.columns ?? []
+    const places = key.map((name) => columns.findIndex((column) => column.name === name))
+    return new Map(all.map((row) => [JSON.stringify(places.map((i) => row[i])), JSON.stringify(row)]))
+  })
+  const names = await side.sql(
+    `SELECT table_name FROM information_schema.tables WHERE table_schema IN ('syncline', ${side.literal(side.home)})
+      AND table_name LIKE '%baseline_%' ORDER BY 1`,
   )
   const baselines: string[] = []
-  for (const [name] of tables) {
-    const found = await db.sql(`SELECT b::text FROM syncline.${quote(name ?? '')} b ORDER BY 1`)
-    baselines.push(...found.map(([row]) => `${name} ${row}`))
+  for (const [name] of names) {
+    const own = side.own((name ?? '').replace(/^syncline_/, ''))
+    const kept = await side.sql(`SELECT * FROM ${own}`)
+    baselines.push(...kept.map((row) => `${name} ${JSON.stringify(row)}`).toSorted())
   }
   return { rows, baselines }
 }

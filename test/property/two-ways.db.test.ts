@@ -1,7 +1,7 @@
 /**
  * Random histories of edits on both sides of a sync in two ways, with runs that break off anywhere: after each round both
- * sides are what the test itself makes of what each of them changed (RELIABILITY I1 to I7, I9). SYNCLINE_TEST_HISTORIES
- * sets how many histories, in all.
+ * sides are what the test itself makes of what each of them changed, on each pair of engines (RELIABILITY I1 to I7, I9).
+ * SYNCLINE_TEST_HISTORIES sets how many histories, in all.
  */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
@@ -9,22 +9,23 @@ import { expect, test } from 'vitest'
 import { written } from '#model/counts.ts'
 import { NO_OWN_CONFLICT, plainMapping, type TableMapping } from '#model/sync-config.ts'
 import { MemoryConflicts } from '#test/harness/conflicts.ts'
-import { sharedServers } from '#test/harness/postgres.ts'
+import { PAIRS, usePairs, type AnyPair } from '#test/harness/pairs.ts'
 import { printedSeed } from '#test/harness/seed.ts'
-import { createPair, type Pair, type RunHooks } from '#test/harness/sync.ts'
+import type { RunHooks } from '#test/harness/sync.ts'
 
-const HISTORIES = Number(process.env['SYNCLINE_TEST_HISTORIES'] ?? 6)
+const HISTORIES = Number(process.env['SYNCLINE_TEST_HISTORIES'] ?? 8)
 
-const { source, target } = sharedServers()
+const open = usePairs()
 
 const STRATEGIES = ['source_wins', 'target_wins', 'manual', 'merge'] as const
 
 type Strategy = (typeof STRATEGIES)[number]
 
-const ITEM = { schema: 'public', name: 'item' }
-const SUMMED: TableMapping = {
-  ...plainMapping(ITEM, ITEM),
-  conflict: { ...NO_OWN_CONFLICT, fields: new Map([['n', 'sum']] as const) },
+function summing({ source, target }: AnyPair): TableMapping {
+  return {
+    ...plainMapping(source.ref('item'), target.ref('item')),
+    conflict: { ...NO_OWN_CONFLICT, fields: new Map([['n', 'sum']] as const) },
+  }
 }
 
 /** The columns of a row behind its key; undefined where there is none. */
@@ -59,29 +60,30 @@ const history = fc.record({
   ),
 })
 
-async function carryOut(pair: Pair, { side, op, key, value, more }: Edit): Promise<void> {
-  const at = String(key)
+async function carryOut(pair: AnyPair, { side, op, key, value, more }: Edit): Promise<void> {
   const db = pair[side]
+  const text = db.literal(value)
   switch (op) {
     case 'delete':
-      await db.sql('DELETE FROM item WHERE k = $1', [at])
+      await db.sql(`DELETE FROM item WHERE k = ${key}`)
       return
     case 'insert':
-      await db.sql('INSERT INTO item VALUES ($1, $2, $2, 0) ON CONFLICT DO NOTHING', [at, value])
+      await db.sql(`INSERT INTO item SELECT * FROM (SELECT ${key} AS k, ${text} AS a, ${text} AS b, 0 AS n) x
+        WHERE NOT EXISTS (SELECT 1 FROM item WHERE item.k = ${key})`)
       return
     case 'add':
       // What both change to the same number counts once.
-      await db.sql('UPDATE item SET n = n + $2 WHERE k = $1', [at, String(side === 'source' ? more : more * 1000)])
+      await db.sql(`UPDATE item SET n = n + ${side === 'source' ? more : more * 1000} WHERE k = ${key}`)
       return
     case 'both':
-      await db.sql('UPDATE item SET a = $2, b = $2 WHERE k = $1', [at, value])
+      await db.sql(`UPDATE item SET a = ${text}, b = ${text} WHERE k = ${key}`)
       return
     default:
-      await db.sql(`UPDATE item SET ${op} = $2 WHERE k = $1`, [at, value])
+      await db.sql(`UPDATE item SET ${op} = ${text} WHERE k = ${key}`)
   }
 }
 
-async function stateOf(pair: Pair, side: 'source' | 'target'): Promise<State> {
+async function stateOf(pair: AnyPair, side: 'source' | 'target'): Promise<State> {
   const rows = await pair[side].sql('SELECT k, a, b, n FROM item')
   return new Map(rows.map(([k, a, b, n]) => [k ?? '', [a ?? null, b ?? null, n ?? null]]))
 }
@@ -171,63 +173,70 @@ function breakingOff(at: number | null): Pick<RunHooks, 'beforeWrite'> {
   }
 }
 
-test('after every round both sides are what was made of what each of them changed', async () => {
-  await using pair = await createPair(source, target)
-  const property = fc.asyncProperty(history, async ({ strategy, sums: wish, batchSize, rounds }) => {
-    const sums = wish && strategy === 'merge'
-    await pair.both(`DROP TABLE IF EXISTS item; DROP SCHEMA IF EXISTS syncline CASCADE;
-      CREATE TABLE item (k int PRIMARY KEY, a text, b text, n bigint)`)
-    await pair.source.sql(`INSERT INTO item SELECT n, 'a', 'b', 0 FROM generate_series(1, 5) n`)
-    const config = {
-      direction: 'two_way',
-      conflictStrategy: strategy,
-      tables: sums ? [SUMMED] : null,
-      deletePolicy: 'delete',
-      maxDeletePercent: 100,
-      maxOverwritePercent: 100,
-      batchSize,
-    } as const
-    const conflicts = new MemoryConflicts()
-    const run = (hooks: RunHooks = {}) => pair.run(config, { conflicts, twoWays: true, approve: true, ...hooks })
-    await run()
-    let base = await stateOf(pair, 'source')
-    for (const { edits, breaks, late, resolution } of rounds) {
-      for (const each of edits) await carryOut(pair, each)
-      const [from, to] = [await stateOf(pair, 'source'), await stateOf(pair, 'target')]
-      const keys = [...new Set([...base.keys(), ...from.keys(), ...to.keys()])]
-      const wanted = new Map(
-        keys.map((key) => [key, expected({ strategy, sums }, [base.get(key), from.get(key), to.get(key)])] as const),
-      )
-      const broken = breaks === null ? null : await failureOf(run(breakingOff(breaks)))
-      expect([null, 'broken off by the test']).toContain(broken)
-      if (broken !== null) {
-        const cut = { base, from, to, left: await stateOf(pair, 'source'), right: await stateOf(pair, 'target') }
-        for (const each of meantime(late, wanted, { ...cut, sums })) {
-          await carryOut(pair, each)
-          const key = String(each.key)
-          const [here, there] = [(await stateOf(pair, 'source')).get(key), (await stateOf(pair, 'target')).get(key)]
-          wanted.set(key, expected({ strategy, sums }, [knownAfter(key, wanted.get(key), cut), here, there]))
+test.each(PAIRS)(
+  'after every round both sides are what was made of what each of them changed ($name)',
+  async (engines) => {
+    const property = fc.asyncProperty(history, async ({ strategy, sums: wish, batchSize, rounds }) => {
+      const sums = wish && strategy === 'merge'
+      await using pair = await open(engines)
+      await pair.both('CREATE TABLE item (k int PRIMARY KEY, a varchar(20), b varchar(20), n bigint)')
+      await pair.source.sql(`INSERT INTO item SELECT n, 'a', 'b', 0 FROM ${pair.source.numbers(1, 5)}`)
+      const config = {
+        direction: 'two_way',
+        conflictStrategy: strategy,
+        tables: sums ? [summing(pair)] : null,
+        deletePolicy: 'delete',
+        maxDeletePercent: 100,
+        maxOverwritePercent: 100,
+        batchSize,
+      } as const
+      const conflicts = new MemoryConflicts()
+      const run = (hooks: RunHooks = {}) => pair.run(config, { conflicts, twoWays: true, approve: true, ...hooks })
+      await run()
+      let base = await stateOf(pair, 'source')
+      for (const { edits, breaks, late, resolution } of rounds) {
+        for (const each of edits) await carryOut(pair, each)
+        const [from, to] = [await stateOf(pair, 'source'), await stateOf(pair, 'target')]
+        const keys = [...new Set([...base.keys(), ...from.keys(), ...to.keys()])]
+        const wanted = new Map(
+          keys.map((key) => [key, expected({ strategy, sums }, [base.get(key), from.get(key), to.get(key)])] as const),
+        )
+        const broken = breaks === null ? null : await failureOf(run(breakingOff(breaks)))
+        expect([null, 'broken off by the test']).toContain(broken)
+        if (broken !== null) {
+          const cut = { base, from, to, left: await stateOf(pair, 'source'), right: await stateOf(pair, 'target') }
+          for (const each of meantime(late, wanted, { ...cut, sums })) {
+            await carryOut(pair, each)
+            const key = String(each.key)
+            const [here, there] = [(await stateOf(pair, 'source')).get(key), (await stateOf(pair, 'target')).get(key)]
+            wanted.set(key, expected({ strategy, sums }, [knownAfter(key, wanted.get(key), cut), here, there]))
+          }
         }
+        await run()
+        const [left, right] = [await stateOf(pair, 'source'), await stateOf(pair, 'target')]
+        for (const [key, { source: here, target: there, open }] of wanted) {
+          expect({ key, here: left.get(key), there: right.get(key) }).toEqual({ key, here, there })
+          const waits = conflicts.open.some((one) => one.key[0] === key)
+          expect({ key, waits }).toEqual({ key, waits: open })
+        }
+        const again = await run({})
+        expect(written(again.counts), 'I3: a further round writes nothing').toBe(0)
+        const decided = resolution === 'source' ? left : right
+        const open = new Set(conflicts.open.map(({ key }) => String(key[0])))
+        conflicts.resolve(resolution)
+        await run()
+        base = await stateOf(pair, 'source')
+        expect(await stateOf(pair, 'target')).toEqual(base)
+        for (const key of open) expect({ key, cells: base.get(key) }).toEqual({ key, cells: decided.get(key) })
       }
-      await run()
-      const [left, right] = [await stateOf(pair, 'source'), await stateOf(pair, 'target')]
-      for (const [key, { source: here, target: there, open }] of wanted) {
-        expect({ key, here: left.get(key), there: right.get(key) }).toEqual({ key, here, there })
-        const waits = conflicts.open.some((one) => one.key[0] === key)
-        expect({ key, waits }).toEqual({ key, waits: open })
-      }
-      const again = await run({})
-      expect(written(again.counts), 'I3: a further round writes nothing').toBe(0)
-      const decided = resolution === 'source' ? left : right
-      const open = new Set(conflicts.open.map(({ key }) => String(key[0])))
-      conflicts.resolve(resolution)
-      await run()
-      base = await stateOf(pair, 'source')
-      expect(await stateOf(pair, 'target')).toEqual(base)
-      for (const key of open) expect({ key, cells: base.get(key) }).toEqual({ key, cells: decided.get(key) })
-    }
-    const proved = await pair.run({ ...config, verifyAfter: 'full' }, { conflicts, twoWays: true })
-    expect(written(proved.counts)).toBe(0)
-  })
-  await fc.assert(property, { seed: printedSeed(), numRuns: HISTORIES, endOnFailure: true })
-}, 1_800_000)
+      const proved = await pair.run({ ...config, verifyAfter: 'full' }, { conflicts, twoWays: true })
+      expect(written(proved.counts)).toBe(0)
+    })
+    await fc.assert(property, {
+      seed: printedSeed(),
+      numRuns: Math.ceil(HISTORIES / PAIRS.length),
+      endOnFailure: true,
+    })
+  },
+  1_800_000,
+)

@@ -17,8 +17,9 @@ import { fitValue } from '#sync/fit-value.ts'
 import { judgeTypes, type Verdict } from '#sync/judge-types.ts'
 import { planTable } from '#sync/plan.ts'
 
-import type { Database, TextRow } from '#test/harness/database.ts'
+import type { Database } from '#test/harness/database.ts'
 import { sharedServers } from '#test/harness/postgres.ts'
+import type { TextRow } from '#test/harness/side.ts'
 import { createPair, mapping, type Pair } from '#test/harness/sync.ts'
 import {
   askServer,

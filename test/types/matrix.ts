@@ -9,8 +9,9 @@ import { must } from '#lib/assert.ts'
 import type { Column, TableSchema } from '#model/table.ts'
 import type { Verdict } from '#sync/judge-types.ts'
 
-import { type Database, type TextRow } from '#test/harness/database.ts'
+import type { Database } from '#test/harness/database.ts'
 import { typesOf, type RandomType } from '#test/harness/random-types.ts'
+import type { TextRow } from '#test/harness/side.ts'
 
 /** Values of each type, the bounds among them. */
 const VALUES = 24

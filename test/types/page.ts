@@ -15,7 +15,10 @@ const NAMES: Readonly<Record<string, string>> = {
   moods_of_text: 'domain over character varying(5)',
 }
 
-const nameOf = ({ sql }: TypedColumn): string => NAMES[sql] ?? sql
+/** A type as its column is declared, and what an adapter makes of it. */
+export type NamedColumn = Pick<TypedColumn, 'sql' | 'column'>
+
+export const nameOf = ({ sql }: Pick<NamedColumn, 'sql'>): string => NAMES[sql] ?? sql
 
 interface Judged {
   readonly target: TypedColumn

@@ -37,12 +37,15 @@ const own: Middleware = {
     if (response.ok) return undefined
     throw await problemOf(response)
   },
-  onError: ({ error }) =>
-    new ApiProblem({
-      status: 0,
-      detail: 'The service does not answer.',
-      hint: `See whether it runs and can be reached from here. (${error instanceof Error ? error.message : String(error)})`,
-    }),
+  onError: ({ error }) => unreachable(error instanceof Error ? error.message : String(error)),
+}
+
+function unreachable(words: string): ApiProblem {
+  return new ApiProblem({
+    status: 0,
+    detail: 'The service does not answer.',
+    hint: `See whether it runs and can be reached from here. (${words})`,
+  })
 }
 
 async function problemOf(response: Response): Promise<ApiProblem> {
@@ -57,6 +60,39 @@ async function problemOf(response: Response): Promise<ApiProblem> {
     status,
     detail: `Something between this page and the service answered ${status}.`,
     hint: 'See whether the service runs, and what the proxy in front of it says.',
+  })
+}
+
+interface UploadProgress {
+  readonly sent: number
+  readonly total: number
+}
+
+/**
+ * Sends a file into the directory of dumps, as it lies on the disk of whoever sends it: fetch does not tell how far it is.
+ * @throws ApiProblem; the signal's reason
+ */
+export function uploadDump(
+  file: File,
+  onProgress: (progress: UploadProgress) => void,
+  signal: AbortSignal,
+): Promise<Schemas['Dump']> {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest()
+    const fail = (words: string): void => reject(unreachable(words))
+    request.open('POST', '/api/v1/dumps')
+    request.setRequestHeader('x-syncline-request', '1')
+    request.setRequestHeader('content-type', 'application/octet-stream')
+    request.upload.addEventListener('progress', ({ loaded, total }) => onProgress({ sent: loaded, total }))
+    request.addEventListener('load', () => {
+      const { status, responseText: text } = request
+      if (status === 201) resolve(JSON.parse(text) as Schemas['Dump'])
+      else void problemOf(new Response(text, { status })).then(reject)
+    })
+    request.addEventListener('error', () => fail('the connection broke'))
+    request.addEventListener('abort', () => reject(signal.reason as Error))
+    signal.addEventListener('abort', () => request.abort(), { once: true })
+    request.send(file)
   })
 }
 

@@ -398,6 +398,94 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/schedules/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Say a schedule in plain words, with its next five runs, were it to begin now; nothing is kept */
+        post: operations["postSchedulesPreview"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sync-configs/{id}/schedule": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show when a sync config runs next, and what became of the last times */
+        get: operations["getSyncConfigsIdSchedule"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sync-configs/{id}/schedule/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let a sync config no longer run by itself; its schedule is kept */
+        post: operations["postSyncConfigsIdSchedulePause"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sync-configs/{id}/schedule/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let it run by itself again; what came meanwhile is not made up for */
+        post: operations["postSyncConfigsIdScheduleResume"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sync-configs/{id}/schedule/consent": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Let the runs of a schedule write to a protected environment, or no longer
+         * @description It holds for the two databases that the sync config has now. Giving it needs the name of the target in confirm.
+         */
+        put: operations["putSyncConfigsIdScheduleConsent"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sync-configs": {
         parameters: {
             query?: never;
@@ -463,6 +551,60 @@ export interface paths {
         put?: never;
         /** Judge the columns of a sync config, and count the rows that do not fit, as a job */
         post: operations["postSyncConfigsIdValidate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sync-configs/{id}/schema-drift": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show what of the tables had changed when they were last looked at */
+        get: operations["getSyncConfigsIdSchemaDrift"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sync-configs/{id}/schema-drift/look": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Look what of the tables has changed since the mapping was looked over; nothing is changed
+         * @description Syncs and dry runs of all its tables look by themselves, before they begin.
+         */
+        post: operations["postSyncConfigsIdSchemaDriftLook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sync-configs/{id}/schema-drift/accept": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Take the tables as they were last seen for what the mapping is about */
+        post: operations["postSyncConfigsIdSchemaDriftAccept"];
         delete?: never;
         options?: never;
         head?: never;
@@ -913,7 +1055,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Do again, as a new job, what a job that is over was asked for; a config as it is now */
+        /** Do again, as a new job, what a job that is over was asked for, with its config as it is now or as it was */
         post: operations["postJobsIdRetry"];
         delete?: never;
         options?: never;
@@ -1469,6 +1611,142 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/sync/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Export a database as SQL into the directory of dumps
+         * @description Starts a job; its receipt names the dump.
+         */
+        post: operations["postSyncExport"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sync/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Import a dump of the directory into a database, in one transaction
+         * @description Starts a job. The whole file is checked first; what is there already is refused or replaced, and what is replaced is kept as a backup, which is imported in the same way.
+         */
+        post: operations["postSyncImport"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sync/copy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Copy a database into another one, with no file between, in one transaction
+         * @description Starts a job. What is there already is refused or replaced, and what is replaced is kept as a backup first. Rows can be left out by filters, and columns masked on their way.
+         */
+        post: operations["postSyncCopy"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/dumps/{id}/drill": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Try a dump: restore it into a database of its own, check that, and drop it
+         * @description Starts a job, which fails where the dump does not work. What came of it is told with the dump from then on.
+         */
+        post: operations["postDumpsIdDrill"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/dumps": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the dumps, the newest first unless sorted otherwise */
+        get: operations["getDumps"];
+        put?: never;
+        /**
+         * Bring a dump: the file is the body
+         * @description Plain SQL, gzip, zstd, or a dump that was sealed. For keys that are not bound to certain datasources.
+         */
+        post: operations["postDumps"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/dumps/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show a dump */
+        get: operations["getDumpsId"];
+        put?: never;
+        post?: never;
+        /** Delete a dump and its file; one that a job reads stays */
+        delete: operations["deleteDumpsId"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/dumps/{id}/file": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Take the file of a dump along */
+        get: operations["getDumpsIdFile"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/jobs/{id}/events": {
         parameters: {
             query?: never;
@@ -1542,6 +1820,108 @@ export interface paths {
          * @description A connection that fails is an answer, not an error: see checks for the cause and the next step.
          */
         post: operations["postSettingsRedisTest"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/settings/retention": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show for how long things are kept, and in how much room */
+        get: operations["getSettingsRetention"];
+        /**
+         * Set for how long things are kept, and in how much room; what is older or more goes within the hour
+         * @description What is left out has its default. Variables of the environment come before it. It needs a key that was entered a short while ago: what has gone does not come back.
+         */
+        put: operations["putSettingsRetention"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/settings/ai": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show the model that refines suggestions */
+        get: operations["getSettingsAi"];
+        /**
+         * Set up the model that refines suggestions
+         * @description AI_URL and AI_MODEL in the environment come before it: see source and overridden.
+         */
+        put: operations["putSettingsAi"];
+        post?: never;
+        /** Forget the model that was set up */
+        delete: operations["deleteSettingsAi"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/settings/ai/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask a model one question about made-up columns: the one that is set up, or another one
+         * @description A model that does not answer is an answer, not an error: see checks for the cause and the next step.
+         */
+        post: operations["postSettingsAiTest"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/demo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show whether there is demo data */
+        get: operations["getDemo"];
+        /**
+         * See to it that there is demo data
+         * @description Starts two private PostgreSQL servers on the machine of the service, for as long as its process lives: a small shop, and an empty database to sync it into. Registers both, and a sync config. Called again, it makes what is missing.
+         */
+        put: operations["putDemo"];
+        post?: never;
+        /** Remove the demo data: its sync config, its datasources and the databases */
+        delete: operations["deleteDemo"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/demo/edits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Edit the demo databases as people would in a week, so that there is something to sync */
+        post: operations["postDemoEdits"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1707,6 +2087,20 @@ export interface components {
             /** @description What the value that arrives must satisfy. */
             rules?: components["schemas"]["RuleStep"][];
         };
+        /** @description Times by a cron text, in a time zone. */
+        CronSchedule: {
+            /**
+             * @description Minute, hour, day of the month, month and day of the week: *, values, names such as MON, ranges, lists and steps; L is the last day of the month. Where both kinds of days are given, either will do.
+             * @example 30 2 * * *
+             * @example *\/15 8-18 * * MON-FRI
+             */
+            cron: string;
+            /**
+             * @description A time zone of the IANA list. A time that its clocks skip runs at the moment of the change, one that comes twice runs once. Default UTC.
+             * @example Europe/Berlin
+             */
+            time_zone?: string;
+        };
         /** @description One table of the source, or a pattern of tables, and where it goes. */
         TableMapping: {
             /**
@@ -1761,6 +2155,12 @@ export interface components {
             conflict_fields?: {
                 [key: string]: "manual" | "source_wins" | "target_wins" | "newer_wins" | "non_null" | "max" | "min" | "sum" | "union" | "source_owns" | "target_owns";
             };
+            /**
+             * @description What becomes of dates and times of MySQL and MariaDB whose year, month or day is zero: their row is set aside (reject), they are carried as they are, where the target is MySQL or MariaDB (keep), or NULL ("null") or a day, such as 1970-01-01, stands in their place. Default reject.
+             * @example null
+             * @example 1970-01-01
+             */
+            zero_dates?: string;
             /** @description Every column of the target that is written, each by itself, in place of columns and rename. */
             field_mappings?: components["schemas"]["FieldMapping"][];
         };
@@ -1852,6 +2252,12 @@ export interface components {
             on_reject?: "quarantine" | "stop";
             /** @description Rows that may be set aside before the run stops. Default 1000. */
             max_rejections?: number;
+            /**
+             * @description What becomes of dates and times of MySQL and MariaDB whose year, month or day is zero: their row is set aside (reject), they are carried as they are, where the target is MySQL or MariaDB (keep), or NULL ("null") or a day, such as 1970-01-01, stands in their place. Default reject.
+             * @example null
+             * @example 1970-01-01
+             */
+            zero_dates?: string;
             /** @description Rows in a write batch. Default 1000. */
             batch_size?: number;
             /** @description Tables under way at once. Default 1. */
@@ -1875,6 +2281,15 @@ export interface components {
             source_datasource_id: string;
             /** @description The id or the name of a datasource. */
             target_datasource_id: string;
+            /** @description Seconds from one run to the next, counted from when this was set. Not beside schedule. Default: none. */
+            sync_interval?: number;
+            /** @description Times at which it runs. Not beside sync_interval. Default: none. */
+            schedule?: components["schemas"]["CronSchedule"];
+            /**
+             * @description What becomes of a run whose time comes while a job of the sync config is still open: it is left out, and that is told (skip). Default skip.
+             * @enum {string}
+             */
+            overlap_policy?: "skip";
             /** @description Default: every table that both sides have. */
             tables?: components["schemas"]["TableMapping"][];
             /** @description Tables that a pattern would pick, and that stay out. */
@@ -1962,6 +2377,12 @@ export interface components {
             on_reject?: "quarantine" | "stop";
             /** @description Rows that may be set aside before the run stops. Default 1000. */
             max_rejections?: number;
+            /**
+             * @description What becomes of dates and times of MySQL and MariaDB whose year, month or day is zero: their row is set aside (reject), they are carried as they are, where the target is MySQL or MariaDB (keep), or NULL ("null") or a day, such as 1970-01-01, stands in their place. Default reject.
+             * @example null
+             * @example 1970-01-01
+             */
+            zero_dates?: string;
             /** @description Rows in a write batch. Default 1000. */
             batch_size?: number;
             /** @description Tables under way at once. Default 1. */
@@ -2090,15 +2511,15 @@ export interface components {
              * @description Default: what the address says.
              * @enum {string}
              */
-            kind?: "postgres" | "supabase" | "neon";
+            kind?: "postgres" | "supabase" | "neon" | "mysql";
             /**
-             * @description postgres://user:password@host:5432/database. It is taken apart; the password is kept sealed.
+             * @description postgres://user:password@host:5432/database or mysql://user:password@host:3306/database. It is taken apart; the password is kept sealed.
              * @example postgres://app:secret@db.example.com:5432/shop?sslmode=verify-full
              */
             url?: string;
             /** @description A host name or an address. */
             host?: string;
-            /** @description Default 5432. */
+            /** @description Default 5432; 3306 of the kind mysql. */
             port?: number;
             /** @description The name of the database on its server. */
             database?: string;
@@ -2207,7 +2628,7 @@ export interface components {
         };
         ParseUrlRequest: {
             /**
-             * @description postgres://user:password@host:5432/database. It is taken apart; the password is kept sealed.
+             * @description postgres://user:password@host:5432/database or mysql://user:password@host:3306/database. It is taken apart; the password is kept sealed.
              * @example postgres://app:secret@db.example.com:5432/shop?sslmode=verify-full
              */
             url: string;
@@ -2229,15 +2650,15 @@ export interface components {
              * @description Default: what the address says.
              * @enum {string}
              */
-            kind?: "postgres" | "supabase" | "neon";
+            kind?: "postgres" | "supabase" | "neon" | "mysql";
             /**
-             * @description postgres://user:password@host:5432/database. It is taken apart; the password is kept sealed.
+             * @description postgres://user:password@host:5432/database or mysql://user:password@host:3306/database. It is taken apart; the password is kept sealed.
              * @example postgres://app:secret@db.example.com:5432/shop?sslmode=verify-full
              */
             url?: string;
             /** @description A host name or an address. */
             host?: string;
-            /** @description Default 5432. */
+            /** @description Default 5432; 3306 of the kind mysql. */
             port?: number;
             /** @description The name of the database on its server. */
             database?: string;
@@ -2318,6 +2739,72 @@ export interface components {
                 column: string;
                 characters: number;
             }[];
+        };
+        RowFilter: {
+            /** @description Tables as schema.table, with * for any characters; a table stands for its partitions and children. */
+            table: string;
+            /** @description A CEL condition on the columns of a row, as a filter of a sync config. */
+            where: string;
+        };
+        ColumnMask: {
+            /** @description As of a filter. It must name a table that is copied. */
+            table: string;
+            /** @description A column as the catalogue stores its name. */
+            column: string;
+            /** @description What happens to each value, the first step first: see docs/transforms.md. */
+            transforms: components["schemas"]["TransformStep"][];
+        };
+        ExportAsked: {
+            /** @enum {string} */
+            content: "all" | "schema" | "data";
+            schemas: string[] | null;
+            exclude_schemas: string[];
+            tables: string[] | null;
+            exclude_tables: string[];
+            owners: boolean;
+            grants: boolean;
+            parallel: number;
+            /** @enum {string} */
+            style: "copy" | "insert";
+            /** @enum {string} */
+            compression: "none" | "gzip" | "zstd";
+            /** @description Where the passphrase of a sealed file is found. */
+            passphrase_reference: string | null;
+        };
+        ImportAsked: {
+            dump: string;
+            trust_file: boolean;
+            owners: boolean;
+            grants: boolean;
+            /** @description Where the passphrase of a sealed file is found. */
+            passphrase_reference: string | null;
+            replace: boolean;
+            backup: boolean;
+            swap: boolean;
+        };
+        CopyAsked: {
+            /** @enum {string} */
+            content: "all" | "schema" | "data";
+            schemas: string[] | null;
+            exclude_schemas: string[];
+            tables: string[] | null;
+            exclude_tables: string[];
+            owners: boolean;
+            grants: boolean;
+            parallel: number;
+            filters: components["schemas"]["RowFilter"][];
+            masks: components["schemas"]["ColumnMask"][];
+            replace: boolean;
+            backup: boolean;
+            trust_source: boolean;
+        };
+        DrillAsked: {
+            dump: string;
+            trust_file: boolean;
+            owners: boolean;
+            grants: boolean;
+            /** @description Where the passphrase of a sealed file is found. */
+            passphrase_reference: string | null;
         };
         /** @description What flows from one source to one target, under which policies. */
         CheckedSyncConfig: components["schemas"]["SyncConfigDocument"];
@@ -2417,7 +2904,24 @@ export interface components {
             /** @description The name of what this is done to, typed out: it cannot be taken back. */
             confirm?: string;
         };
+        ConsentRequest: {
+            /** @description Write although the environment of the target is protected; needs confirm. */
+            allow_protected_write?: boolean;
+            /** @description Two ways: write although the environment of the source is protected; needs confirm, the name of the target. */
+            allow_protected_source_write?: boolean;
+            /** @description The very number of deletes that a brake named; needs confirm. */
+            approve_deletes?: number | null;
+            /** @description The very number of overwrites that a brake named; needs confirm. */
+            approve_overwrites?: number | null;
+            /** @description The name of what this is done to, typed out: it cannot be taken back. */
+            confirm?: string;
+        };
         RetryRequest: {
+            /**
+             * @description current: the sync config as it is now. original: as it was when the job was asked for, between the databases of that time. Default current.
+             * @enum {string}
+             */
+            config?: "current" | "original";
             /** @description Write although the environment of the target is protected; needs confirm. */
             allow_protected_write?: boolean;
             /** @description Two ways: write although the environment of the source is protected; needs confirm, the name of the target. */
@@ -2472,7 +2976,7 @@ export interface components {
         Job: {
             id: string;
             /** @enum {string} */
-            kind: "sync" | "verify" | "validate" | "revert";
+            kind: "sync" | "verify" | "validate" | "revert" | "export" | "import" | "copy" | "drill";
             /**
              * @description queued: it waits for a process, for connections or for its next try. running: a process is at work on it. awaiting_resolution: it waits until somebody has decided about rows that moved, or that both sides changed. awaiting_approval: it waits until somebody approves its changes. stopping: somebody wants it to stop; the batch in hand is being finished. stopped: it was stopped, and can go on from what is committed. succeeded: it has come to its end, and its receipt proves it. failed: it has ended with an error, and can go on once that is mended. cancelled: it was ended for good; what was committed stays.
              * @enum {string}
@@ -2496,6 +3000,14 @@ export interface components {
             approves: string | null;
             /** @description The job that this one undoes. */
             reverts: string | null;
+            /** @description Of an export: what was asked for. */
+            export: components["schemas"]["ExportAsked"] | null;
+            /** @description Of an import: what was asked for. */
+            import: components["schemas"]["ImportAsked"] | null;
+            /** @description Of a copy: what was asked for. */
+            copy: components["schemas"]["CopyAsked"] | null;
+            /** @description Of a trial of a dump: what was asked for. */
+            drill: components["schemas"]["DrillAsked"] | null;
             requested_by: string;
             /** @description The name of who asked for it, as the audit log knows it. */
             started_by: string | null;
@@ -2548,7 +3060,7 @@ export interface components {
         Receipt: {
             job_id: string;
             /** @enum {string} */
-            kind: "sync" | "verify" | "validate" | "revert";
+            kind: "sync" | "verify" | "validate" | "revert" | "export" | "import" | "copy" | "drill";
             /** @enum {string} */
             status: "queued" | "running" | "awaiting_resolution" | "awaiting_approval" | "stopping" | "stopped" | "succeeded" | "failed" | "cancelled";
             counts: components["schemas"]["Counts"] | null;
@@ -2659,6 +3171,23 @@ export interface components {
                 written: number;
             };
         };
+        PlannedDdl: {
+            /** @description Without the semicolon at its end. */
+            sql: string;
+            /** @description What it makes: TABLE, INDEX, COLUMN, … */
+            kind: string;
+            tables: {
+                schema: string;
+                name: string;
+            }[];
+            /**
+             * @description When it runs: before the rows are written, or after that.
+             * @enum {string}
+             */
+            stage: "before data" | "after data" | "foreign keys";
+            /** @description locks: it alters a table that is there, which nobody else reads or writes for that moment. code: it brings code along that the target runs from then on. */
+            risk: ("locks" | "code") | null;
+        };
         ChangeSummary: {
             /** @description The job that the changes are kept with. */
             job_id: string;
@@ -2678,6 +3207,8 @@ export interface components {
             /** @description Where the source was. */
             position: string | null;
             tables: components["schemas"]["ChangedTable"][];
+            /** @description The statements that change the target's tables when the changes are applied, in their order. */
+            ddl: components["schemas"]["PlannedDdl"][];
             notes: string[];
             /** @description The brake at which applying would stop: an approval has to name its number. */
             stop: {
@@ -2769,6 +3300,126 @@ export interface components {
             allow_protected_write?: boolean;
             /** @description The name of what this is done to, typed out: it cannot be taken back. */
             confirm?: string;
+        };
+        /** @description A Redis, by its URL or by where that is found. */
+        RedisRequest: {
+            /**
+             * @description redis:// or (TLS) rediss://user:password@host:6379/0. Kept sealed and never shown.
+             * @example rediss://syncline:secret@redis.example.com:6379/0
+             */
+            url?: string;
+            /** @description env:NAME, file:PATH or vault:PATH#FIELD in place of url: where the whole URL is looked up. */
+            url_reference?: string;
+        };
+        /** @description A Redis that is not kept; with neither, the one that is set up. */
+        RedisTestRequest: {
+            /**
+             * @description redis:// or (TLS) rediss://user:password@host:6379/0. Kept sealed and never shown.
+             * @example rediss://syncline:secret@redis.example.com:6379/0
+             */
+            url?: string;
+            /** @description env:NAME, file:PATH or vault:PATH#FIELD in place of url: where the whole URL is looked up. */
+            url_reference?: string;
+        };
+        RedisSettings: {
+            /** @description Where the Redis that is used comes from: REDIS_URL, or what was set up here; null: none. */
+            source: ("environment" | "store") | null;
+            /** @description Without the password; null where it is a reference. */
+            url: string | null;
+            has_password: boolean;
+            url_reference: string | null;
+            /** @description One is set up here, but REDIS_URL comes before it. */
+            overridden: boolean;
+            updated_at: string | null;
+            updated_by: string | null;
+            last_test: components["schemas"]["ConnectionTest"] | null;
+        };
+        RetentionEntry: {
+            /** @enum {string} */
+            of: "jobs" | "history" | "audit" | "dumps";
+            /** @description What holds now. */
+            days: number;
+            /** @enum {string} */
+            source: "environment" | "store" | "default";
+            /** @description The variable that comes before what is set here, where it is set. */
+            variable: string;
+            /** @description What is set here; null: nothing. */
+            set: number | null;
+            default: number;
+            /** @description The least and the most that may be set here. */
+            least: number;
+            most: number;
+        };
+        /** @description Room on the disk of the dumps: what all of them may take up together, and what they leave free. */
+        SpaceEntry: {
+            /** @enum {string} */
+            of: "dumps" | "free";
+            /** @description What holds now. */
+            bytes: number;
+            /** @enum {string} */
+            source: "environment" | "store" | "default";
+            /** @description The variable that comes before what is set here, where it is set. */
+            variable: string;
+            /** @description What is set here; null: nothing. */
+            set: number | null;
+            default: number;
+            /** @description The least and the most that may be set here. */
+            least: number;
+            most: number;
+        };
+        RetentionSettings: {
+            entries: components["schemas"]["RetentionEntry"][];
+            space: components["schemas"]["SpaceEntry"][];
+            updated_at: string | null;
+            updated_by: string | null;
+        };
+        RetentionRequest: {
+            /** @description Days that ended jobs are kept; null or left out: 90. */
+            jobs_days?: number | null;
+            /** @description Days that rows that jobs wrote are kept; null or left out: 30. */
+            history_days?: number | null;
+            /** @description Days that events of the audit log are kept; null or left out: 365. */
+            audit_days?: number | null;
+            /** @description Days that dumps (backups for 7 at least) are kept; null or left out: 90. */
+            dumps_days?: number | null;
+            /** @description Bytes that all dumps together may have; null or left out: 107374182400. */
+            dumps_bytes?: number | null;
+            /** @description Bytes of the disk of the dumps that they leave free; null or left out: 1073741824. */
+            free_bytes?: number | null;
+        };
+        /** @description An endpoint that speaks the chat API of OpenAI, which refines suggestions for mappings. */
+        AiRequest: {
+            /**
+             * @description Up to and without /chat/completions. Without TLS only on this machine and its network.
+             * @example https://models.example.com/v1
+             */
+            url: string;
+            /** @description The model to ask there. */
+            model: string;
+            /** @description Also send a few values of each column. Default false: names and types of columns alone. */
+            send_samples?: boolean;
+            /** @description Kept sealed and never shown. null: none. Left out: the one that is kept, as long as the URL leads to the same place. */
+            key?: string | null;
+            /** @description env:NAME, file:PATH or vault:PATH#FIELD in place of key: where it is looked up. */
+            key_reference?: string;
+        };
+        /** @description An endpoint that is not kept; without one, that which is set up. */
+        AiTestRequest: {
+            endpoint?: components["schemas"]["AiRequest"];
+        };
+        AiSettings: {
+            /** @description Where the endpoint that is asked comes from: AI_URL and AI_MODEL, or what was set up here; null: none. */
+            source: ("environment" | "store") | null;
+            url: string | null;
+            model: string | null;
+            send_samples: boolean;
+            has_key: boolean;
+            key_reference: string | null;
+            /** @description One is set up here, but the environment comes before it. */
+            overridden: boolean;
+            updated_at: string | null;
+            updated_by: string | null;
+            last_test: components["schemas"]["ConnectionTest"] | null;
         };
         AuditEvent: {
             /** @description The place in the log: 1, 2, 3 … without gaps. */
@@ -2958,6 +3609,122 @@ export interface components {
             /** @description Where the next page begins; null at the end. */
             next_cursor: string | null;
         };
+        /** @description A schedule as a document would have it; with neither, none. */
+        SchedulePreviewRequest: {
+            /** @description Seconds from one run to the next, counted from when this was set. Not beside schedule. Default: none. */
+            sync_interval?: number;
+            /** @description Times at which it runs. Not beside sync_interval. Default: none. */
+            schedule?: components["schemas"]["CronSchedule"];
+        };
+        SchedulePreview: {
+            /**
+             * @description The schedule as a sentence; null: there is none.
+             * @example At 02:30, every day (UTC)
+             */
+            words: string | null;
+            /** @description Of a cron text; null for an interval. */
+            time_zone: string | null;
+            /** @description What becomes of it when clocks are changed next; null: nothing. */
+            note: string | null;
+            /** @description The next five; none while it is paused. */
+            next_runs: {
+                /**
+                 * Format: date-time
+                 * @description ISO 8601, UTC.
+                 */
+                at: string;
+                /** @description The same moment as clocks of the time zone show it, with their offset. */
+                local: string;
+            }[];
+        };
+        ScheduleTick: {
+            /**
+             * Format: date-time
+             * @description The time that it was for.
+             */
+            tick: string;
+            /**
+             * Format: date-time
+             * @description When it was seen to.
+             */
+            fired_at: string;
+            /** @description More than a minute after its time. */
+            late: boolean;
+            /** @description Runs before it that were missed, as no service was there: this one stands for all. 100: or more. */
+            missed: number;
+            /**
+             * @description A job was started; it was left out, as a job was still open (skipped); or it was refused, for the reason.
+             * @enum {string}
+             */
+            outcome: "started" | "skipped" | "refused";
+            /** @description The job that was started, or that was in the way. */
+            job_id: string | null;
+            /** @description null where the job is gone. */
+            job_status: ("queued" | "running" | "awaiting_resolution" | "awaiting_approval" | "stopping" | "stopped" | "succeeded" | "failed" | "cancelled") | null;
+            reason: string | null;
+        };
+        ScheduleState: {
+            /**
+             * @description The schedule as a sentence; null: there is none.
+             * @example At 02:30, every day (UTC)
+             */
+            words: string | null;
+            /** @description Of a cron text; null for an interval. */
+            time_zone: string | null;
+            /** @description What becomes of it when clocks are changed next; null: nothing. */
+            note: string | null;
+            /** @description The next five; none while it is paused. */
+            next_runs: {
+                /**
+                 * Format: date-time
+                 * @description ISO 8601, UTC.
+                 */
+                at: string;
+                /** @description The same moment as clocks of the time zone show it, with their offset. */
+                local: string;
+            }[];
+            paused_at: string | null;
+            paused_by: string | null;
+            /** @description Why the next run would be refused as things stand; null: it would not. */
+            refused_for: {
+                code: string;
+                message: string;
+                hint: string;
+            } | null;
+            /** @description What somebody let its runs write to. */
+            consent: {
+                allow_protected_write: boolean;
+                allow_protected_source_write: boolean;
+                /** @description It was given for the databases that the sync config has now. */
+                holds: boolean;
+                /**
+                 * Format: date-time
+                 * @description ISO 8601, UTC.
+                 */
+                at: string;
+                by: string;
+            } | null;
+            /** @description The last 20, the newest first. */
+            ticks: components["schemas"]["ScheduleTick"][];
+        };
+        ScheduleConsentRequest: {
+            /** @description Runs may write to the target although its environment is protected. Default false. */
+            allow_protected_write?: boolean;
+            /** @description The same of the source, two ways. */
+            allow_protected_source_write?: boolean;
+            /** @description The name of what this is done to, typed out: it cannot be taken back. */
+            confirm?: string;
+        };
+        ScheduleSummary: {
+            words: string;
+            /** @description null while it is paused. */
+            next_run_at: string | null;
+            paused: boolean;
+            /** @description From the next run to the one after it: how fresh the target is kept. */
+            expected_interval_seconds: number | null;
+            /** @description The first run since the last good sync, where the one after it has passed as well and still none came to a good end; null: it is as fresh as its schedule has it. */
+            overdue_since: string | null;
+        };
         Health: {
             /** @enum {string} */
             status: "up" | "down";
@@ -3006,6 +3773,18 @@ export interface components {
                 last_succeeded_at: string | null;
                 open_conflicts: number;
                 open_rejections: number;
+                /** @description What of the tables has changed since the mapping was looked over, when they were last looked at; null: nothing. */
+                schema_drift: {
+                    changes: number;
+                    first: string;
+                    /**
+                     * Format: date-time
+                     * @description ISO 8601, UTC.
+                     */
+                    seen_at: string;
+                } | null;
+                /** @description null: it does not run by itself. */
+                schedule: components["schemas"]["ScheduleSummary"] | null;
             }[];
             /** @description The last 14 days, the oldest first. */
             days: {
@@ -3525,6 +4304,239 @@ export interface components {
                 };
             }[];
         };
+        DemoData: {
+            /**
+             * @description none: there is no demo data. ready: it is there. ended: the databases have gone with the process of the service that held them; what is registered of them is still there.
+             * @enum {string}
+             */
+            state: "none" | "ready" | "ended";
+            source_datasource_id: string | null;
+            target_datasource_id: string | null;
+            config_id: string | null;
+            /** @description Why none can be made here, and what to do instead; null where it can. */
+            unavailable: {
+                message: string;
+                hint: string;
+            } | null;
+        };
+        DemoEdits: {
+            edits: {
+                /** @enum {string} */
+                end: "source" | "target";
+                words: string;
+            }[];
+        };
+        CopyRequest: {
+            /** @description What is copied: a datasource, by id or name. */
+            source: string;
+            /** @description Into what: another datasource, by id or name. */
+            target: string;
+            /**
+             * @description Definitions and rows, or one of them. Default all.
+             * @enum {string}
+             */
+            content?: "all" | "schema" | "data";
+            /** @description Only these schemas. Default: all but those of the system, of the provider and our own. */
+            schemas?: string[];
+            /** @description None of these schemas. */
+            exclude_schemas?: string[];
+            /** @description Only these tables, as schema.table, with * for any characters; with the types, functions and sequences that they need. */
+            tables?: string[];
+            /** @description No rows of these tables; they are made all the same, unless tables are named. */
+            exclude_tables?: string[];
+            /** @description Who owns what. Default false. */
+            owners?: boolean;
+            /** @description Who has been granted what. Default false. */
+            grants?: boolean;
+            /** @description Tables, and pieces of large ones, that are read at once. What comes of it is the same. Default 1. */
+            parallel?: number;
+            /** @description Only rows that meet these; several of one table must all be met. */
+            filters?: components["schemas"]["RowFilter"][];
+            /** @description Columns whose values become others on their way. */
+            masks?: components["schemas"]["ColumnMask"][];
+            /** @description Tell what would be made, replaced and refused. Writes nothing. */
+            dry_run?: boolean;
+            /** @description Replace what the copy makes and is there already; else that is refused. Default false. */
+            replace?: boolean;
+            /** @description Keep what is replaced as a dump, which is read back and checked, first. Default true. */
+            backup?: boolean;
+            /** @description What the source brings may do whatever the login of the target may: it is copied with a superuser, and may hold event triggers, foreign tables and untrusted languages. Default false. */
+            trust_source?: boolean;
+            /** @description Write although the environment of the target is protected; needs confirm. */
+            allow_protected_write?: boolean;
+            /** @description The name of what this is done to, typed out: it cannot be taken back. */
+            confirm?: string;
+        };
+        ExportRequest: {
+            /** @description What is exported: a datasource, by id or name. */
+            datasource: string;
+            /**
+             * @description Definitions and rows, or one of them. Default all.
+             * @enum {string}
+             */
+            content?: "all" | "schema" | "data";
+            /** @description Only these schemas. Default: all but those of the system, of the provider and our own. */
+            schemas?: string[];
+            /** @description None of these schemas. */
+            exclude_schemas?: string[];
+            /** @description Only these tables, as schema.table, with * for any characters; with the types, functions and sequences that they need. */
+            tables?: string[];
+            /** @description No rows of these tables; they are made all the same, unless tables are named. */
+            exclude_tables?: string[];
+            /** @description Who owns what. Default false. */
+            owners?: boolean;
+            /** @description Who has been granted what. Default false. */
+            grants?: boolean;
+            /** @description Tables, and pieces of large ones, that are read at once. What comes of it is the same. Default 1. */
+            parallel?: number;
+            /**
+             * @description Rows as COPY blocks, or as INSERTs of several rows, which are slower. Default copy.
+             * @enum {string}
+             */
+            style?: "copy" | "insert";
+            /**
+             * @description Default zstd.
+             * @enum {string}
+             */
+            compression?: "none" | "gzip" | "zstd";
+            /** @description Seals the file with the passphrase that is found under env:NAME, file:PATH or vault:PATH#FIELD. */
+            passphrase_reference?: string;
+        };
+        ImportRequest: {
+            /** @description Into what it is imported: a datasource, by id or name. */
+            datasource: string;
+            /** @description The id of a dump in the directory. */
+            dump: string;
+            /** @description Check the whole file and tell what would be made, replaced and refused. Writes nothing. */
+            dry_run?: boolean;
+            /** @description Replace what the dump makes and is there already; else that is refused. Default false. */
+            replace?: boolean;
+            /** @description Keep what is replaced as a dump, which is read back and checked, first. Default true. */
+            backup?: boolean;
+            /** @description Keep what is replaced readable while the dump is restored, and exchange it at the end. Refused where the schemas hold what cannot be carried over. Default false: readers wait for the end of the import. */
+            swap?: boolean;
+            /** @description The file may do whatever the login may: it is imported with a superuser, and may hold event triggers, foreign tables and untrusted languages. Default false. */
+            trust_file?: boolean;
+            /** @description Who owns what, as the dump has it. Default false. */
+            owners?: boolean;
+            /** @description Who has been granted what. Default false. */
+            grants?: boolean;
+            /** @description Where the passphrase is found of a dump that is sealed: env:NAME, file:PATH or vault:PATH#FIELD. */
+            passphrase_reference?: string;
+            /** @description Write although the environment of the target is protected; needs confirm. */
+            allow_protected_write?: boolean;
+            /** @description The name of what this is done to, typed out: it cannot be taken back. */
+            confirm?: string;
+        };
+        DrillRequest: {
+            /** @description A datasource, by id or name: on its server a database is made, and dropped again, that the dump is restored into. */
+            into: string;
+            /** @description The file may do whatever the login may: it is imported with a superuser, and may hold event triggers, foreign tables and untrusted languages. Default false. */
+            trust_file?: boolean;
+            /** @description Who owns what, as the dump has it. Default false. */
+            owners?: boolean;
+            /** @description Who has been granted what. Default false. */
+            grants?: boolean;
+            /** @description Where the passphrase is found of a dump that is sealed: env:NAME, file:PATH or vault:PATH#FIELD. */
+            passphrase_reference?: string;
+            /** @description Write although the environment of the target is protected; needs confirm. */
+            allow_protected_write?: boolean;
+            /** @description The name of what this is done to, typed out: it cannot be taken back. */
+            confirm?: string;
+        };
+        Drill: {
+            job_id: string;
+            /**
+             * Format: date-time
+             * @description ISO 8601, UTC.
+             */
+            at: string;
+            /** @description On which server, as it calls itself. */
+            server: string;
+            /** @description It was restored, and what was restored is what the dump says. */
+            works: boolean;
+            /** @description What is wrong with it; empty where it works. */
+            faults: string[];
+        };
+        DumpHead: {
+            /** @description The version of the program that wrote it. */
+            program: string;
+            /**
+             * Format: date-time
+             * @description ISO 8601, UTC.
+             */
+            made_at: string;
+            database: string;
+            server: string;
+            server_major: number;
+            /** @enum {string} */
+            content: "all" | "schema" | "data";
+            /** @enum {string} */
+            style: "copy" | "insert";
+            /** @description Schemas or tables were left out because somebody wanted that. */
+            partial: boolean;
+            /** @description Tables whose rows are in it. */
+            tables: number;
+        };
+        Dump: {
+            id: string;
+            /** @description The name of the file, in the directory of dumps. */
+            file: string;
+            /** @enum {string} */
+            origin: "export" | "backup" | "upload";
+            database: string | null;
+            /** @description Null of a file that was uploaded. */
+            datasource_id: string | null;
+            job_id: string | null;
+            /** @enum {string} */
+            compression: "none" | "gzip" | "zstd";
+            /** @description It opens with its passphrase alone. */
+            sealed: boolean;
+            bytes: number;
+            /** @description Of the file, in hex. */
+            sha256: string;
+            /** @description What the dump says of itself; null of a sealed one that was uploaded, and of what another program wrote. */
+            head: components["schemas"]["DumpHead"] | null;
+            rows: number | null;
+            /** @description Of SQL, before it was packed. */
+            sql_bytes: number | null;
+            notes: string[];
+            /** @description What came of the last trial; null where nobody has tried it. */
+            drill: components["schemas"]["Drill"] | null;
+            created_by: string;
+            /**
+             * Format: date-time
+             * @description ISO 8601, UTC.
+             */
+            created_at: string;
+            links: {
+                self: string;
+                file: string;
+                job: string | null;
+            };
+        };
+        DumpPage: {
+            items: components["schemas"]["Dump"][];
+            /** @description Where the next page begins; null at the end. */
+            next_cursor: string | null;
+            /** @description What all dumps that the key may see come to, and what those in the directory may. */
+            total: {
+                dumps: number;
+                bytes: number;
+                most_bytes: number;
+            };
+            /** @description How the newest export of each datasource is tried by itself (DUMP_DRILL_INTO); null where it is not, or where the key does not see that datasource. */
+            drills: {
+                /** @description The datasource on whose server they are tried, as it is called. */
+                into: string;
+                /** @description Null where there is none of that name. */
+                datasource_id: string | null;
+            } | null;
+        };
+        DeletedDump: {
+            id: string;
+            deleted: boolean;
+        };
         RejectionEntry: {
             id: string;
             config_id: string | null;
@@ -3676,38 +4688,35 @@ export interface components {
             /** @description The name of what this is done to, typed out: it cannot be taken back. */
             confirm?: string;
         };
-        /** @description A Redis, by its URL or by where that is found. */
-        RedisRequest: {
-            /**
-             * @description redis:// or (TLS) rediss://user:password@host:6379/0. Kept sealed and never shown.
-             * @example rediss://syncline:secret@redis.example.com:6379/0
-             */
-            url?: string;
-            /** @description env:NAME, file:PATH or vault:PATH#FIELD in place of url: where the whole URL is looked up. */
-            url_reference?: string;
+        SchemaChange: {
+            /** @enum {string} */
+            side: "source" | "target";
+            table: {
+                schema: string;
+                name: string;
+            };
+            /** @enum {string} */
+            kind: "table_added" | "table_dropped" | "column_added" | "column_dropped" | "column_renamed" | "column_changed" | "key_changed";
+            /** @description null where the table as a whole has changed. */
+            column: string | null;
+            /** @description The type, the name or the key as it was. */
+            before: string | null;
+            /** @description The same as it is. */
+            after: string | null;
+            words: string;
         };
-        /** @description A Redis that is not kept; with neither, the one that is set up. */
-        RedisTestRequest: {
-            /**
-             * @description redis:// or (TLS) rediss://user:password@host:6379/0. Kept sealed and never shown.
-             * @example rediss://syncline:secret@redis.example.com:6379/0
-             */
-            url?: string;
-            /** @description env:NAME, file:PATH or vault:PATH#FIELD in place of url: where the whole URL is looked up. */
-            url_reference?: string;
+        SchemaDrift: {
+            /** @description When the mapping was last looked over with the tables as they were; null: never yet. */
+            known_at: string | null;
+            /** @description When the databases were last looked at. */
+            seen_at: string | null;
+            /** @description Of the tables as they were seen then: what is accepted is this. */
+            digest: string | null;
+            changes: components["schemas"]["SchemaChange"][];
         };
-        RedisSettings: {
-            /** @description Where the Redis that is used comes from: REDIS_URL, or what was set up here; null: none. */
-            source: ("environment" | "store") | null;
-            /** @description Without the password; null where it is a reference. */
-            url: string | null;
-            has_password: boolean;
-            url_reference: string | null;
-            /** @description One is set up here, but REDIS_URL comes before it. */
-            overridden: boolean;
-            updated_at: string | null;
-            updated_by: string | null;
-            last_test: components["schemas"]["ConnectionTest"] | null;
+        AcceptDriftRequest: {
+            /** @description The digest of the tables that were looked at: if they are others now, it is refused. */
+            digest: string;
         };
         MappingQuestion: {
             /**
@@ -3996,6 +5005,15 @@ export interface components {
             source_datasource_id: string;
             /** @description The id or the name of a datasource. */
             target_datasource_id: string;
+            /** @description Seconds from one run to the next, counted from when this was set. Not beside schedule. Default: none. */
+            sync_interval?: number;
+            /** @description Times at which it runs. Not beside sync_interval. Default: none. */
+            schedule?: components["schemas"]["CronSchedule"];
+            /**
+             * @description What becomes of a run whose time comes while a job of the sync config is still open: it is left out, and that is told (skip). Default skip.
+             * @enum {string}
+             */
+            overlap_policy?: "skip";
             /** @description Default: every table that both sides have. */
             tables?: components["schemas"]["TableMapping"][];
             /** @description Tables that a pattern would pick, and that stay out. */
@@ -4083,6 +5101,12 @@ export interface components {
             on_reject?: "quarantine" | "stop";
             /** @description Rows that may be set aside before the run stops. Default 1000. */
             max_rejections?: number;
+            /**
+             * @description What becomes of dates and times of MySQL and MariaDB whose year, month or day is zero: their row is set aside (reject), they are carried as they are, where the target is MySQL or MariaDB (keep), or NULL ("null") or a day, such as 1970-01-01, stands in their place. Default reject.
+             * @example null
+             * @example 1970-01-01
+             */
+            zero_dates?: string;
             /** @description Rows in a write batch. Default 1000. */
             batch_size?: number;
             /** @description Tables under way at once. Default 1. */
@@ -4594,7 +5618,7 @@ export interface operations {
             query?: {
                 /** @description A part of the name, in any case. */
                 search?: string;
-                kind?: "postgres" | "supabase" | "neon";
+                kind?: "postgres" | "supabase" | "neon" | "mysql";
                 writable?: "true" | "false";
                 /** @description The order; with a dash before it downwards. Default name. */
                 sort?: "name" | "-name" | "created_at" | "-created_at";
@@ -4691,7 +5715,7 @@ export interface operations {
             query?: {
                 /** @description A part of the name, in any case. */
                 search?: string;
-                kind?: "postgres" | "supabase" | "neon";
+                kind?: "postgres" | "supabase" | "neon" | "mysql";
                 writable?: "true" | "false";
                 /** @description The order; with a dash before it downwards. Default name. */
                 sort?: "name" | "-name" | "created_at" | "-created_at";
@@ -5146,6 +6170,216 @@ export interface operations {
             };
         };
     };
+    postSchedulesPreview: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SchedulePreviewRequest"];
+            };
+        };
+        responses: {
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SchedulePreview"];
+                };
+            };
+            /** @description What went wrong. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What went wrong. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getSyncConfigsIdSchedule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id or the name of a sync config. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScheduleState"];
+                };
+            };
+            /** @description What went wrong. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What went wrong. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    postSyncConfigsIdSchedulePause: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id or the name of a sync config. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScheduleState"];
+                };
+            };
+            /** @description What went wrong. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What went wrong. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    postSyncConfigsIdScheduleResume: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id or the name of a sync config. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScheduleState"];
+                };
+            };
+            /** @description What went wrong. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What went wrong. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    putSyncConfigsIdScheduleConsent: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id or the name of a sync config. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ScheduleConsentRequest"];
+            };
+        };
+        responses: {
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScheduleState"];
+                };
+            };
+            /** @description What went wrong. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What went wrong. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     getSyncConfigs: {
         parameters: {
             query?: {
@@ -5452,6 +6686,137 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["StartedJob"];
+                };
+            };
+            /** @description What went wrong. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What went wrong. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getSyncConfigsIdSchemaDrift: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id or the name of a sync config. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SchemaDrift"];
+                };
+            };
+            /** @description What went wrong. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What went wrong. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    postSyncConfigsIdSchemaDriftLook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id or the name of a sync config. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NoFields"];
+            };
+        };
+        responses: {
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SchemaDrift"];
+                };
+            };
+            /** @description What went wrong. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What went wrong. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    postSyncConfigsIdSchemaDriftAccept: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id or the name of a sync config. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AcceptDriftRequest"];
+            };
+        };
+        responses: {
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SchemaDrift"];
                 };
             };
             /** @description What went wrong. */
@@ -6324,7 +7689,7 @@ export interface operations {
         parameters: {
             query?: {
                 status?: string;
-                kind?: "sync" | "verify" | "validate" | "revert";
+                kind?: "sync" | "verify" | "validate" | "revert" | "export" | "import" | "copy" | "drill";
                 config_id?: string;
                 /** @description Only jobs that read or write this datasource. */
                 datasource?: string;
@@ -7279,7 +8644,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["RetryRequest"];
+                "application/json": components["schemas"]["ConsentRequest"];
             };
         };
         responses: {
@@ -8425,6 +9790,404 @@ export interface operations {
             };
         };
     };
+    postSyncExport: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same request gives the same answer for 24 hours, and does it once. */
+                "idempotency-key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ExportRequest"];
+            };
+        };
+        responses: {
+            /** @description Default Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StartedJob"];
+                };
+            };
+            /** @description What went wrong. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What went wrong. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    postSyncImport: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same request gives the same answer for 24 hours, and does it once. */
+                "idempotency-key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ImportRequest"];
+            };
+        };
+        responses: {
+            /** @description Default Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StartedJob"];
+                };
+            };
+            /** @description What went wrong. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What went wrong. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    postSyncCopy: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same request gives the same answer for 24 hours, and does it once. */
+                "idempotency-key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CopyRequest"];
+            };
+        };
+        responses: {
+            /** @description Default Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StartedJob"];
+                };
+            };
+            /** @description What went wrong. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What went wrong. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    postDumpsIdDrill: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same request gives the same answer for 24 hours, and does it once. */
+                "idempotency-key"?: string;
+            };
+            path: {
+                /** @description The id of a dump. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DrillRequest"];
+            };
+        };
+        responses: {
+            /** @description Default Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StartedJob"];
+                };
+            };
+            /** @description What went wrong. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What went wrong. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getDumps: {
+        parameters: {
+            query?: {
+                origin?: "export" | "backup" | "upload";
+                /** @description Only dumps of this datasource. */
+                datasource?: string;
+                job_id?: string;
+                /** @description Only dumps whose file has this in its name, which is made of database, time and content. */
+                search?: string;
+                /** @description The order; with a dash before it downwards. Default -created_at. */
+                sort?: "created_at" | "-created_at" | "file" | "-file";
+                /**
+                 * @description Entries in a page: 1 to 1000, default 100.
+                 * @example 100
+                 */
+                limit?: string;
+                /** @description next_cursor of the page before; without it the first page. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DumpPage"];
+                };
+            };
+            /** @description What went wrong. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What went wrong. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    postDumps: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Default Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Dump"];
+                };
+            };
+            /** @description What went wrong. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What went wrong. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getDumpsId: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of a dump. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Dump"];
+                };
+            };
+            /** @description What went wrong. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What went wrong. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    deleteDumpsId: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of a dump. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeletedDump"];
+                };
+            };
+            /** @description What went wrong. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What went wrong. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getDumpsIdFile: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of a dump. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file. One that breaks off has fewer bytes than Content-Length says. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description What went wrong. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What went wrong. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     getJobsIdEvents: {
         parameters: {
             query?: {
@@ -8650,6 +10413,398 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ConnectionTest"];
+                };
+            };
+            /** @description What went wrong. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What went wrong. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getSettingsRetention: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RetentionSettings"];
+                };
+            };
+            /** @description What went wrong. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What went wrong. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    putSettingsRetention: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RetentionRequest"];
+            };
+        };
+        responses: {
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RetentionSettings"];
+                };
+            };
+            /** @description What went wrong. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What went wrong. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getSettingsAi: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AiSettings"];
+                };
+            };
+            /** @description What went wrong. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What went wrong. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    putSettingsAi: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AiRequest"];
+            };
+        };
+        responses: {
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AiSettings"];
+                };
+            };
+            /** @description What went wrong. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What went wrong. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    deleteSettingsAi: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Default Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What went wrong. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    postSettingsAiTest: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AiTestRequest"];
+            };
+        };
+        responses: {
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConnectionTest"];
+                };
+            };
+            /** @description What went wrong. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What went wrong. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getDemo: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DemoData"];
+                };
+            };
+            /** @description What went wrong. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What went wrong. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    putDemo: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DemoData"];
+                };
+            };
+            /** @description What went wrong. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What went wrong. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    deleteDemo: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Default Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What went wrong. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    postDemoEdits: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NoFields"];
+            };
+        };
+        responses: {
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DemoEdits"];
                 };
             };
             /** @description What went wrong. */

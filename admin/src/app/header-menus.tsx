@@ -5,6 +5,7 @@ import { useNavigate } from '@tanstack/react-router'
 import { api } from '#api/client.ts'
 import { queryClient } from '#app/query-client.ts'
 import { sessionQuery } from '#app/session.ts'
+import { forgetAll } from '#lib/tab-kept.ts'
 import classes from './shell.module.css'
 
 export function HeaderMenus() {
@@ -53,6 +54,7 @@ function AccountMenu() {
     onSuccess: async () => {
       await navigate({ to: '/sign-in' })
       queryClient.clear()
+      forgetAll()
     },
   })
   if (data === undefined) return null

@@ -1,9 +1,10 @@
-import { Button, Group, Modal, PasswordInput, Stack, Text } from '@mantine/core'
+import { Button, Group, PasswordInput, Stack, Text } from '@mantine/core'
 import { useMutation } from '@tanstack/react-query'
 import { useState } from 'react'
 import { api, body } from '#api/client.ts'
 import { queryClient } from '#app/query-client.ts'
 import { sessionQuery } from '#app/session.ts'
+import { Dialog } from '#ui/dialog.tsx'
 
 interface KeyDialogProps {
   readonly onEnter: () => void
@@ -22,7 +23,7 @@ export function KeyDialog({ onEnter, onClose }: KeyDialogProps) {
     },
   })
   return (
-    <Modal opened onClose={onClose} title="Enter your key again">
+    <Dialog onClose={onClose} title="Enter your key again">
       <form
         onSubmit={(event) => {
           event.preventDefault()
@@ -49,6 +50,6 @@ export function KeyDialog({ onEnter, onClose }: KeyDialogProps) {
           </Group>
         </Stack>
       </form>
-    </Modal>
+    </Dialog>
   )
 }

@@ -2,6 +2,7 @@ import {
   IconArrowsLeftRight,
   IconArrowsSplit2,
   IconDatabase,
+  IconFileDatabase,
   IconGauge,
   IconHistory,
   IconListDetails,
@@ -25,6 +26,7 @@ export const PLACES: readonly Place[] = [
   { to: '/sync-configs', word: 'Sync configs', icon: IconArrowsLeftRight, key: 'y' },
   { to: '/jobs', word: 'Jobs', icon: IconListDetails, key: 'j' },
   { to: '/conflicts', word: 'Conflicts', icon: IconArrowsSplit2, key: 'c' },
+  { to: '/dumps', word: 'Dumps', icon: IconFileDatabase, key: 'u' },
   { to: '/audit', word: 'Audit', icon: IconHistory, key: 'a' },
   { to: '/settings', word: 'Settings', icon: IconSettings, key: 'e' },
 ]

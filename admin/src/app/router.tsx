@@ -6,6 +6,7 @@ import { auditRoutes } from '#features/audit/routes.ts'
 import { conflictsRoutes } from '#features/conflicts/routes.ts'
 import { dashboardRoutes } from '#features/dashboard/routes.ts'
 import { datasourceRoutes } from '#features/datasources/routes.ts'
+import { dumpRoutes } from '#features/dumps/routes.ts'
 import { jobRoutes } from '#features/jobs/routes.ts'
 import { settingsRoutes } from '#features/settings/routes.ts'
 import { syncConfigRoutes } from '#features/sync-configs/routes.ts'
@@ -16,6 +17,7 @@ const pages = shell.addChildren([
   ...syncConfigRoutes,
   ...jobRoutes,
   ...conflictsRoutes,
+  ...dumpRoutes,
   ...auditRoutes,
   ...settingsRoutes,
 ])

@@ -1,6 +1,7 @@
-import { Kbd, Modal, Table } from '@mantine/core'
+import { Kbd, Table } from '@mantine/core'
 import { PLACES } from '#app/navigation.ts'
 import { keysOfPage } from '#lib/keys.ts'
+import { Dialog } from '#ui/dialog.tsx'
 
 const ELSEWHERE = [
   ['Ctrl K', 'Search or go to'],
@@ -18,7 +19,7 @@ export function Shortcuts({ onClose }: { readonly onClose: () => void }) {
     ...PLACES.map(({ key, word }) => [`g ${key}`, word] as const),
   ]
   return (
-    <Modal opened onClose={onClose} title="Keys">
+    <Dialog onClose={onClose} title="Keys">
       <Table>
         <Table.Tbody>
           {keys.map(([key, about]) => (
@@ -31,6 +32,6 @@ export function Shortcuts({ onClose }: { readonly onClose: () => void }) {
           ))}
         </Table.Tbody>
       </Table>
-    </Modal>
+    </Dialog>
   )
 }

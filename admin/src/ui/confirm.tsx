@@ -1,5 +1,6 @@
-import { Button, Group, Modal, Stack, Text, TextInput } from '@mantine/core'
+import { Button, Group, Stack, Text, TextInput } from '@mantine/core'
 import { useState, type ReactNode } from 'react'
+import { Dialog } from '#ui/dialog.tsx'
 import { Problem } from '#ui/problem.tsx'
 
 interface ConfirmProps {
@@ -33,7 +34,7 @@ export function Confirm({
   const [typed, setTyped] = useState('')
   const isSure = typedName === undefined || typed === typedName
   return (
-    <Modal opened onClose={onClose} title={title}>
+    <Dialog onClose={onClose} title={title}>
       <form
         onSubmit={(event) => {
           event.preventDefault()
@@ -71,6 +72,6 @@ export function Confirm({
           </Group>
         </Stack>
       </form>
-    </Modal>
+    </Dialog>
   )
 }

@@ -31,10 +31,18 @@ export interface OtherMeans {
 
 const NAMES = { curl: 'curl', cli: 'command line', yaml: 'YAML' } as const
 
-/** "Copy as": for every action that changes something. */
-export function CopyAs(means: OtherMeans) {
+/** What can be done in one place, each action under its word. */
+export type Actions = readonly (readonly [word: string, means: OtherMeans])[]
+
+/** "Copy as": for every action that changes something, or for several that stand beside each other. */
+export function CopyAs({ of, ...means }: OtherMeans & { readonly of?: Actions }) {
   const clipboard = useClipboard()
-  const offered = (['cli', 'curl', 'yaml'] as const).filter((name) => means[name] !== undefined)
+  const offered = (of ?? [['', means] as const]).flatMap(([action, by]) =>
+    (['cli', 'curl', 'yaml'] as const).flatMap((name) => {
+      const text = by[name]
+      return text === undefined ? [] : [{ word: action === '' ? NAMES[name] : `${action}: ${NAMES[name]}`, text, name }]
+    }),
+  )
   return (
     <Menu position="bottom-end">
       <Menu.Target>
@@ -43,15 +51,15 @@ export function CopyAs(means: OtherMeans) {
         </Button>
       </Menu.Target>
       <Menu.Dropdown>
-        {offered.map((name) => (
+        {offered.map(({ word, text, name }) => (
           <Menu.Item
-            key={name}
+            key={word}
             onClick={() => {
-              clipboard.copy(means[name])
+              clipboard.copy(text)
               say(`Copied as ${NAMES[name]}.`)
             }}
           >
-            {NAMES[name]}
+            {word}
           </Menu.Item>
         ))}
       </Menu.Dropdown>

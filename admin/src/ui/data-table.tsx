@@ -13,6 +13,7 @@ import {
   type SortingState,
   type Table,
 } from '@tanstack/react-table'
+import type { UseInfiniteQueryResult } from '@tanstack/react-query'
 import { useWindowVirtualizer } from '@tanstack/react-virtual'
 import { useLayoutEffect, useMemo, useRef, useState, type KeyboardEvent, type ReactNode } from 'react'
 import { useKept } from '#lib/kept.ts'
@@ -39,9 +40,12 @@ interface DataTableProps<T> {
   readonly keyOf: (row: T) => string
   readonly onOpen?: (row: T) => void
   readonly selection?: Selection
-  /** There is more than `rows`. */
-  readonly more?: { readonly load: () => void; readonly loading: boolean } | null
+  /** Of which `rows` are what is loaded until now. */
+  readonly more?: Paged
 }
+
+/** What a query that goes on page by page says of itself. */
+export type Paged = Pick<UseInfiniteQueryResult, 'hasNextPage' | 'isFetchingNextPage' | 'fetchNextPage'>
 
 /** Which rows are ticked, by key. */
 export interface Selection {
@@ -131,11 +135,9 @@ export function DataTable<T extends RowData>(props: DataTableProps<T>) {
           </tbody>
         </table>
       </div>
-      {more !== undefined && more !== null && (
+      {more?.hasNextPage === true && (
         <Group justify="center" p="xs">
-          <Button variant="default" loading={more.loading} onClick={more.load}>
-            Show more
-          </Button>
+          <ShowMore of={more} />
         </Group>
       )}
     </div>
@@ -230,7 +232,8 @@ function Row<T>({ id, index, row, columns, onOpen, selection }: RowProps<T>) {
   )
 }
 
-function Gap({ width, px }: { readonly width: number; readonly px: number }) {
+/** In place of the rows out of sight, as tall as they are together. */
+export function Gap({ width, px }: { readonly width: number; readonly px: number }) {
   if (px <= 0) return null
   return (
     <tr aria-hidden>
@@ -336,6 +339,16 @@ function TableMenu<T extends RowData>({ columns, choices, keep, rows }: TableMen
 function csvCell(cell: string | number | null): string {
   const text = String(cell ?? '')
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
+}
+
+/** Loads the next page, where there is one. */
+export function ShowMore({ of }: { readonly of: Paged }) {
+  if (!of.hasNextPage) return null
+  return (
+    <Button variant="default" loading={of.isFetchingNextPage} onClick={() => void of.fetchNextPage()}>
+      Show more
+    </Button>
+  )
 }
 
 /** How many rows a list shows of how many, where that is known. */

@@ -11,6 +11,7 @@ import type {
   SourceOfTarget,
   Writer,
 } from '#adapters/adapter.ts'
+import type { TableDrafts } from '#adapters/table-draft.ts'
 import { wallMs } from '#lib/clock.ts'
 import type { Check } from '#model/check.ts'
 import { AppError } from '#model/errors.ts'
@@ -19,14 +20,18 @@ import { Connection } from './connection.ts'
 import { readHorizon } from './cursor-read.ts'
 import { readDetectionFacts } from './detection-facts.ts'
 import { readTableDdl } from './ddl.ts'
+import { openDump } from './dump.ts'
 import { describeEndpoint, isLocalHost, type Endpoint } from './endpoint.ts'
+import { draftTables } from './draft.ts'
 import { examinePostgres } from './examine.ts'
 import { KnownTables } from './known-tables.ts'
 import { planAdditions, readLastColumns, renameSql } from './new-columns.ts'
+import { outlineTables } from './outline.ts'
 import { isPooler } from './presets.ts'
 import { PROBE_SQL } from './fingerprint-sql.ts'
 import { PostgresSnapshot } from './reader.ts'
 import { ReadingSessions } from './reading-sessions.ts'
+import { PostgresRestoreTarget } from './restore.ts'
 import { SharedSnapshot } from './snapshot.ts'
 import { openAwake } from './wake.ts'
 import { grantSql } from './sql.ts'
@@ -66,10 +71,12 @@ export function examine(
 class PostgresAdapter implements Adapter {
   readonly server: ServerInfo
   readonly writer: Writer | null
+  readonly restore: PostgresRestoreTarget
   readonly #endpoint: Endpoint
   readonly #sessions: ReadingSessions
   readonly #known: KnownTables
   readonly #writer: PostgresWriter | null
+  readonly drafts: TableDrafts
   readonly #signal: AbortSignal
 
   constructor(parts: {
@@ -85,8 +92,23 @@ class PostgresAdapter implements Adapter {
     this.#sessions = parts.sessions
     this.server = parts.server
     this.#known = parts.known
+    this.drafts = {
+      outline: (tables) =>
+        parts.known.ask((connection) =>
+          outlineTables(
+            connection,
+            tables.map((ref) => parts.known.get(ref).schema),
+          ),
+        ),
+      draft: (tables) => Promise.resolve(draftTables(tables)),
+    }
     this.#writer = parts.writer
     this.writer = parts.writer
+    this.restore = new PostgresRestoreTarget(parts.endpoint, {
+      write: parts.writer !== null,
+      signal: parts.signal,
+      open: (endpoint) => openPostgres(endpoint, { write: true, signal: parts.signal }),
+    })
   }
 
   describe(wanted: readonly TableRef[] | 'all'): Promise<readonly TableSchema[]> {
@@ -172,6 +194,9 @@ class PostgresAdapter implements Adapter {
       timeoutMs: DDL_TIMEOUT_MS,
     })
 
+  readonly dump: NonNullable<Adapter['dump']> = (options) =>
+    openDump({ endpoint: this.#endpoint, sessions: this.#sessions }, options)
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#writer?.[Symbol.asyncDispose]()
     await this.#sessions[Symbol.asyncDispose]()
@@ -213,6 +238,7 @@ async function readServer(connection: Connection, endpoint: Endpoint): Promise<S
     major: connection.major,
     address: describeEndpoint(endpoint),
     identity: `${system}/${oid}/${database}`,
+    homeSchema: 'public',
     local: isLocalHost(endpoint.host),
     pooled: isPooled(endpoint, connection, Number(pid)),
     readOnly:
@@ -224,6 +250,7 @@ async function readServer(connection: Connection, endpoint: Endpoint): Promise<S
     hashProbe: probe ?? '',
     clockSkewMs: Number(clock) - Math.round((sent + received) / 2),
     moments: 'exact',
+    writes: 'transactions',
   }
 }
 

@@ -1,3 +1,10 @@
+import {
+  MOST_PREVIEW_ROWS,
+  SHOWN_CHARACTERS,
+  type PreviewQuestion,
+  type RowsPreview,
+  type TableDescription,
+} from '#adapters/catalogue.ts'
 import type { TableRef } from '#model/table.ts'
 import { must } from '#lib/assert.ts'
 import { AppError } from '#model/errors.ts'
@@ -6,44 +13,6 @@ import { Connection, type TextRow } from './connection.ts'
 import type { Endpoint } from './endpoint.ts'
 import { toAppError } from './errors.ts'
 import { quote, quoteTable } from './sql.ts'
-
-/** A table or view as somebody sees it who looks around. */
-export interface TableDescription {
-  readonly table: TableRef
-  readonly kind: 'table' | 'partitioned_table' | 'view' | 'materialized_view' | 'foreign_table'
-  readonly columns: readonly ColumnDescription[]
-  readonly primaryKey: readonly string[]
-  /** Unique indexes over plain columns, without the primary key. */
-  readonly uniqueKeys: readonly (readonly string[])[]
-  readonly foreignKeys: readonly {
-    readonly columns: readonly string[]
-    readonly references: TableRef
-    readonly referencedColumns: readonly string[]
-  }[]
-  /** By the server's statistics; null where it has none. */
-  readonly estimatedRows: number | null
-  /** Row-level security would hide rows from this login. */
-  readonly hidesRows: boolean
-}
-
-export interface ColumnDescription {
-  readonly name: string
-  /** As the server writes it: `numeric(12,2)`. */
-  readonly type: string
-  readonly nullable: boolean
-  readonly default: string | null
-  readonly generated: boolean
-}
-
-/** The first rows of a table, each value as the server writes it. */
-export interface RowsPreview {
-  readonly columns: readonly { readonly name: string; readonly type: string }[]
-  readonly rows: readonly (readonly (string | null)[])[]
-  /** Some values are longer than what is shown. */
-  readonly cut: boolean
-  /** Those values, with how many characters they really have. */
-  readonly cuts: readonly { readonly row: number; readonly column: string; readonly characters: number }[]
-}
 
 const KINDS: Readonly<Record<string, TableDescription['kind']>> = {
   r: 'table',
@@ -155,18 +124,8 @@ function toNames(json: string | null | undefined): string[] {
   return Array.isArray(names) ? names.map(String) : []
 }
 
-/** Characters of a value that are shown. */
-export const SHOWN_CHARACTERS = 500
 /** A view may take any time to answer. */
 const PREVIEW_TIMEOUT = '15s'
-export const MOST_PREVIEW_ROWS = 100
-
-export interface PreviewQuestion {
-  readonly table: TableRef
-  readonly limit: number
-  /** Only the rows in which this column has one of these values. */
-  readonly only?: { readonly column: string; readonly values: readonly string[] }
-}
 
 /**
  * The first rows of a table or view, in no order; columns that this login may not read are left out.

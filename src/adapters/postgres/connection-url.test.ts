@@ -200,7 +200,7 @@ describe('S34: what a URL from elsewhere may not ask', () => {
     'postgres://u:geheim@h/shop#fragment',
     'postgres://h/shop',
     'postgres://u:geheim@/shop',
-    'mysql://u:geheim@h/shop',
+    'oracle://u:geheim@h/shop',
     'https://u:geheim@h/shop',
     'u:geheim@h/shop',
     'postgres:u:geheim@h',

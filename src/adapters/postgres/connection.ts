@@ -1,7 +1,6 @@
 import { isIP, Socket } from 'node:net'
 import { checkServerIdentity, type ConnectionOptions } from 'node:tls'
 import type { Readable, Writable } from 'node:stream'
-import { callbackify } from 'node:util'
 import pg from 'pg'
 import { from as copyFrom } from 'pg-copy-streams'
 import Cursor from 'pg-cursor'
@@ -14,15 +13,12 @@ import { toAppError } from './errors.ts'
 import { limitMessages } from './protocol-limits.ts'
 import { beginSql, type Mode } from './session.ts'
 import type { Watched } from '#adapters/adapter.ts'
+import { openSocket } from '#adapters/socket.ts'
+import { CommitUnknown } from '#adapters/commits.ts'
 import { watch } from '#adapters/watchdog.ts'
 
 /** A row as the server writes it: text, never a number, a date or an object. */
 export type TextRow = (string | null)[]
-
-/** What a transaction's COMMIT did is unknown: the connection broke before the answer came (hazard B3). */
-export class CommitUnknown extends Error {
-  override readonly name = 'CommitUnknown'
-}
 
 /** Every value stays the server's own text (hazards C1 to C9). */
 const AS_TEXT = { getTypeParser: () => (value: string | Buffer) => value }
@@ -221,12 +217,15 @@ export class Connection implements AsyncDisposable, Watched {
     }
   }
 
-  /** COPY … TO STDOUT. `rows()` is what the server says it sent; it is valid once the stream has ended. */
-  copyOut(sql: string): { stream: Readable; rows: () => number } {
+  /**
+   * COPY … TO STDOUT. `rows()` is what the server says it sent; it is valid once the stream has ended. `seen()` is what has
+   * come until now. Up to `aheadBytes` are fetched before anybody reads them.
+   */
+  copyOut(sql: string, aheadBytes?: number): { stream: Readable; rows: () => number; seen: () => number } {
     this.#assertUsable()
-    const stream = this.#client.query(new CopyOut(sql))
+    const stream = this.#client.query(new CopyOut(sql, aheadBytes))
     stream.on('error', toldElsewhere)
-    return { stream, rows: () => stream.rowCount }
+    return { stream, rows: () => stream.rowCount, seen: () => stream.seen }
   }
 
   /** COPY … FROM STDIN. `rows()` is what the server says it took; it is valid once the stream has finished. */
@@ -400,21 +399,6 @@ function isFatal(error: pg.DatabaseError): boolean {
 
 function isStarted(client: unknown): client is { processID?: number } {
   return typeof client === 'object' && client !== null && 'processID' in client
-}
-
-/** A socket that connects to the very addresses that the endpoint's own look-up has let through, one after the other. */
-export function openSocket({ resolve }: Endpoint): Socket {
-  const socket = new Socket()
-  const connect = socket.connect.bind(socket)
-  const lookUp = callbackify(resolve)
-  const byAddress = (port: number, host: string): Socket =>
-    connect({
-      port,
-      host,
-      autoSelectFamily: true,
-      lookup: (name, _options, done) => lookUp(name, (error, addresses) => done(error, [...(addresses ?? [])])),
-    })
-  return Object.assign(socket, { connect: byAddress })
 }
 
 export function tlsOptions(endpoint: Endpoint): ConnectionOptions | false {

@@ -29,9 +29,12 @@ export class CopyOut extends Readable implements pg.Submittable {
   #rest = 0
   #isData = false
   rowCount = 0
+  /** Messages that have begun: the server sends one for each row of text. */
+  seen = 0
 
-  constructor(sql: string) {
-    super()
+  /** @param aheadBytes that are fetched before anybody reads them */
+  constructor(sql: string, aheadBytes?: number) {
+    super(aheadBytes === undefined ? {} : { highWaterMark: aheadBytes })
     this.#sql = sql
   }
 
@@ -83,6 +86,7 @@ export class CopyOut extends Readable implements pg.Submittable {
   /** Whether a message is ours. */
   #begins(code: number, length: number): boolean {
     this.#isData = code === COPY_DATA
+    if (this.#isData) this.seen += 1
     this.#rest = Math.max(0, length - LENGTH_BYTES)
     return this.#isData || ASIDES.includes(code)
   }

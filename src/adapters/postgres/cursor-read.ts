@@ -1,4 +1,4 @@
-import type { CursorReached, Horizon, MappingIdentity } from '#adapters/adapter.ts'
+import type { CursorReached, Horizon, MappingIdentity, SessionFacts } from '#adapters/adapter.ts'
 import { must } from '#lib/assert.ts'
 import type { Key } from '#model/change.ts'
 import type { Cursor } from '#model/detection.ts'
@@ -17,7 +17,7 @@ const NOW = `
   SELECT ${micros(`least(pg_catalog.clock_timestamp(), CASE WHEN pg_catalog.pg_is_in_recovery()
            THEN pg_catalog.pg_last_xact_replay_timestamp() END)`)},
          pg_catalog.pg_is_in_recovery(),
-         pg_catalog.pg_has_role(current_user, 'pg_read_all_stats', 'USAGE')`
+         pg_catalog.pg_has_role(current_user, 'pg_read_all_stats', 'USAGE'), current_user`
 
 /** A session whose role is not ours hides when its transaction began, and one that tracks nothing has not said so. */
 const SESSIONS = `
@@ -37,13 +37,23 @@ export async function readHorizon(connection: Connection): Promise<Horizon> {
   const now = BigInt(must(clock?.[0], 'the time of the server'))
   const started = sessions?.[0] ?? null
   const oldest = started === null || BigInt(started) > now ? now : BigInt(started)
-  const isStandby = clock?.[1] === 't'
   const seesAll = clock?.[2] === 't' || sessions?.[2] === 't'
   return {
     now,
     oldest: prepared?.[0] === '0' ? oldest : null,
-    complete: !isStandby && seesAll && sessions?.[1] === 't',
+    ...unseen({ isStandby: clock?.[1] === 't', tracksAll: sessions?.[1] === 't', seesAll, user: clock?.[3] ?? '' }),
   }
+}
+
+function unseen(of: { isStandby: boolean; tracksAll: boolean; seesAll: boolean; user: string }): SessionFacts {
+  const hidden = { complete: false, remedy: null } as const
+  if (of.isStandby) return { ...hidden, why: 'the source is a standby, which does not know the sessions that write' }
+  if (!of.seesAll) {
+    const remedy = `GRANT pg_read_all_stats TO ${quote(of.user)};`
+    return { complete: false, why: 'this login does not see the sessions of other roles', remedy }
+  }
+  if (!of.tracksAll) return { ...hidden, why: 'some sessions do not track what they do (track_activities)' }
+  return { complete: true, why: null, remedy: null }
 }
 
 /** Compared by the server, as values of the column's type: nothing of a position is ever rounded or ordered as text. */

@@ -5,9 +5,10 @@ import { join } from 'node:path'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
-import { createDatabase, type Database, type TextRow } from '#test/harness/database.ts'
+import { createDatabase, type Database } from '#test/harness/database.ts'
 import { startFaultProxyFor } from '#test/harness/fault-proxy.ts'
 import { sharedServers, startPrivateServer, type TestServer } from '#test/harness/postgres.ts'
+import type { TextRow } from '#test/harness/side.ts'
 
 import type { TableDdl } from '#adapters/table-ddl.ts'
 import { readTableDdl, type TableDdlOptions } from './ddl.ts'

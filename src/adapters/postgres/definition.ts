@@ -30,7 +30,8 @@ const STORAGE = `CASE WHEN c.relkind <> 'p' THEN pg_catalog.pg_relation_filenode
     SELECT pg_catalog.md5(string_agg(pg_catalog.concat_ws(' ', p.oid, pg_catalog.pg_relation_filenode(p.oid)), ',' ORDER BY p.oid))
     FROM p) END`
 
-const DEFINITIONS = `
+/** Of tables by their schemas and names: those, the digest and the storage. */
+export const DEFINITIONS = `
   SELECT n.nspname, c.relname, ${DIGEST}, coalesce(${STORAGE}, '-')
   FROM unnest($1::text[], $2::text[]) w(schema, name)
   JOIN pg_catalog.pg_namespace n ON n.nspname = w.schema
@@ -60,7 +61,7 @@ export function definitionText(
 
 /** Digest and storage of each table, in the order asked for; null where there is none of that name. */
 export async function readDigests(
-  connection: Connection,
+  connection: Pick<Connection, 'query'>,
   tables: readonly TableRef[],
 ): Promise<({ digest: string; storage: string } | null)[]> {
   const rows = await connection.query(DEFINITIONS, [tables.map((ref) => ref.schema), tables.map((ref) => ref.name)])

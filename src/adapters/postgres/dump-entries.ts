@@ -71,7 +71,7 @@ export function readDumpEntries(dump: string): DumpEntry[] {
 }
 
 /** SET, or the SELECT that sets the search path: pg_dump writes them between entries. */
-function isSessionSetting(tokens: readonly Token[]): boolean {
+export function isSessionSetting(tokens: readonly Token[]): boolean {
   return (
     isWord(tokens[0], 'SET') || (isWord(tokens[0], 'SELECT') && tokens.some((token) => token.text === 'set_config'))
   )
@@ -80,7 +80,7 @@ function isSessionSetting(tokens: readonly Token[]): boolean {
 const VERSION_OPTION = 'pg_attver'
 
 /** `ALTER TABLE … ALTER COLUMN … SET (options)` less one option; undefined if none is left. */
-function withoutVersionOption(statement: DumpStatement): DumpStatement | undefined {
+export function withoutVersionOption(statement: DumpStatement): DumpStatement | undefined {
   const { sql, tokens } = statement
   if (!isWord(tokens[0], 'ALTER')) return statement
   const open = tokens.findIndex((token, index) => token.text === '(' && isWord(tokens[index - 1], 'SET'))

@@ -1,9 +1,8 @@
 import { readFileSync } from 'node:fs'
 import type { Secret } from '#lib/secret.ts'
-import { isForbiddenAddress, resolveHost, type Resolve } from '#lib/network-address.ts'
-import type { ConnectionParts, DatasourceKind, SslMode } from '#model/datasource.ts'
-import { AppError } from '#model/errors.ts'
-import { isLocalHost } from '#model/write-protection.ts'
+import { resolveHost, type Resolve } from '#lib/network-address.ts'
+import { sslFor, type DescribedDatabase } from '#adapters/place.ts'
+import type { SslMode } from '#model/datasource.ts'
 import { parseConnectionUrl } from './connection-url.ts'
 import { internalSchemas } from './presets.ts'
 
@@ -31,28 +30,13 @@ export interface Endpoint {
   readonly suspends: boolean
 }
 
-/** A database by its parts. */
-export interface DescribedDatabase {
-  readonly kind: DatasourceKind
-  readonly connection: ConnectionParts
-  readonly password: Secret | null
-  readonly schemas: readonly string[] | null
-  readonly connectTimeoutMs: number
-  /** Finds the addresses of its host: `resolveAllowed` for everything that came in through the service. */
-  readonly resolve: Resolve
-}
-
-/**
- * Where nothing is said of TLS, a connection to this machine is made in the clear if the server offers none; to any other
- * machine the certificate and the name are verified (there is no silent fallback to clear text).
- */
 export function toEndpoint({ kind, connection, resolve, ...rest }: DescribedDatabase): Endpoint {
   const { ssl, projectUrl: _, ...parts } = connection
   return {
     ...parts,
     ...rest,
     resolve,
-    ssl: ssl ?? (isLocalHost(parts.host) ? 'prefer' : 'verify-full'),
+    ssl: ssl ?? sslFor(parts.host),
     hidden: internalSchemas(kind),
     suspends: kind === 'neon',
   }
@@ -64,21 +48,6 @@ export function parseEndpoint(text: string): Endpoint {
     readFile: (path) => readFileSync(path, 'utf8'),
   })
   return toEndpoint({ kind, connection, password, connectTimeoutMs, schemas: null, resolve: resolveHost })
-}
-
-/**
- * Resolves a name and refuses it where any of its addresses is one that no datasource may have (S33). What is connected
- * to are these very addresses, so that a name cannot change its mind between the look and the connection.
- * @throws AppError `host_not_allowed`
- */
-export function allowedOnly(resolve: Resolve): Resolve {
-  return async (host) => {
-    const addresses = await resolve(host)
-    if (addresses.some(({ address }) => isForbiddenAddress(address))) {
-      throw new AppError('host_not_allowed', `The host ${host} leads to an address that no datasource may have.`)
-    }
-    return addresses
-  }
 }
 
 /** Whether a schema is offered where nobody named tables. */

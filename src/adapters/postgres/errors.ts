@@ -3,7 +3,7 @@ import { AppError, type ErrorCode } from '#model/errors.ts'
 import type { TableRef } from '#model/table.ts'
 import { toError } from '#lib/assert.ts'
 import { RowsRefused } from '#adapters/rows-refused.ts'
-import { describeNetworkFailure } from './network-words.ts'
+import { describeNetworkFailure } from '#adapters/network-words.ts'
 
 /** SQLSTATEs after which the same batch may well succeed on the same or a new connection. */
 const TRANSIENT = new Set([

@@ -3,10 +3,12 @@ import { isIP, type Socket } from 'node:net'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import type { Address } from '#lib/network-address.ts'
 import { toError } from '#lib/assert.ts'
+import { pass, warn, type Finding } from '#adapters/finding.ts'
+import { reach } from '#adapters/socket.ts'
 import { AppError } from '#model/errors.ts'
-import { openSocket, tlsOptions } from './connection.ts'
+import { tlsOptions } from './connection.ts'
 import { isLocalHost, type Endpoint } from './endpoint.ts'
-import { failed, pass, warn, type Finding } from './finding.ts'
+import { failed } from './finding.ts'
 import { adviceOn, adviceOnFailure, recognise } from './presets.ts'
 
 /** SSLRequest of the PostgreSQL protocol: its length and its code. */
@@ -49,23 +51,6 @@ export async function* examineWay(endpoint: Endpoint): AsyncGenerator<Finding & 
     }
   } catch (error) {
     yield { step: 'port', ...advised(failed(error)) }
-  }
-}
-
-async function reach(endpoint: Endpoint): Promise<Socket> {
-  const { host, port, connectTimeoutMs } = endpoint
-  const socket = openSocket(endpoint)
-  const timeout = new AppError('connection_timeout', `${host}:${port} does not answer.`)
-  const timer = setTimeout(() => socket.destroy(timeout), connectTimeoutMs)
-  try {
-    socket.connect(port, host)
-    await once(socket, 'connect')
-    return socket
-  } catch (error) {
-    socket.destroy()
-    throw error
-  } finally {
-    clearTimeout(timer)
   }
 }
 

@@ -1,25 +1,20 @@
-import { systemClock } from '#lib/clock.ts'
 import type { Check } from '#model/check.ts'
 import { tableName, type Right } from '#model/table.ts'
 import type { ServerInfo } from '#adapters/adapter.ts'
+import { lookAtClock, lookAtLatency, pass, timer, warn, type Finding } from '#adapters/finding.ts'
 import type { Connection } from './connection.ts'
 import { describeEndpoint, offersSchema, type Endpoint } from './endpoint.ts'
 import { toAppError } from './errors.ts'
 import { CAPTURE_STEPS } from './examine-capture.ts'
 import { examineWay } from './examine-way.ts'
-import { ask, caught, failed, pass, warn, type Finding, type Step } from './finding.ts'
+import { ask, caught, failed, type Step } from './finding.ts'
 import { introspect } from './introspect.ts'
 import { grantSql, quote } from './sql.ts'
 import { STATE_VERSION } from './state.ts'
 import { openAwake } from './wake.ts'
 
-/** A clock that is further off is worth a word. */
-const SKEW_MS = 5_000
 /** Tables that are named where a right is missing. */
 const NAMED = 5
-const PINGS = 3
-/** A round trip that takes longer is worth a word. */
-const SLOW_MS = 150
 
 /**
  * Looks at a database step by step, as a sync would meet it: the way there, the login, the server, the rights, and what
@@ -56,7 +51,7 @@ export async function* examinePostgres(endpoint: Endpoint, options: ExamineOptio
     return
   }
   for (const [step, finding] of lookAtServer(server)) yield timed(step, finding)
-  yield timed('latency', await caught(() => lookAtLatency(connection)))
+  yield timed('latency', await caught(() => lookAtLatency(async () => void (await connection.query('SELECT 1')))))
   for (const { step, look } of [...STEPS, ...(options.steps === 'all' ? CAPTURE_STEPS : [])]) {
     yield timed(step, await caught(() => look(connection, server)))
   }
@@ -81,38 +76,13 @@ const STEPS: readonly Step[] = [
   { step: 'pending statements', look: lookAtPending },
 ]
 
-function timer(): (step: string, finding: Finding) => Check {
-  let before = systemClock.elapsed()
-  return (step, finding) => {
-    const now = systemClock.elapsed()
-    const check = { step, ...finding, ms: Math.round(now - before) }
-    before = now
-    return check
-  }
-}
-
 function lookAtLogin(endpoint: Endpoint, { attempts, ms }: { attempts: number; ms: number }): Finding {
   const found = describeEndpoint(endpoint)
   if (attempts === 1) return pass(found)
   return pass(`${found}, awake at attempt ${attempts} after ${(ms / 1000).toFixed(1)} s (cold start)`)
 }
 
-async function lookAtLatency(connection: Connection): Promise<Finding> {
-  const times: number[] = []
-  for (let i = 0; i < PINGS; i++) {
-    const before = systemClock.elapsed()
-    await connection.query('SELECT 1')
-    times.push(systemClock.elapsed() - before)
-  }
-  const median = times.toSorted((a, b) => a - b)[(PINGS - 1) / 2] ?? 0
-  const found = `${median.toFixed(1)} ms for a round trip`
-  if (median <= SLOW_MS) return pass(found)
-  return warn(found, 'Run syncs near the databases: many small steps wait for a round trip each.')
-}
-
 function lookAtServer(server: ServerInfo): [step: string, Finding][] {
-  const seconds = (Math.abs(server.clockSkewMs) / 1000).toFixed(1)
-  const skew = `${seconds} s ${server.clockSkewMs < 0 ? 'behind' : 'ahead of'} this machine`
   return [
     ['server', pass(server.product)],
     [
@@ -127,10 +97,7 @@ function lookAtServer(server: ServerInfo): [step: string, Finding][] {
         ? pass('primary, can be written')
         : warn(`read only: ${server.readOnly}`, 'It serves as a source; as a target, name the primary.'),
     ],
-    [
-      'clock',
-      Math.abs(server.clockSkewMs) > SKEW_MS ? warn(skew, 'Set the clocks of both machines by NTP.') : pass(skew),
-    ],
+    ['clock', lookAtClock(server)],
   ]
 }
 

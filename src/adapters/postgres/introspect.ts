@@ -2,7 +2,7 @@ import type { Column, ForeignKey, TableRef, TableSchema, UniqueKey } from '#mode
 import { tableId } from '#model/table.ts'
 import { must } from '#lib/assert.ts'
 import type { Connection, TextRow } from './connection.ts'
-import { definitionText, readDigests } from './definition.ts'
+import { DEFINITIONS, definitionText, readDigests } from './definition.ts'
 import { queryInFrom } from './sql.ts'
 import { binaryType, columnType, enumsOf, type PgType, type TypeCatalog } from './types.ts'
 
@@ -140,12 +140,27 @@ const TYPES = (major: number, wanted: string): string => `
           WHERE oc.opcintype = t.oid AND oc.opcdefault LIMIT 1)
   FROM needed JOIN pg_catalog.pg_type t USING (oid) JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace`
 
+/** Who answers questions about the catalogue: a connection, or a reading in which all of `CATALOGUE` was asked at once. */
+export type CatalogueReader = Pick<Connection, 'major' | 'query'>
+
+/** Every question that `introspect` asks of a server from PostgreSQL 14 on. */
+export const CATALOGUE = {
+  relations: RELATIONS,
+  digests: DEFINITIONS,
+  types: TYPES(14, TYPES_OF_TABLES),
+  columns: COLUMNS,
+  keys: KEYS,
+  foreignKeys: FOREIGN_KEYS,
+  triggers: TRIGGERS,
+  heaps: HEAPS,
+} as const
+
 /**
  * Reads the catalogue: all user tables (partitions left out), or the named relations whatever they are. A constant
  * number of statements, whatever the number of tables. Must run inside a transaction with an empty search path.
  */
 export async function introspect(
-  connection: Connection,
+  connection: CatalogueReader,
   wanted: readonly TableRef[] | 'all',
 ): Promise<readonly PgTable[]> {
   const names = wanted === 'all' ? [null, null] : [wanted.map((t) => t.schema), wanted.map((t) => t.name)]
@@ -351,7 +366,7 @@ function toForeignKey(row: TextRow): ForeignKey {
 
 /** The types that columns of tables have, or types by their own oids, with all that they are made of. */
 export async function readTypes(
-  connection: Connection,
+  connection: CatalogueReader,
   oids: unknown[],
   wanted = TYPES_OF_TABLES,
 ): Promise<TypeCatalog> {

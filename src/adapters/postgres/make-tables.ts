@@ -1,9 +1,10 @@
+import { CommitUnknown } from '#adapters/commits.ts'
 import type { Addition, Claim } from '#adapters/adapter.ts'
 import type { DdlStatement, PendingDdl, TableDdl, TableMaker } from '#adapters/table-ddl.ts'
 import { failpoint } from '#lib/failpoint.ts'
 import { AppError } from '#model/errors.ts'
 import type { TableRef } from '#model/table.ts'
-import { CommitUnknown, type Connection } from './connection.ts'
+import type { Connection } from './connection.ts'
 import { sqlStateOf, toAppError } from './errors.ts'
 import { ensureStateSchema, holdEpoch, markWriterSql } from './state.ts'
 

@@ -123,7 +123,8 @@ export function writeKnown({ table, names }: KnownColumns): string {
   return JSON.stringify({ table, names: [...names] })
 }
 
-function readKnown(text: string | null): KnownColumns | null {
+/** The reverse of `writeKnown`. */
+export function readKnown(text: string | null): KnownColumns | null {
   if (text === null) return null
   const { table, names } = JSON.parse(text) as { table: string; names: [number, string][] }
   return { table, names: new Map(names) }

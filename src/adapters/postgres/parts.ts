@@ -8,6 +8,7 @@ import type {
   WritePlan,
   WrittenRows,
 } from '#adapters/adapter.ts'
+import type { BatchRecord, WrittenPart } from '#adapters/commits.ts'
 import { assert, must } from '#lib/assert.ts'
 import { failpoint } from '#lib/failpoint.ts'
 import { AppError } from '#model/errors.ts'
@@ -17,7 +18,7 @@ import type { Connection } from './connection.ts'
 import { readDefinitions } from './definition.ts'
 import type { KnownTables } from './known-tables.ts'
 import { quoteTable } from './sql.ts'
-import { markWriterSql, recordBatch, type BatchRecord } from './state.ts'
+import { markWriterSql, recordBatch } from './state.ts'
 import { STAGE, STAGE_REST } from './table-sql.ts'
 
 /** Both keep ALTER TABLE out; the stronger one other writers as well. */
@@ -34,13 +35,6 @@ export interface Part {
   readonly record: (connection: Connection) => Promise<BatchRecord>
   /** Told of the number of the batch, before its COMMIT. */
   readonly tell?: (batch: number) => Promise<void>
-}
-
-/** A part that was written, and by which number it is known. */
-export interface WrittenPart {
-  readonly claim: Claim
-  readonly batch: number
-  readonly record: BatchRecord
 }
 
 const NOTHING = { inserted: 0, updated: 0, deleted: 0 }

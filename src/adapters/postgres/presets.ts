@@ -82,6 +82,7 @@ const INTERNAL: Readonly<Record<DatasourceKind, readonly string[]>> = {
     'vault',
   ],
   neon: ['neon', 'neon_migration'],
+  mysql: [],
 }
 
 export function internalSchemas(kind: DatasourceKind): readonly string[] {

@@ -7,12 +7,17 @@ import type { PgTable } from './introspect.ts'
 import type { ReadingSessions } from './reading-sessions.ts'
 import { queryInFrom, quoteTable } from './sql.ts'
 
+/** What of a table is locked. */
+export interface HeldTable extends Pick<PgTable, 'query'> {
+  readonly schema: Pick<PgTable['schema'], 'ref' | 'kind' | 'partitions'>
+}
+
 /** Sessions that see the same state of a database, to be used by one reader each. */
 export interface Sessions extends AsyncDisposable {
   readonly position: Position
   readonly id: string | null
   readonly major: number
-  hold(tables: readonly PgTable[]): Promise<void>
+  hold(tables: readonly HeldTable[]): Promise<void>
   use<T>(body: (connection: Connection) => Promise<T>): Promise<T>
   acquire(): Promise<Connection>
   release(connection: Connection): void
@@ -83,7 +88,7 @@ export class SharedSnapshot implements Sessions {
    * because one that came later would wait behind an ALTER that waits for the others.
    * @throws AppError `schema_changed`
    */
-  async hold(tables: readonly PgTable[]): Promise<void> {
+  async hold(tables: readonly HeldTable[]): Promise<void> {
     const alone = this.#limit <= 1
     // The server's table of locks is shared by all; beyond this the first connection alone holds on.
     const locks = tables.reduce((sum, { schema }) => sum + 1 + schema.partitions.length, 0)
@@ -190,7 +195,7 @@ const LOCKS_AT_ONCE = 200
 /** A server of default settings has room for 6,400 locks, of all its sessions. */
 const MOST_LOCKS = 2_000
 
-async function lockTables(connection: Connection, tables: readonly PgTable[]): Promise<void> {
+async function lockTables(connection: Connection, tables: readonly HeldTable[]): Promise<void> {
   for (let start = 0; start < tables.length; start += LOCKS_AT_ONCE) {
     await connection.script(
       tables
@@ -202,7 +207,7 @@ async function lockTables(connection: Connection, tables: readonly PgTable[]): P
 }
 
 /** What cannot be locked by name is locked by being read. */
-function lockSql({ query, schema: { ref, kind } }: PgTable): string {
+function lockSql({ query, schema: { ref, kind } }: HeldTable): string {
   if (query !== null) return `SELECT FROM ${queryInFrom(query)} t LIMIT 0`
   if (kind === 'table') return `LOCK TABLE ONLY ${quoteTable(ref)} IN ACCESS SHARE MODE`
   if (kind === 'partitioned') return `LOCK TABLE ${quoteTable(ref)} IN ACCESS SHARE MODE`

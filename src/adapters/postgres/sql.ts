@@ -42,6 +42,8 @@ export function inForm(column: string, form: Form): string {
     case 'timestamp':
       // A date may lie beyond every timestamp: its own text is then refused where it is written, and not where it is read.
       return `CASE WHEN pg_catalog.isfinite(${column}) AND ${column}::date > '294276-12-31' THEN ${column}::text ELSE ${column}::timestamp::text END`
+    case 'integer':
+      return `CASE ${column}::text WHEN 'true' THEN '1' WHEN 'false' THEN '0' ELSE ${column}::text END`
     default:
       return `pg_catalog.trim_scale(${column}::numeric)`
   }

@@ -1,4 +1,5 @@
 import type { Claim, CommittedCounts, JobIdentity, MappingIdentity, StatePhase } from '#adapters/adapter.ts'
+import type { BatchRecord, WrittenPart } from '#adapters/commits.ts'
 import { failpoint } from '#lib/failpoint.ts'
 import { must } from '#lib/assert.ts'
 import type { BaselineDetail } from '#model/conflict.ts'
@@ -63,6 +64,17 @@ const UPGRADES: readonly { readonly to: number; readonly sql: readonly string[] 
     ],
   },
 ]
+
+/** The same statements for somebody who gives them to the server by hand; they may be run again. */
+export function stateScript(): string[] {
+  const upgrade = ({ to, sql }: (typeof UPGRADES)[number]): string => {
+    const statements = sql.map((statement) => `EXECUTE $statement$${statement}$statement$;`)
+    return `DO $upgrade$ BEGIN IF (SELECT max(version) FROM syncline.meta) < ${to} THEN
+${statements.join('\n')}
+UPDATE syncline.meta SET version = ${to}; END IF; END $upgrade$`
+  }
+  return [...SCHEMA, ...UPGRADES.map(upgrade)]
+}
 
 export function baselineTable(mappingId: string): string {
   return `syncline.${quote(`baseline_${mappingId}`)}`
@@ -327,15 +339,6 @@ export async function holdEpoch(connection: Connection, claim: Claim): Promise<v
   if (held.length === 0) throw staleEpoch(claim)
 }
 
-/** What one batch adds to the counters. */
-export interface BatchRecord {
-  readonly kind: 'load' | 'apply' | 'patch'
-  readonly label: string
-  readonly inserted: number
-  readonly updated: number
-  readonly deleted: number
-}
-
 /**
  * The last statement of every batch: counters, batch record and the test of the epoch, in the transaction of the rows.
  * @returns the number of the batch
@@ -370,11 +373,7 @@ export async function recordBatch(connection: Connection, claim: Claim, record: 
  * lost transaction, which holds that lock until it has ended one way or the other. Its number alone would not do: another
  * batch of the same run may have got it since.
  */
-export async function isCommitted(
-  connection: Connection,
-  claim: Claim,
-  { batch, record }: { batch: number; record: BatchRecord },
-): Promise<boolean> {
+export async function isCommitted(connection: Connection, { claim, batch, record }: WrittenPart): Promise<boolean> {
   return connection.transaction('write', async () => {
     const state = await connection.query(
       'SELECT 1 FROM syncline.state WHERE mapping_id = $1 AND epoch = $2 FOR UPDATE',

@@ -9,6 +9,7 @@ import type {
   Transaction,
   WritePlan,
 } from '#adapters/adapter.ts'
+import type { WrittenPart } from '#adapters/commits.ts'
 import type { RememberedRow } from '#adapters/baseline.ts'
 import type { Key } from '#model/change.ts'
 import { must } from '#lib/assert.ts'
@@ -18,7 +19,7 @@ import { forgetStage } from './batch.ts'
 import type { Connection } from './connection.ts'
 import { asRowsRefused } from './errors.ts'
 import type { KnownTables } from './known-tables.ts'
-import { batchPart, beginPartSql, writeParts, type Part, type WrittenPart } from './parts.ts'
+import { batchPart, beginPartSql, writeParts, type Part } from './parts.ts'
 import { PostgresSnapshot } from './reader.ts'
 import type { Sessions } from './snapshot.ts'
 import { enterPhase, markWriterSql } from './state.ts'

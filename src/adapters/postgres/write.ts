@@ -1,5 +1,5 @@
 import { pipeline } from 'node:stream/promises'
-import { RowsRefused } from '#adapters/rows-refused.ts'
+import { Commits } from '#adapters/commits.ts'
 import type {
   Batch,
   BatchKind,
@@ -29,11 +29,11 @@ import { tableName, type TableRef } from '#model/table.ts'
 import type { KnownTables } from './known-tables.ts'
 import { adoptRows, createBaseline, rememberRows } from './baseline.ts'
 import { dropKeptStage, forgetStage } from './batch.ts'
-import { CommitUnknown, Connection } from './connection.ts'
+import { Connection } from './connection.ts'
 import type { Endpoint } from './endpoint.ts'
 import { asRowsRefused, toAppError } from './errors.ts'
 import { PostgresTableMaker } from './make-tables.ts'
-import { batchPart, beginPartSql, writeParts, type Part, type WrittenPart } from './parts.ts'
+import { batchPart, beginPartSql, writeParts, type Part } from './parts.ts'
 import { advanceSequences } from './sequences.ts'
 import { quote, quoteTable } from './sql.ts'
 import {
@@ -46,14 +46,10 @@ import {
   markWriterSql,
   readCommitted,
   staleEpoch,
-  type BatchRecord,
 } from './state.ts'
 import { formatOption, formatsOf } from './stream.ts'
 import { PostgresTransaction } from './transaction.ts'
 import { watch } from '#adapters/watchdog.ts'
-
-/** How often something is done again whose COMMIT was not answered. */
-const COMMIT_ATTEMPTS = 3
 
 /** How long a new run waits for the sessions of one that was killed to be noticed by the server. */
 const TAKEOVER_MS = 15_000
@@ -72,8 +68,12 @@ export class PostgresWriter implements Writer, AsyncDisposable {
   readonly #open = new Set<Connection>()
   /** Connections that broke here, whose sessions the server may keep for as long as it does not know. */
   readonly #lost = new Set<Connection>()
-  /** The highest number of a batch whose COMMIT was answered. */
-  readonly #answered = new WeakMap<Claim, number>()
+  readonly #commits = new Commits<Connection>({
+    use: (body) => this.#lend(body),
+    asRowsRefused,
+    toAppError,
+    isCommitted,
+  })
   /** Batches that this writer has begun to write. */
   #writes = 0
   /** Holds the session locks of the claimed mappings, where sessions are ours. */
@@ -83,8 +83,8 @@ export class PostgresWriter implements Writer, AsyncDisposable {
 
   get tables(): TableMaker {
     return new PostgresTableMaker({
-      again: (body, doing) => this.#use(body, doing),
-      once: (body, doing) => this.#useOnce(body, doing),
+      again: (body, doing) => this.#commits.again(body, doing),
+      once: (body, doing) => this.#commits.once(body, doing),
     })
   }
 
@@ -101,14 +101,14 @@ export class PostgresWriter implements Writer, AsyncDisposable {
   }
 
   async upgradeState(): Promise<void> {
-    await this.#use(async (connection) => {
+    await this.#commits.again(async (connection) => {
       const [found] = await connection.query(`SELECT pg_catalog.to_regclass('syncline.meta')`)
       if (found?.[0]) await ensureStateSchema(connection)
     }, 'looking at the state of an earlier version')
   }
 
   async claim(mappings: readonly MappingIdentity[], job: JobIdentity): Promise<Claim[]> {
-    return this.#use(async (connection) => {
+    return this.#commits.again(async (connection) => {
       await ensureStateSchema(connection)
       const claims = await claimMappings(connection, mappings, job)
       for (const mapping of mappings) {
@@ -147,7 +147,7 @@ export class PostgresWriter implements Writer, AsyncDisposable {
   }
 
   async maySilenceTriggers(): Promise<boolean> {
-    return this.#use(async (connection) => {
+    return this.#commits.again(async (connection) => {
       try {
         await connection.transaction('write', () => connection.query('SET LOCAL session_replication_role = replica'))
         return true
@@ -179,49 +179,21 @@ export class PostgresWriter implements Writer, AsyncDisposable {
     return batchPart(batch, { kind, known: this.#known, number: this.#writes })
   }
 
-  async atomically<T>(body: (transaction: Transaction) => Promise<T>): Promise<T> {
-    const doing = 'writing everything in one transaction'
-    let written: readonly WrittenPart[] = []
-    let remembered = false
-    let result: { readonly of: T } | null = null
-    const once = async (connection: Connection): Promise<T> => {
+  atomically<T>(body: (transaction: Transaction) => Promise<T>): Promise<T> {
+    return this.#commits.whole<T>(async (connection, onCommit) => {
       await dropKeptStage(connection)
-      const write = async (): Promise<T> => {
+      const write = async (): Promise<void> => {
         const transaction = new PostgresTransaction(connection, this.#known)
-        result = { of: await body(transaction) }
-        written = transaction.written
-        remembered = transaction.remembered
-        failpoint('transaction.commit')
-        return result.of
+        const result = await body(transaction)
+        onCommit({ result, written: transaction.written, remembered: transaction.remembered })
       }
       // What may be deferred is looked at row by row, so that a row which breaks it is found; rings defer it themselves.
-      let answer: T
       try {
-        answer = await connection.transaction('write', write, 'SET CONSTRAINTS ALL IMMEDIATE')
+        await connection.transaction('write', write, 'SET CONSTRAINTS ALL IMMEDIATE')
       } finally {
         forgetStage(connection)
       }
-      failpoint('transaction.committed')
-      return answer
-    }
-    try {
-      return await this.#useOnce(once, doing)
-    } catch (error) {
-      if (!(error instanceof CommitUnknown)) throw error
-      const [first] = written
-      const known = result as { readonly of: T } | null
-      if (known === null) throw toAppError(error.cause, doing)
-      // What wrote nothing has nothing to lose; what was remembered alone bears no number, and is remembered again.
-      const kept = first === undefined ? !remembered : await this.#wasCommitted(first)
-      if (kept) return known.of
-      throw new AppError('connection_lost', `The connection broke while ${doing}; nothing was committed.`, {
-        cause: error,
-      })
-    }
-  }
-
-  #wasCommitted(first: WrittenPart): Promise<boolean> {
-    return this.#use((connection) => isCommitted(connection, first.claim, first), 'asking what a COMMIT did')
+    }, 'writing everything in one transaction')
   }
 
   copyFormats(plan: WritePlan): string[] {
@@ -263,41 +235,18 @@ export class PostgresWriter implements Writer, AsyncDisposable {
     return must((await this.#commit([part], `loading ${tableName(table)}`))[0], 'the counts of a load')
   }
 
-  /** One transaction: the rows, then their records with the test of the epoch, then COMMIT, whose loss is looked into. */
-  async #commit(parts: readonly Part[], doing: string): Promise<CommittedCounts[]> {
-    const done: WrittenPart[] = []
-    const counts = (): CommittedCounts[] => done.map(({ record }) => ({ ...pick(record), batches: 1 }))
-    const onRecord = (part: WrittenPart): void => {
-      done.push(part)
-      this.#refuseLoss(part.claim, part.batch - 1)
-    }
-    const write = async (connection: Connection): Promise<void> => {
-      await writeParts(connection, parts, { known: this.#known, onRecord })
-      failpoint('batch.commit')
-    }
-    const commit = async (connection: Connection): Promise<CommittedCounts[]> => {
-      done.length = 0
+  /** One transaction: the rows, then their records with the test of the epoch. */
+  #commit(parts: readonly Part[], doing: string): Promise<CommittedCounts[]> {
+    return this.#commits.batches(async (connection, onRecord) => {
       await this.#prepare(connection, parts)
+      const write = async (): Promise<void> => {
+        await writeParts(connection, parts, { known: this.#known, onRecord })
+        failpoint('batch.commit')
+      }
       // Lost together or kept together: the next synchronous COMMIT makes all of them durable.
       const first = `SET LOCAL synchronous_commit = off; ${parts.map(beginPartSql).join('; ')}`
-      await connection.transaction('write', () => write(connection), first)
-      for (const { claim, batch } of done) this.#answered.set(claim, Math.max(batch, this.#answered.get(claim) ?? 0))
-      failpoint('batch.committed')
-      return counts()
-    }
-    try {
-      return await this.#useOnce(commit, doing)
-    } catch (error) {
-      if (!(error instanceof CommitUnknown)) throw error
-      // One transaction: what is true of its first batch is true of all.
-      const first = must(done[0], 'a batch whose COMMIT was sent')
-      if (!(await this.#wasCommitted(first))) {
-        throw new AppError('connection_lost', `The connection broke while ${doing}; the batch was not committed.`, {
-          cause: error,
-        })
-      }
-      return counts()
-    }
+      await connection.transaction('write', write, first)
+    }, doing)
   }
 
   /** What the session needs before the transaction begins. A session behind a pooler is not ours to furnish. */
@@ -307,22 +256,13 @@ export class PostgresWriter implements Writer, AsyncDisposable {
     else await parts[0]?.prepare?.(connection)
   }
 
-  /**
-   * A server that crashes forgets the last commits of `synchronous_commit = off`, though it had answered them. All that
-   * this attempt believes to be done is doubtful then, and the run has to look again.
-   */
-  #refuseLoss(claim: Claim, batches: number): void {
-    if (batches >= (this.#answered.get(claim) ?? 0)) return
-    throw new AppError('connection_lost', 'The target has restarted and lost what was committed last.')
-  }
-
   async adopt(
     claim: Claim,
     plan: WritePlan,
     { moment, except }: { moment: Snapshot; except: Iterable<readonly Key[]> },
   ): Promise<number> {
     const table = this.#known.get(plan.scan.table)
-    return this.#use(
+    return this.#commits.again(
       (connection) => adoptRows(connection, { claim, plan, table }, { moment, except }),
       'filling the baseline',
     )
@@ -331,18 +271,21 @@ export class PostgresWriter implements Writer, AsyncDisposable {
   async remember(claim: Claim, plan: WritePlan, rows: readonly RememberedRow[]): Promise<readonly Key[]> {
     if (rows.length === 0) return []
     const table = this.#known.get(plan.scan.table)
-    return this.#use((connection) => rememberRows(connection, { claim, plan, table }, rows), 'keeping what was agreed')
+    return this.#commits.again(
+      (connection) => rememberRows(connection, { claim, plan, table }, rows),
+      'keeping what was agreed',
+    )
   }
 
   async startPhase(claim: Claim, phase: Exclude<StatePhase, 'new' | 'done'>): Promise<void> {
-    await this.#use(async (connection) => {
+    await this.#commits.again(async (connection) => {
       const enter = (): Promise<void> => enterPhase(connection, claim, phase)
       await connection.transaction('write', enter, markWriterSql(claim.mappingId))
     }, 'entering a phase')
   }
 
   async finish(claims: readonly Claim[], facts: Closing): Promise<readonly CommittedCounts[]> {
-    return this.#use(async (connection) => {
+    return this.#commits.again(async (connection) => {
       const counts: CommittedCounts[] = []
       const marks = claims.map((claim) => markWriterSql(claim.mappingId)).join('; ')
       await connection.transaction(
@@ -355,7 +298,7 @@ export class PostgresWriter implements Writer, AsyncDisposable {
           )
           for (const claim of claims) {
             const committed = await readCommitted(connection, claim)
-            this.#refuseLoss(claim, committed.batches)
+            this.#commits.refuseLoss(claim, committed.batches)
             counts.push(committed)
             const moved = await connection.execute(
               `UPDATE syncline.state SET phase = 'done', position = $3, updated_at = pg_catalog.now(),
@@ -382,37 +325,19 @@ export class PostgresWriter implements Writer, AsyncDisposable {
   }
 
   async advanceSequences(table: TableRef, states: readonly SequenceState[]): Promise<number> {
-    return this.#use(
+    return this.#commits.again(
       (connection) =>
         connection.transaction('write', () => advanceSequences(connection, this.#known.get(table), states)),
       `advancing the sequences of ${tableName(table)}`,
     )
   }
 
-  /**
-   * Runs `body` with a connection to itself. Everything that goes this way may be done twice: where a COMMIT was not
-   * answered, it is done again over another connection.
-   */
-  async #use<T>(body: (connection: Connection) => Promise<T>, doing: string): Promise<T> {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await this.#useOnce(body, doing)
-      } catch (error) {
-        if (!(error instanceof CommitUnknown)) throw error
-        if (attempt >= COMMIT_ATTEMPTS) throw toAppError(error.cause, doing)
-      }
-    }
-  }
-
-  /** @throws CommitUnknown where the caller has to find out what became of the transaction */
-  async #useOnce<T>(body: (connection: Connection) => Promise<T>, doing: string): Promise<T> {
+  /** Lends a session to `body`, which leaves it between two transactions. */
+  async #lend<T>(body: (connection: Connection) => Promise<T>): Promise<T> {
     const connection = this.#takeIdle() ?? (await this.#connect())
     try {
       await this.#endLost(connection)
       return await body(connection)
-    } catch (error) {
-      if (error instanceof CommitUnknown || error instanceof RowsRefused) throw error
-      throw asRowsRefused(error) ?? toAppError(error, doing)
     } finally {
       if (connection.broken) this.#forget(connection)
       else this.#idle.push(connection)
@@ -464,8 +389,4 @@ export class PostgresWriter implements Writer, AsyncDisposable {
     this.#open.clear()
     this.#idle.length = 0
   }
-}
-
-function pick({ inserted, updated, deleted }: BatchRecord): { inserted: number; updated: number; deleted: number } {
-  return { inserted, updated, deleted }
 }

@@ -3,11 +3,16 @@ import type {
   Adapter,
   DetectionFacts,
   FactsQuestion,
+  CommittedCounts,
+  KnownColumns,
   ServerInfo,
   Snapshot,
   SourceOfTarget,
+  Writer,
 } from '#adapters/adapter.ts'
-import type { DescribedDatabase } from '#adapters/postgres/endpoint.ts'
+import type { DescribedDatabase } from '#adapters/place.ts'
+import type { PgTable } from '#adapters/postgres/introspect.ts'
+import { readKnown } from '#adapters/postgres/new-columns.ts'
 import { grantSql } from '#adapters/postgres/sql.ts'
 import { must } from '#lib/assert.ts'
 import { httpDateMs, systemClock, wallMs } from '#lib/clock.ts'
@@ -22,33 +27,36 @@ import {
   type TableSchema,
 } from '#model/table.ts'
 import { readDescription, type ApiDescription, type RestTable } from './description.ts'
+import { ProjectFunctions } from './functions.ts'
 import { RestClient, type Answer } from './http.ts'
 import { estimateRows } from './pages.ts'
 import { refuseBlindKey, toRestPlace, type RestPlace } from './place.ts'
 import { RestSnapshot } from './snapshot.ts'
+import { ProjectState } from './state.ts'
+import { RestWriter } from './write.ts'
 
 /** Tables whose sizes are asked for: for more of them it would take longer than it saves. */
 const ESTIMATED = 200
 const ESTIMATES_AT_ONCE = 4
 
 /**
- * Opens a project by its REST API, for reading. It is never opened for writing: a request is a transaction of its own, so
- * that rows, baseline and checkpoint could not be committed together.
- * @throws AppError `rest_is_read_only`, `row_level_security`, and whatever keeps the API from being read
+ * Opens a project by its REST API. It is written by functions that somebody has put there (`script.ts`): a request is a
+ * transaction of its own, so that rows, counters and checkpoint can be committed together by such a function alone.
+ * @throws AppError `rest_not_prepared`, `row_level_security`, and whatever keeps the API from being read
  */
 export async function openPostgrest(
   described: DescribedDatabase,
   { write, signal }: { write: boolean; signal: AbortSignal },
 ): Promise<Adapter> {
   const place = toRestPlace(described)
-  if (write) {
-    throw new AppError('rest_is_read_only', `${place.address} is reached over its REST API and cannot be a target.`)
-  }
   refuseBlindKey(place)
   const client = new RestClient(place, signal)
   try {
     const answer = await askDescription(client, must(place.schemas[0], 'a schema'))
-    return new RestAdapter(client, describeServer(place, answer))
+    const functions = new ProjectFunctions(client)
+    if (write) await functions.refuseOtherVersion()
+    const server = describeServer(place, answer)
+    return new RestAdapter(client, write ? { ...server, readOnly: null } : server, { functions, write })
   } catch (error) {
     await client[Symbol.asyncDispose]()
     throw error
@@ -75,12 +83,14 @@ export function describeServer(place: RestPlace, answer: Answer): ServerInfo {
     major: 0,
     address: place.address,
     identity: `postgrest/${place.base.host}`,
+    homeSchema: 'public',
     local: place.local,
     pooled: true,
     readOnly: 'it is reached over its REST API',
     hashProbe: '',
     clockSkewMs: date === null ? 0 : skew(date),
     moments: 'bounded',
+    writes: 'requests',
   }
 }
 
@@ -92,15 +102,31 @@ function skew(date: number): number {
 
 class RestAdapter implements Adapter {
   readonly server: ServerInfo
-  readonly writer = null
+  readonly writer: Writer | null
   readonly ddl = null
+  readonly drafts = null
+  readonly dump = null
+  readonly restore = null
   readonly #client: RestClient
+  readonly #functions: ProjectFunctions
+  readonly #state: ProjectState
   readonly #known = new Map<string, RestTable>()
+  /** What the catalogue says of them, where it is asked. */
+  readonly #catalogue = new Map<string, PgTable>()
   readonly #estimates = new Map<string, number | null>()
 
-  constructor(client: RestClient, server: ServerInfo) {
+  constructor(
+    client: RestClient,
+    server: ServerInfo,
+    { functions, write }: { functions: ProjectFunctions; write: boolean },
+  ) {
     this.#client = client
     this.server = server
+    this.#functions = functions
+    this.#state = new ProjectState(functions)
+    const tableOf = (ref: TableRef): PgTable =>
+      must(this.#catalogue.get(tableId(ref)), `${tableName(ref)} was not described`)
+    this.writer = write ? new RestWriter(functions, tableOf) : null
   }
 
   async describe(wanted: readonly TableRef[] | 'all'): Promise<readonly TableSchema[]> {
@@ -113,9 +139,36 @@ class RestAdapter implements Adapter {
         wanted === 'all' || wanted.some((ref) => sameTable(ref, table.schema.ref))
       found.push(...tables.filter(asked))
     }
-    for (const table of found) this.#known.set(tableId(table.schema.ref), table)
-    await this.#estimate(found)
-    return found.map(({ schema }) => ({ ...schema, rowEstimate: this.#estimates.get(tableId(schema.ref)) ?? null }))
+    const tables = this.writer === null ? found : await this.#asCatalogued(found)
+    for (const table of tables) this.#known.set(tableId(table.schema.ref), table)
+    await this.#estimate(tables)
+    return tables.map(({ schema }) => ({ ...schema, rowEstimate: this.#estimates.get(tableId(schema.ref)) ?? null }))
+  }
+
+  /**
+   * What is written must be known as it is: precisions, keys, generated columns, rights, which the API does not tell.
+   * @throws AppError `schema_changed` where the API does not know of a column yet
+   */
+  async #asCatalogued(tables: readonly RestTable[]): Promise<readonly RestTable[]> {
+    const catalogued = await this.#functions.tables(tables.map(({ schema }) => schema.ref))
+    return tables.flatMap((table) => {
+      const found = catalogued.find(({ schema }) => sameTable(schema.ref, table.schema.ref))
+      if (found === undefined) return []
+      this.#catalogue.set(tableId(table.schema.ref), found)
+      const texts = found.schema.columns.map(({ name }) => {
+        const place = table.schema.columns.findIndex((column) => column.name === name)
+        const text = table.texts[place]
+        if (text !== undefined) return text
+        throw new AppError(
+          'schema_changed',
+          `The API does not know the column ${tableName(table.schema.ref)}.${name} yet.`,
+          {
+            hint: "It does after NOTIFY pgrst, 'reload schema';",
+          },
+        )
+      })
+      return [{ schema: found.schema, texts }]
+    })
   }
 
   /** The API takes no SQL. */
@@ -137,9 +190,12 @@ class RestAdapter implements Adapter {
     return `rename the column "${from}" of ${tableName(table)} to "${to}"`
   }
 
-  /** A mapping keeps its state in a target that can be written, which this is not. */
-  lastColumns(mappings: readonly SourceOfTarget[]): Promise<readonly null[]> {
-    return Promise.resolve(mappings.map(() => null))
+  async lastColumns(mappings: readonly SourceOfTarget[]): Promise<readonly (KnownColumns | null)[]> {
+    const states = await this.#state.ofSources(mappings.map(({ source }) => source))
+    return mappings.map(({ source, target }) => {
+      const of = states.find((state) => state.source === source && sameTable(state.target, target) && state.columns)
+      return readKnown(of?.columns ?? null)
+    })
   }
 
   /** A schema that was named with a table and is not offered has no tables. */
@@ -163,6 +219,10 @@ class RestAdapter implements Adapter {
   }
 
   async definitions(tables: readonly TableRef[]): Promise<readonly (string | null)[]> {
+    if (this.writer !== null) {
+      const found = await this.#functions.tables(tables)
+      return tables.map((ref) => found.find(({ schema }) => sameTable(schema.ref, ref))?.schema.definition ?? null)
+    }
     const described = new Map<string, string>()
     for (const schema of new Set(tables.map((ref) => ref.schema))) {
       for (const table of (await this.#readSchema(schema, false)).tables) {
@@ -199,7 +259,14 @@ class RestAdapter implements Adapter {
   snapshot(_connections: number, signal: AbortSignal): Promise<Snapshot> {
     const tableOf = (ref: TableRef): RestTable =>
       must(this.#known.get(tableId(ref)), `${tableName(ref)} was not described`)
-    return Promise.resolve(new RestSnapshot(this.#client.within(signal), tableOf, systemClock.now()))
+    return Promise.resolve(
+      new RestSnapshot(this.#client.within(signal), {
+        tableOf,
+        state: this.#state,
+        at: systemClock.now(),
+        looksUp: this.writer !== null,
+      }),
+    )
   }
 
   /** The API shows no locks: nobody can find out over it whether two ends are the same database. */
@@ -211,9 +278,8 @@ class RestAdapter implements Adapter {
     return Promise.resolve(false)
   }
 
-  /** Nothing of ours is ever committed here. */
-  committedBy(): Promise<null> {
-    return Promise.resolve(null)
+  async committedBy(jobId: string): Promise<CommittedCounts | null> {
+    return await this.#state.committedBy(jobId)
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -1,10 +1,5 @@
-import {
-  MOST_PREVIEW_ROWS,
-  SHOWN_CHARACTERS,
-  type RowsPreview,
-  type TableDescription,
-} from '#adapters/postgres/browse.ts'
-import type { DescribedDatabase } from '#adapters/postgres/endpoint.ts'
+import { MOST_PREVIEW_ROWS, SHOWN_CHARACTERS, type RowsPreview, type TableDescription } from '#adapters/catalogue.ts'
+import type { DescribedDatabase } from '#adapters/place.ts'
 import { AppError } from '#model/errors.ts'
 import { tableName, type TableRef } from '#model/table.ts'
 import { askDescription } from './adapter.ts'

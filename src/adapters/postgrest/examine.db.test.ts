@@ -18,10 +18,10 @@ import { SYSTEM } from '#model/access.ts'
 import type { Check } from '#model/check.ts'
 import type { Datasource } from '#model/datasource.ts'
 
-import { createDatabase } from '#test/harness/database.ts'
+import { createDatabase, type Database } from '#test/harness/database.ts'
 import { createRegistry, draftOf, newDatasourceId } from '#test/harness/datasources.ts'
 import { sharedServers } from '#test/harness/postgres.ts'
-import { startRestApi, tokenOf, type RestOptions } from '#test/harness/postgrest.ts'
+import { prepareProject, startRestApi, tokenOf, type RestOptions } from '#test/harness/postgrest.ts'
 import { STORE_KINDS } from '#test/harness/store.ts'
 import { examineProject } from './examine.ts'
 
@@ -40,7 +40,7 @@ function outcome(checks: readonly Check[]): string {
 
 async function startShop(
   options: RestOptions = {},
-): Promise<AsyncDisposable & { api: Awaited<ReturnType<typeof startRestApi>> }> {
+): Promise<AsyncDisposable & { api: Awaited<ReturnType<typeof startRestApi>>; db: Database }> {
   const db = await createDatabase(server)
   await db.sql(`CREATE TABLE t (id int PRIMARY KEY, name text NOT NULL, price numeric(10,2) DEFAULT 1);
     CREATE TABLE line (id int PRIMARY KEY, t int REFERENCES t); INSERT INTO t VALUES (1, 'é', 1.10), (2, 'x', 2);
@@ -48,6 +48,7 @@ async function startShop(
   const api = await startRestApi(db, options)
   return {
     api,
+    db,
     async [Symbol.asyncDispose]() {
       await api[Symbol.asyncDispose]()
       await db[Symbol.asyncDispose]()
@@ -159,7 +160,7 @@ describe.each(STORE_KINDS)('datasources in %s', (kind) => {
     return createDatasource(tools, draft, { id: newDatasourceId(), actor: SYSTEM, origin: 'stored' })
   }
 
-  test('a project is tested, pinned, browsed and opened for reading, and never for writing', async () => {
+  test('a project is tested, pinned, browsed and opened for reading, and for writing where it is prepared', async () => {
     await using shop = await startShop()
     await using registry = await createRegistry(kind)
     const { tools } = registry
@@ -173,8 +174,11 @@ describe.each(STORE_KINDS)('datasources in %s', (kind) => {
     expect(opened).toMatchObject({ writer: null, server: { kind: 'postgrest', moments: 'bounded' } })
     const consent = { targetNamed: true, allowProtectedWrite: true }
     await expect(openDatasource(tools, kept, { write: consent, rules, signal })).rejects.toMatchObject({
-      code: 'rest_is_read_only',
+      code: 'rest_not_prepared',
     })
+    await prepareProject(shop.db)
+    await using writable = await openDatasource(tools, kept, { write: consent, rules, signal })
+    expect(writable).toMatchObject({ writer: expect.anything(), server: { readOnly: null, writes: 'requests' } })
     const browser = new SchemaBrowser(tools)
     const question = { search: null, after: null, limit: 10, fresh: false }
     const page = await browser.browse(kept, question, signal)

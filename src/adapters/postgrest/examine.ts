@@ -2,8 +2,10 @@ import { once } from 'node:events'
 import { isIP } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import type { ServerInfo } from '#adapters/adapter.ts'
-import type { DescribedDatabase } from '#adapters/postgres/endpoint.ts'
-import { caught, failed, pass, warn, type Finding } from '#adapters/postgres/finding.ts'
+import type { DescribedDatabase } from '#adapters/place.ts'
+import { pass, warn, type Finding } from '#adapters/finding.ts'
+import { caught, failed } from '#adapters/postgres/finding.ts'
+import { grantSql } from '#adapters/postgres/sql.ts'
 import { must } from '#lib/assert.ts'
 import { systemClock, wallMs } from '#lib/clock.ts'
 import type { Check } from '#model/check.ts'
@@ -11,6 +13,7 @@ import { AppError } from '#model/errors.ts'
 import { tableName } from '#model/table.ts'
 import { describeServer } from './adapter.ts'
 import { readDescription, type RestTable } from './description.ts'
+import { ProjectFunctions } from './functions.ts'
 import { RestClient, type Answer, type Question } from './http.ts'
 import { firstRows } from './pages.ts'
 import { KEY_HINT, readKey, toRestPlace, type RestPlace } from './place.ts'
@@ -59,9 +62,28 @@ export async function* examineProject(described: DescribedDatabase, signal: Abor
   }
   yield timed('latency', await caught(() => lookAtLatency(client)))
   yield timed('read tables', await caught(() => lookAtTables(client, tables)))
-  yield timed(
-    'write tables',
-    warn('not over the REST API', 'For a target, register the connection string of the database (session pooler).'),
+  yield timed('write tables', await caught(() => lookAtFunctions(client, tables)))
+}
+
+/** Whether the project can be a target. That it cannot is no failure: a source needs none of it. */
+async function lookAtFunctions(client: RestClient, tables: readonly RestTable[]): Promise<Finding> {
+  const functions = new ProjectFunctions(client)
+  try {
+    await functions.refuseOtherVersion()
+  } catch (error) {
+    if (!(error instanceof AppError) || error.code !== 'rest_not_prepared') throw error
+    return warn('not prepared to be a target', error.hint)
+  }
+  const refs = tables.slice(0, TRIED).map(({ schema }) => schema.ref)
+  const found = refs.length === 0 ? [] : await functions.tables(refs)
+  const own = found.filter(({ schema: { kind } }) => kind === 'table' || kind === 'partitioned')
+  const closed = own.filter(({ schema: { rights } }) => !rights.insert || !rights.update || !rights.delete)
+  const [first] = closed
+  if (first === undefined) return pass(`prepared, and ${own.length} tables may be written`)
+  const names = closed.slice(0, NAMED).map(({ schema }) => tableName(schema.ref))
+  return warn(
+    `prepared, and ${closed.length} of ${own.length} tables may not be written: ${names.join(', ')}`,
+    grantSql(first.schema.ref, ['insert', 'update', 'delete'], 'service_role'),
   )
 }
 

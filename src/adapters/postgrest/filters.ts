@@ -41,6 +41,15 @@ export function after(columns: readonly string[], key: readonly Value[]): string
   return parameter('or', `(${alternatives.join(',')})`)
 }
 
+/** Rows of some keys, none of which has a NULL. */
+export function among(columns: readonly string[], keys: readonly (readonly Value[])[]): string {
+  const conditions = keys.map((key) => {
+    const own = columns.map((column, i) => `${quoteWord(column)}.eq.${quoteWord(String(key[i]))}`)
+    return `and(${own.join(',')})`
+  })
+  return parameter('or', `(${conditions.join(',')})`)
+}
+
 /** Rows in which one of the columns is NULL. */
 export function anyNull(columns: readonly string[]): string {
   return parameter('or', `(${columns.map((name) => `${quoteWord(name)}.is.null`).join(',')})`)

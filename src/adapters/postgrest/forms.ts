@@ -20,6 +20,8 @@ export function inForm(own: string, type: ColumnType, form: Form): string | null
       return asDouble(own, type)
     case 'timestamp':
       return /^-?infinity$/.test(own) || beyondTimestamps(own) ? own : own.replace(/^([\d-]+)/, '$1 00:00:00')
+    case 'integer':
+      return type.kind === 'boolean' ? (own === 't' ? '1' : '0') : own
     case 'decimal':
       return trimScale(own)
     default:

@@ -6,17 +6,21 @@ import { toError } from '#lib/assert.ts'
 import { backoffMs } from '#lib/backoff.ts'
 import { abortReason, delay } from '#lib/clock.ts'
 import { AppError } from '#model/errors.ts'
-import { toRestError } from './errors.ts'
+import { asRowsRefused, toRestError } from './errors.ts'
 import { readKey, type RestPlace } from './place.ts'
 
 /** A question to the API. Everything in `path` and `query` is percent-encoded already. */
 export interface Question {
-  readonly method: 'GET' | 'HEAD'
-  /** Of the table, or empty for the description of the API. */
+  readonly method: 'GET' | 'HEAD' | 'POST'
+  /** Of the table or the function, or empty for the description of the API. */
   readonly path: string
   readonly query: string
   readonly schema: string
   readonly count?: 'exact' | 'planned'
+  /** JSON, with POST. What it asks for may be done twice: its answer may be lost, and then it is asked again. */
+  readonly body?: string
+  /** The schema of the rows that are written: what the server refuses for what it holds is told as that. */
+  readonly rowsOf?: string
   /** For errors, in words that end the sentence "while …". */
   readonly doing: string
 }
@@ -50,6 +54,11 @@ export class StatementTimedOut extends Error {
   override readonly name = 'StatementTimedOut'
 }
 
+/** What stands between here and the database takes no body of this size; a smaller one may do. */
+export class QuestionTooLarge extends Error {
+  override readonly name = 'QuestionTooLarge'
+}
+
 interface Connecting {
   /** Silence after which a wait ends. */
   readonly idleMs?: number
@@ -72,7 +81,7 @@ class Transient extends Error {
 /**
  * Asks a REST API of one place, and no other: redirects are not followed, addresses are judged before they are connected
  * to, and the key stands in headers alone. What may pass by itself (429, 5xx, a cut connection) is asked again a few
- * times, after as long as the server says; all questions only read.
+ * times, after as long as the server says: all questions may be asked twice.
  */
 export class RestClient implements AsyncDisposable {
   readonly place: RestPlace
@@ -99,7 +108,7 @@ export class RestClient implements AsyncDisposable {
     return new RestClient(this.place, both, { idleMs: this.#idleMs, agent: this.#agent })
   }
 
-  /** @throws AppError, AnswerTooLarge, StatementTimedOut */
+  /** @throws AppError, AnswerTooLarge, StatementTimedOut, RowsRefused */
   async ask(question: Question): Promise<Answer> {
     for (let attempt = 1; ; attempt++) {
       try {
@@ -143,12 +152,15 @@ export class RestClient implements AsyncDisposable {
     }
     if (answer.status >= 200 && answer.status < 300) return answer
     if (answer.body.includes('"57014"')) throw new StatementTimedOut(`the server ended it (while ${question.doing})`)
+    if (answer.status === 413) throw new QuestionTooLarge(`the request is too large (while ${question.doing})`)
+    const refused = question.rowsOf === undefined ? null : asRowsRefused(answer, question.rowsOf)
+    if (refused !== null) throw refused
     const error = toRestError(answer, question.doing, this.place)
     throw answer.status === 429 || answer.status >= 500 ? new Transient(error, retryAfterMs(answer)) : error
   }
 
   async #send(question: Question): Promise<Answer> {
-    const { method, path, query, doing } = question
+    const { method, path, query, body, doing } = question
     if (query.length > MAX_QUERY_BYTES) {
       throw new AppError('key_too_long', `A key is too long to be named in a URL (while ${doing}).`)
     }
@@ -169,7 +181,13 @@ export class RestClient implements AsyncDisposable {
         ...this.#headers,
         accept: path === '' ? 'application/openapi+json, application/json' : 'application/json',
         'accept-encoding': 'identity',
-        'accept-profile': question.schema,
+        ...(body === undefined
+          ? { 'accept-profile': question.schema }
+          : {
+              'content-profile': question.schema,
+              'content-type': 'application/json',
+              'content-length': Buffer.byteLength(body),
+            }),
         // Times with a zone come in one zone, whatever the role's own is.
         prefer: ['timezone=UTC', ...(question.count === undefined ? [] : [`count=${question.count}`])].join(', '),
         'user-agent': 'syncline',
@@ -189,7 +207,7 @@ export class RestClient implements AsyncDisposable {
         reject(toError(error))
       })
     })
-    request.end()
+    request.end(body)
     try {
       return await promise
     } finally {

@@ -3,9 +3,9 @@ import { AppError } from '#model/errors.ts'
 import { tableName } from '#model/table.ts'
 import type { Key } from '#model/change.ts'
 import type { RestTable } from './description.ts'
-import { after, anyNull, order, parameter, select } from './filters.ts'
+import { after, among, anyNull, order, parameter, select } from './filters.ts'
 import { refuseCutFloats } from './float-digits.ts'
-import { AnswerTooLarge, StatementTimedOut, type Answer, type RestClient } from './http.ts'
+import { AnswerTooLarge, MAX_QUERY_BYTES, StatementTimedOut, type Answer, type RestClient } from './http.ts'
 
 /** Rows that are asked for at once; a server may have a lower limit of its own (`max-rows`), and says nothing of it. */
 const PAGE_ROWS = 1_000
@@ -54,6 +54,55 @@ export async function* readPages(
     limit = fit(limit, rows.length, answer.body.length)
   }
   if (read !== counted) await refuseCut(client, table, { key, read, before: counted })
+}
+
+/** Keys that are named in one URL. */
+const KEYS_AT_ONCE = 100
+
+/**
+ * Reads the rows of some keys, as they are now.
+ * @throws AppError `incomplete_read` where the server gives fewer than it counts; `key_too_long`
+ */
+export async function readKeys(
+  client: RestClient,
+  table: RestTable,
+  { columns, keys }: { columns: readonly string[]; keys: readonly Key[] },
+): Promise<readonly OwnRow[]> {
+  const asked = select(table.schema.columns.map(({ name }, i) => ({ name, cast: table.texts[i]?.cast ?? true })))
+  const found: OwnRow[] = []
+  let limit = KEYS_AT_ONCE
+  for (let start = 0; start < keys.length;) {
+    const some = keys.slice(start, start + limit)
+    const query = [asked, among(columns, some)].join('&')
+    if (query.length > MAX_QUERY_BYTES && limit > 1) {
+      limit = Math.ceil(limit / 2)
+      continue
+    }
+    let answer: Answer
+    try {
+      answer = await ask(client, table, { query, count: 'exact' })
+    } catch (error) {
+      limit = smaller(error, limit, table)
+      continue
+    }
+    const rows = rowsOf(answer, table)
+    const counted = countOf(answer, table)
+    // A limit of the server's own cuts in silence; fewer keys may pass below it.
+    if (rows.length < counted && limit > 1) {
+      limit = Math.ceil(limit / 2)
+      continue
+    }
+    if (rows.length !== counted) {
+      const name = tableName(table.schema.ref)
+      throw new AppError('incomplete_read', `${name}: the API counts ${counted} rows and gave ${rows.length}.`)
+    }
+    if (found.length === 0) {
+      await refuseCutFloats(table, rows, { key: columns, count: (filter) => countRows(client, table, filter) })
+    }
+    found.push(...rows)
+    start += some.length
+  }
+  return found
 }
 
 /** How many rows there are. */

@@ -1,4 +1,4 @@
-import type { DescribedDatabase } from '#adapters/postgres/endpoint.ts'
+import type { DescribedDatabase } from '#adapters/place.ts'
 import { isRecord } from '#lib/record.ts'
 import type { Resolve } from '#lib/network-address.ts'
 import type { Secret } from '#lib/secret.ts'

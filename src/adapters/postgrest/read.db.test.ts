@@ -4,9 +4,7 @@ import { expect, test } from 'vitest'
 
 import { openDatabase } from '#adapters/registry.ts'
 import type { Snapshot } from '#adapters/adapter.ts'
-import { describeConnection } from '#model/datasource.ts'
 import { plainMapping, type SyncConfig } from '#model/sync-config.ts'
-import { WritePermit } from '#model/write-protection.ts'
 
 import { createDatabase, expectSameTable, type Database } from '#test/harness/database.ts'
 import { sharedServers } from '#test/harness/postgres.ts'
@@ -216,18 +214,6 @@ test('S10: the key stands in headers alone, and errors do not hold it', async ()
   const error: unknown = await rowsOf(api).catch((thrown: unknown) => thrown)
   expect(error).toMatchObject({ code: 'missing_privilege' })
   expect(JSON.stringify(error) + String(error) + String((error as Error).stack)).not.toContain(key)
-})
-
-test('a target that is reached over REST is refused before anything is asked', async () => {
-  await using db = await createDatabase(server)
-  await fill(db, 1)
-  await using api = await startRestApi(db)
-  const place = api.place()
-  const target = { address: describeConnection(place.connection), environment: 'local' } as const
-  const write = WritePermit.forNamed(target, { allowProtectedWrite: true }, { protectedEnvironments: [] })
-  const { signal } = new AbortController()
-  await expect(openDatabase(place, { write, signal })).rejects.toMatchObject({ code: 'rest_is_read_only' })
-  expect(api.seen).toEqual([])
 })
 
 test('a source that moves under a run is seen as it was read, and the next run brings the rest', async () => {
@@ -454,4 +440,13 @@ test('keys and names of hostile characters are values and names, and never synta
     ),
     { numRuns: 5, seed: printedSeed() },
   )
+})
+
+test('a project that was never prepared is asked what a job has written, and knows nothing', async () => {
+  await using db = await createDatabase(server)
+  await fill(db, 1)
+  await using api = await startRestApi(db)
+  const { signal } = new AbortController()
+  await using adapter = await openDatabase(api.place(), { write: null, signal })
+  expect(await adapter.committedBy('job')).toBeNull()
 })

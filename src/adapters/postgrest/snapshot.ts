@@ -24,8 +24,12 @@ import { meets } from './condition.ts'
 import type { RestTable } from './description.ts'
 import { bucketOf, inForm } from './forms.ts'
 import type { RestClient } from './http.ts'
-import { countNullKeys, countRows, type OwnRow } from './pages.ts'
+import { countNullKeys, countRows, readKeys, type OwnRow } from './pages.ts'
+import type { ProjectState } from './state.ts'
 import { TableCopies, type KeyWay, type TableCopy } from './table-copy.ts'
+
+/** More keys than that are found in a copy of the table. */
+const FEW_KEYS = 500
 
 /** Rows whose digests are told at once. */
 const SLICE_ROWS = 20_000
@@ -40,11 +44,29 @@ export class RestSnapshot implements Snapshot {
   readonly id = null
   readonly #client: RestClient
   readonly #tableOf: (ref: TableRef) => RestTable
+  readonly #state: ProjectState
+  readonly #looksUp: boolean
   readonly #copies: TableCopies
 
-  constructor(client: RestClient, tableOf: (ref: TableRef) => RestTable, at: string) {
+  constructor(
+    client: RestClient,
+    {
+      tableOf,
+      state,
+      at,
+      looksUp,
+    }: {
+      readonly tableOf: (ref: TableRef) => RestTable
+      readonly state: ProjectState
+      readonly at: string
+      /** Rows of a few keys are asked for as they are now: of a target, which the run itself changes. */
+      readonly looksUp: boolean
+    },
+  ) {
     this.#client = client
     this.#tableOf = tableOf
+    this.#state = state
+    this.#looksUp = looksUp
     this.#copies = new TableCopies(client)
     this.position = { order: at, label: `read page by page from ${at} on, without a snapshot` }
   }
@@ -111,7 +133,12 @@ export class RestSnapshot implements Snapshot {
 
   async #under(scan: Scan, keys: readonly Key[]): Promise<Row[]> {
     const table = this.#tableOf(scan.table)
-    const found = await (await this.#copy(scan)).under(keyWay(table, scan), keys)
+    const way = keyWay(table, scan)
+    if (this.#looksUp && way.isOwn && keys.length <= FEW_KEYS && !this.#copies.has(table)) {
+      const rows = await readKeys(this.#client, table, { columns: way.columns, keys: distinct(keys) })
+      return rows.filter(filterOf(table, scan)).map(rowMaker(table, scan))
+    }
+    const found = await (await this.#copy(scan)).under(way, keys)
     return found.filter(filterOf(table, scan)).map(rowMaker(table, scan))
   }
 
@@ -192,20 +219,27 @@ export class RestSnapshot implements Snapshot {
     return foldProof(keys === undefined ? this.#rows(scan) : await this.#under(scan, keys))
   }
 
-  /** Nothing of ours is kept in a database that is only read. */
-  knownMappings(): Promise<ReadonlySet<string>> {
-    return Promise.resolve(new Set())
+  knownMappings(mappingIds: readonly string[]): Promise<ReadonlySet<string>> {
+    return this.#state.known(mappingIds)
   }
 
-  writtenBy(): Promise<readonly Key[]> {
-    return Promise.resolve([])
+  async writtenBy(
+    ...[claim, { scan }, { keys }]: Parameters<Snapshot['writtenBy']>
+  ): ReturnType<Snapshot['writtenBy']> {
+    return { keys: await this.#state.writtenBy(claim, scan, keys), doubt: null }
   }
 
+  /** No baseline is kept over REST. */
   owned(): Promise<ReadonlySet<string>> {
     return Promise.resolve(new Set())
   }
 
-  /** Nothing is written here that could be refused. */
+  /** As PostgreSQL does: by their bytes. */
+  comparedAs(...[, rows]: Parameters<Snapshot['comparedAs']>): ReturnType<Snapshot['comparedAs']> {
+    return Promise.resolve(rows.map((row) => (row.includes(null) ? null : JSON.stringify(row))))
+  }
+
+  /** Who is in the way of whom is told by no index here. */
   holders(): Promise<readonly Holder[]> {
     return Promise.resolve([])
   }
@@ -219,8 +253,8 @@ export class RestSnapshot implements Snapshot {
     return this.changedKeys()
   }
 
-  detectionState(): Promise<null> {
-    return Promise.resolve(null)
+  detectionState(mapping: Parameters<Snapshot['detectionState']>[0]): Promise<string | null> {
+    return this.#state.detection(mapping)
   }
 
   baseline(): Promise<null> {
@@ -236,6 +270,10 @@ export class RestSnapshot implements Snapshot {
     this.#copies[Symbol.dispose]()
     return Promise.resolve()
   }
+}
+
+function distinct(keys: readonly Key[]): readonly Key[] {
+  return [...new Map(keys.map((key) => [JSON.stringify(key), key])).values()]
 }
 
 function keyOf({ columns, keyLength }: Scan): readonly string[] {

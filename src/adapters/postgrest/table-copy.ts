@@ -18,6 +18,10 @@ export class TableCopies implements Disposable {
     this.#client = client
   }
 
+  has(table: RestTable): boolean {
+    return this.#copies.has(tableId(table.schema.ref))
+  }
+
   /** The copy of a table, in the order of its primary key; `key` orders it where the API tells of none. */
   of(table: RestTable, key: readonly string[]): Promise<TableCopy> {
     const id = tableId(table.schema.ref)

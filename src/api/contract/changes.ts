@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { tableName, time } from '#api/contract/fields.ts'
 import { cursor, limit } from '#api/contract/paging.ts'
 import { CHANGE_MARKS, STAGING_KINDS } from '#model/change-set.ts'
+import { DDL_RISKS, DDL_STAGES } from '#model/planned-ddl.ts'
 import { CONSENT_FIELDS } from './jobs.ts'
 
 const OPS = ['insert', 'update', 'delete'] as const
@@ -69,6 +70,19 @@ const ChangedTable = z
   })
   .meta({ id: 'ChangedTable' })
 
+const PlannedDdl = z
+  .object({
+    sql: z.string().meta({ description: 'Without the semicolon at its end.' }),
+    kind: z.string().meta({ description: 'What it makes: TABLE, INDEX, COLUMN, …' }),
+    tables: z.array(table),
+    stage: z.enum(DDL_STAGES).meta({ description: 'When it runs: before the rows are written, or after that.' }),
+    risk: z.enum(DDL_RISKS).nullable().meta({
+      description:
+        'locks: it alters a table that is there, which nobody else reads or writes for that moment. code: it brings code along that the target runs from then on.',
+    }),
+  })
+  .meta({ id: 'PlannedDdl' })
+
 export const ChangeSummary = z
   .object({
     job_id: z.string().meta({ description: 'The job that the changes are kept with.' }),
@@ -85,6 +99,9 @@ export const ChangeSummary = z
     sealed_at: time.nullable(),
     position: z.string().nullable().meta({ description: 'Where the source was.' }),
     tables: z.array(ChangedTable),
+    ddl: z.array(PlannedDdl).meta({
+      description: "The statements that change the target's tables when the changes are applied, in their order.",
+    }),
     notes: z.array(z.string()),
     stop: z
       .object({ code: z.string(), message: z.string(), hint: z.string(), retry: z.string() })

@@ -1,11 +1,13 @@
 import type { z } from 'zod'
 import { isConfigName, NOT_OWN_NAME } from '#api/contract/fields.ts'
 import { ConfigDocument, ConfigPolicies } from '#model/config-document.ts'
+import { refuseTwoSchedules } from '#model/schedule-document.ts'
 import { checkDocument } from '#sync/check-document.ts'
 
 /** Documents of sync configs as they come in: their transforms are looked up too. */
 export const ConfigInput = ConfigDocument.superRefine((document, context) => {
   if (!isConfigName(document.name)) context.addIssue({ code: 'custom', path: ['name'], message: NOT_OWN_NAME })
+  refuseTwoSchedules(document, context)
   addProblems(document, context)
 }).meta({
   id: 'CheckedSyncConfig',

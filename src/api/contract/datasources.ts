@@ -9,7 +9,8 @@ import { ENVIRONMENTS } from '#model/environment.ts'
 const text = (most: number): z.ZodString => z.string().min(1).max(most)
 
 const connectionUrl = text(2_000).meta({
-  description: 'postgres://user:password@host:5432/database. It is taken apart; the password is kept sealed.',
+  description:
+    'postgres://user:password@host:5432/database or mysql://user:password@host:3306/database. It is taken apart; the password is kept sealed.',
   examples: ['postgres://app:secret@db.example.com:5432/shop?sslmode=verify-full'],
 })
 
@@ -20,7 +21,7 @@ const CONNECTION_FIELDS = {
   kind: z.enum(DATASOURCE_KINDS).optional().meta({ description: 'Default: what the address says.' }),
   url: connectionUrl.optional(),
   host: text(255).optional().meta({ description: 'A host name or an address.' }),
-  port: z.int().min(1).max(65_535).optional().meta({ description: 'Default 5432.' }),
+  port: z.int().min(1).max(65_535).optional().meta({ description: 'Default 5432; 3306 of the kind mysql.' }),
   database: text(200).optional().meta({ description: 'The name of the database on its server.' }),
   user: text(200).optional().meta({ description: 'The role to log in as.' }),
   password: z

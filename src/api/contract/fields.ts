@@ -11,15 +11,15 @@ export const confirm = z
 export const time = z.string().meta({ format: 'date-time', description: 'ISO 8601, UTC.' })
 
 /** Words that stand where the name of a sync config may stand too: `POST /sync/full`. */
-const WORDS_OF_PATHS = ['full', 'incremental']
+const WORDS_OF_PATHS = ['full', 'incremental', 'export', 'import']
 
 /** Whether a name can be told from an id and from the words of our paths, wherever a path takes an id or a name. */
 export function isOwnName(name: string): boolean {
   return !isAnyId(name) && !WORDS_OF_PATHS.includes(name)
 }
 
-/** Words that stand beside the name of a sync config below `/sync`: `GET /sync/status/{jobId}`, `GET /sync/{name}/conflicts`. */
-const WORDS_BESIDE_CONFIGS = ['audit', 'conflicts', 'resume', 'status', 'stop']
+/** Words that stand beside the name of a sync config below `/sync`: `GET /sync/status/{jobId}`, `POST /sync/copy`. */
+const WORDS_BESIDE_CONFIGS = ['audit', 'conflicts', 'copy', 'resume', 'status', 'stop']
 
 export function isConfigName(name: string): boolean {
   return isOwnName(name) && !WORDS_BESIDE_CONFIGS.includes(name)

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { CopyAsked, DrillAsked, ExportAsked, ImportAsked } from '#api/contract/asked.ts'
 import { confirm, tableName, time } from '#api/contract/fields.ts'
 import { idOrName } from '#api/contract/ids.ts'
 import { PoliciesInput } from './config-input.ts'
@@ -113,7 +114,20 @@ export const RunAnyInput = z
 
 export type RunFields = Pick<z.infer<typeof RunInput>, keyof typeof RUN_FIELDS>
 
-export const RetryInput = z.strictObject(CONSENT_FIELDS).meta({ id: 'RetryRequest' })
+export const ConsentInput = z.strictObject(CONSENT_FIELDS).meta({ id: 'ConsentRequest' })
+
+/** Which version of its sync config a job is done again with. */
+export const RETRY_CONFIGS = ['current', 'original'] as const
+
+export const RetryInput = z
+  .strictObject({
+    config: z.enum(RETRY_CONFIGS).optional().meta({
+      description:
+        'current: the sync config as it is now. original: as it was when the job was asked for, between the databases of that time. Default current.',
+    }),
+    ...CONSENT_FIELDS,
+  })
+  .meta({ id: 'RetryRequest' })
 
 export const NoInput = z.strictObject({}).meta({ id: 'NoFields', description: 'Nothing.' })
 
@@ -182,6 +196,10 @@ export const Job = z
     audit_level: z.enum(AUDIT_LEVELS),
     approves: z.string().nullable().meta({ description: 'The dry run whose changes this one applies, and no others.' }),
     reverts: z.string().nullable().meta({ description: 'The job that this one undoes.' }),
+    export: ExportAsked.nullable().meta({ description: 'Of an export: what was asked for.' }),
+    import: ImportAsked.nullable().meta({ description: 'Of an import: what was asked for.' }),
+    copy: CopyAsked.nullable().meta({ description: 'Of a copy: what was asked for.' }),
+    drill: DrillAsked.nullable().meta({ description: 'Of a trial of a dump: what was asked for.' }),
     requested_by: z.string(),
     started_by: z.string().nullable().meta({ description: 'The name of who asked for it, as the audit log knows it.' }),
     stopping_for: z.enum(['stop', 'cancel']).nullable(),

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { time } from '#api/contract/fields.ts'
+import { ScheduleSummary } from '#api/contract/schedules.ts'
 import { JOB_STATUSES } from '#model/job.ts'
 
 export const Health = z.object({ status: z.enum(['up', 'down']) }).meta({ id: 'Health' })
@@ -39,6 +40,11 @@ export const Overview = z
         last_succeeded_at: time.nullable().meta({ description: 'When a sync that writes came to a good end last.' }),
         open_conflicts: z.int(),
         open_rejections: z.int(),
+        schema_drift: z.object({ changes: z.int(), first: z.string(), seen_at: time }).nullable().meta({
+          description:
+            'What of the tables has changed since the mapping was looked over, when they were last looked at; null: nothing.',
+        }),
+        schedule: ScheduleSummary.nullable().meta({ description: 'null: it does not run by itself.' }),
       }),
     ),
     days: z

@@ -5,6 +5,7 @@ import { idOrName } from '#api/contract/ids.ts'
 import { visibleConfig, visibleDatasource } from '#api/visible.ts'
 import { recordAudit } from '#control/audit.ts'
 import type { AdvisedTable, AdviseQuestion } from '#jobs/advise-detection.ts'
+import { policiesOf } from '#model/config-document.ts'
 import type { Actor } from '#model/access.ts'
 import { formatTableName, parseTableName } from '#model/table-pattern.ts'
 
@@ -29,9 +30,12 @@ export function adviceRoutes(api: Api, context: Context): void {
     handler: async (request) => {
       const { actor } = principalOf(request)
       const { id, document } = await visibleConfig(store, actor, request.params.id)
-      const { source_datasource_id: from, target_datasource_id: to, name: _, ...policies } = document
+      const { source_datasource_id: from, target_datasource_id: to } = document
       const source = await visibleDatasource(store, actor, from)
-      const ends = { source, config: { target: await visibleDatasource(store, actor, to), policies } }
+      const ends = {
+        source,
+        config: { target: await visibleDatasource(store, actor, to), policies: policiesOf(document) },
+      }
       const by = { action: 'sync_config.advise', subject: id }
       return advise(context, actor, { ...ends, tables: tablesOf(request.body), by })
     },

@@ -8,9 +8,12 @@ import { isNumber, isText, pageOf, readCursor } from '#api/page.ts'
 import { presentEvent, snakeCase } from '#api/present.ts'
 import { presentJobs, presentNamedJob } from '#api/present-jobs.ts'
 import { intendedAgain, start } from '#api/start.ts'
-import { visibleDatasource, visibleJob } from '#api/visible.ts'
-import { listJobs, readJobEvents } from '#control/jobs.ts'
+import { refuseOwnQueries } from '#api/security/scope.ts'
+import { nullIfMissing, visibleDatasource, visibleJob } from '#api/visible.ts'
+import { listJobs, readJobEvents, type Job } from '#control/jobs.ts'
+import { getConfig } from '#control/sync-configs.ts'
 import { conflictScopeOf } from '#jobs/conflicts.ts'
+import type { Actor } from '#model/access.ts'
 import { AppError } from '#model/errors.ts'
 import { isActive, type JobStatus } from '#model/job.ts'
 
@@ -22,6 +25,7 @@ export function jobRoutes(api: Api, context: Context): void {
   readRoutes(api, context)
   recordRoutes(api, context)
   actRoutes(api, context)
+  retryRoute(api, context)
 }
 
 function readRoutes(api: Api, { store }: Context): void {
@@ -108,7 +112,6 @@ function recordRoutes(api: Api, { store }: Context): void {
 }
 
 function actRoutes(api: Api, context: Context): void {
-  const { store } = context
   for (const { act, summary } of [
     { act: 'stop', summary: 'Stop a job; everything that resuming needs is kept' },
     { act: 'resume', summary: 'Let a stopped or failed job go on from its checkpoint' },
@@ -130,13 +133,18 @@ function actRoutes(api: Api, context: Context): void {
         reply.code(202).send(await actOnJob(context, { request, reply }, { id: request.params.id, act })),
     })
   }
+}
+
+function retryRoute(api: Api, context: Context): void {
+  const { store } = context
   api.route({
     method: 'POST',
     url: '/jobs/:id/retry',
     config: { access: 'operator' },
     schema: {
       tags,
-      summary: 'Do again, as a new job, what a job that is over was asked for; a config as it is now',
+      summary:
+        'Do again, as a new job, what a job that is over was asked for, with its config as it is now or as it was',
       params,
       headers: onceHeaders,
       body: contract.RetryInput,
@@ -148,7 +156,18 @@ function actRoutes(api: Api, context: Context): void {
       if (isActive(job.status)) {
         throw new AppError('wrong_state', `The job ${job.id} is ${job.status}: it is not over yet.`)
       }
-      const { dryRun, tables, mode, replay, changeSet, revert } = job.request
+      const {
+        dryRun,
+        tables,
+        mode,
+        replay,
+        changeSet,
+        revert,
+        export: dump,
+        import: restore,
+        copy,
+        drill,
+      } = job.request
       if (changeSet !== undefined) {
         throw new AppError(
           'wrong_state',
@@ -158,16 +177,32 @@ function actRoutes(api: Api, context: Context): void {
           },
         )
       }
-      const intended = await intendedAgain(context, job)
+      const { config = 'current', ...consent } = request.body
+      const intended = await intendedAgain(context, job, config)
+      if (config === 'original') await refuseRemovedQueries(context, actor, job)
       const target = await visibleDatasource(store, actor, intended.targetId)
-      const fields = { ...request.body, dry_run: dryRun, tables: tables === null ? null : [...tables] }
+      const fields = { ...consent, dry_run: dryRun, tables: tables === null ? null : [...tables] }
       const instead = {
         ...(replay === undefined ? {} : { replay }),
         ...(revert === undefined ? {} : { revert }),
+        ...(dump === undefined ? {} : { export: dump }),
+        ...(restore === undefined ? {} : { import: restore }),
+        ...(copy === undefined ? {} : { copy }),
+        ...(drill === undefined ? {} : { drill }),
         // What people decided about conflicts of a run without a config is known by that run.
         ...(job.configId === null ? { conflictScope: conflictScopeOf(job) } : {}),
       }
       return start(context, { request, reply }, { what: intended.what, kind: job.kind, mode, target, instead }, fields)
     },
   })
+}
+
+/**
+ * A query that an admin has taken out of the config since is not brought back by others.
+ * @throws AppError `forbidden`
+ */
+async function refuseRemovedQueries({ store }: Context, actor: Actor, { configId, request }: Job): Promise<void> {
+  if (configId === null) return
+  const now = await getConfig(store, configId).catch(nullIfMissing)
+  refuseOwnQueries(actor, request.policies, now?.document ?? null)
 }

@@ -12,7 +12,7 @@ import { presentValidation } from '#api/present.ts'
 import { visibleConfig, visibleDatasource } from '#api/visible.ts'
 import { recordAudit } from '#control/audit.ts'
 import type { Actor } from '#model/access.ts'
-import { acceptOtherNames, type ConfigDocument } from '#model/config-document.ts'
+import { acceptOtherNames, policiesOf, type ConfigDocument } from '#model/config-document.ts'
 import { tableName } from '#model/table.ts'
 import { parseTableName } from '#model/table-pattern.ts'
 import type { Row } from '#model/value.ts'
@@ -108,11 +108,11 @@ async function askedOf(
   actor: Actor,
   { document, table }: Pick<Question, 'document' | 'table'>,
 ): Promise<Omit<MappingQuestion, 'limit'>> {
-  const { source_datasource_id: from, target_datasource_id: to, name: _, ...policies } = document
+  const { source_datasource_id: from, target_datasource_id: to } = document
   return {
     source: await visibleDatasource(store, actor, from),
     target: await visibleDatasource(store, actor, to),
-    policies,
+    policies: policiesOf(document),
     table: table === undefined ? null : parseTableName(table),
   }
 }

@@ -5,6 +5,7 @@ import { MatchBody, MatchInput } from '#api/contract/match.ts'
 import { isNumber, isText, readCursor, writeCursor } from '#api/page.ts'
 import { visibleConfig, visibleDatasource } from '#api/visible.ts'
 import { recordAudit } from '#control/audit.ts'
+import { policiesOf } from '#model/config-document.ts'
 import type { MatchEntry, MatchPage, MatchPlace, TableMatch } from '#model/match.ts'
 import { tableName } from '#model/table.ts'
 import { parseTableName } from '#model/table-pattern.ts'
@@ -35,12 +36,12 @@ export function matchRoutes(api: Api, context: Context): void {
       const { actor } = principalOf(request)
       const { table, by, list, limit, cursor } = request.body
       const { id, document } = await visibleConfig(store, actor, request.params.id)
-      const { source_datasource_id: from, target_datasource_id: to, name: _, ...policies } = document
+      const { source_datasource_id: from, target_datasource_id: to } = document
       const after = readCursor(cursor, isPlace, 'body')
       const question = {
         source: await visibleDatasource(store, actor, from),
         target: await visibleDatasource(store, actor, to),
-        policies,
+        policies: policiesOf(document),
         table: table === undefined ? null : parseTableName(table),
         by: by ?? null,
         list: list === undefined ? null : { of: list, limit: limit ?? DEFAULT_LIMIT, after },

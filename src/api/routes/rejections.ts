@@ -2,7 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { z } from 'zod'
 import { principalOf, type Api, type Context } from '#api/context.ts'
 import { idOrName, idPath } from '#api/contract/ids.ts'
-import { NoInput, RetryInput, StartedJob } from '#api/contract/jobs.ts'
+import { ConsentInput, NoInput, StartedJob } from '#api/contract/jobs.ts'
 import { onceHeaders } from '#api/contract/once.ts'
 import { limitOf } from '#api/contract/paging.ts'
 import * as contract from '#api/contract/rejections.ts'
@@ -214,7 +214,7 @@ function replayRoutes(api: Api, context: Context): void {
       summary: 'Try one row again, as a job of its own',
       params,
       headers: onceHeaders,
-      body: RetryInput,
+      body: ConsentInput,
       response: { 202: StartedJob },
     },
     handler: async (request, reply) => {
@@ -231,7 +231,7 @@ async function replay(
   context: Context,
   exchange: Exchange,
   { job, ids }: { job: Job; ids: readonly string[] | null },
-  consent: z.infer<typeof RetryInput>,
+  consent: z.infer<typeof ConsentInput>,
 ) {
   const { store } = context
   const { actor } = principalOf(exchange.request)

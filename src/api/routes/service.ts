@@ -64,6 +64,7 @@ function overviewRoute(api: Api, { store }: Context): void {
       )
       return presentOverview(
         await readOverview(store, { configs: configs.map(({ id }) => id), datasources: actor.datasources }),
+        store.clock.now(),
       )
     },
   })

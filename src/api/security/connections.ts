@@ -1,5 +1,6 @@
 import { STATUS_CODES, type Server } from 'node:http'
-import type { Socket } from 'node:net'
+import { Socket } from 'node:net'
+import type { FastifyInstance } from 'fastify'
 import type { ApiLimits } from '#api/tools.ts'
 
 /** Keeps one address from taking every connection (S58). What cannot be read as HTTP gets a short answer and is cut off. */
@@ -15,6 +16,30 @@ export function boundConnections(server: Server, { connectionsPerAddress }: ApiL
       else open.set(address, left)
     })
     if (count > connectionsPerAddress) socket.destroy()
+  })
+}
+
+/**
+ * A body that does not come in time ends its connection (S58): as a whole within the time of a request, or, on a route that
+ * takes large files, each part of it.
+ */
+export function boundBodies(app: FastifyInstance, { requestMs }: ApiLimits): void {
+  app.addHook('onRequest', async ({ raw, routeOptions }) => {
+    const { socket } = raw
+    // What this process asks itself has no connection.
+    if (!(socket instanceof Socket)) return
+    const isSlow = routeOptions.config.slowBody === true
+    let last = socket.bytesRead
+    const timer = setInterval(() => {
+      if (raw.complete || socket.destroyed) return clearInterval(timer)
+      const isSilent = socket.bytesRead === last
+      last = socket.bytesRead
+      if (isSlow && !isSilent) return
+      clearInterval(timer)
+      const late = Object.assign(new Error('The body does not come.'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' })
+      answerUnreadable(late, socket)
+    }, requestMs)
+    raw.once('close', () => clearInterval(timer))
   })
 }
 

@@ -3,13 +3,14 @@ import { isDeepStrictEqual } from 'node:util'
 import { stringify } from 'yaml'
 import type { ApiClient } from '#api/client.ts'
 import type { ConfigFile } from '#api/contract/config-file.ts'
-import { DatasourceInput } from '#api/contract/datasources.ts'
+import { DatasourceInput, ParsedUrl } from '#api/contract/datasources.ts'
 import type { Context, Outcome, Runner } from '#cli/command.ts'
 import { mustReadConfigFile } from '#cli/config-file.ts'
 import { plural, printable } from '#cli/format.ts'
 import { addServiceFlags, withService } from '#cli/service-flags.ts'
 import { ConfigDocument } from '#model/config-document.ts'
-import { EXIT } from '#model/errors.ts'
+import { DEFAULT_CONNECT_TIMEOUT_MS, DEFAULT_POOL_SIZE, DEFAULT_PORTS, type DatasourceKind } from '#model/datasource.ts'
+import { AppError, EXIT } from '#model/errors.ts'
 import { readFile } from './validate.ts'
 
 type Fields = Readonly<Record<string, unknown>>
@@ -18,8 +19,12 @@ const APPLY_HELP = `
 What the file does not name stays as it is. Applying the same file again changes nothing. Passwords are not in the file:
 give password_reference, or set them once with datasources password.
 
+On a terminal it shows what would change, and asks. No row of any database is written by it, and of sync configs every version
+is kept.
+
 Examples:
   syncline apply -f syncline.yaml --dry-run
+  syncline apply -f syncline.yaml --yes
   syncline export-config | ssh other syncline apply -f -
 `
 
@@ -44,10 +49,17 @@ export function addApply(program: Command, run: Runner): void {
     .description('make datasources and sync configs what a file says')
     .requiredOption('-f, --file <file>', 'the file; - is the standard input')
     .option('--dry-run', 'show what would change, and change nothing')
+    .option('--yes', 'change it without asking')
     .addHelpText('after', APPLY_HELP)
-  addServiceFlags(command).action(async ({ file, dryRun }: { file: string; dryRun?: true }) =>
-    withService(run, command, (client, context) => apply(client, context, { name: file, dryRun: dryRun ?? false })),
+  addServiceFlags(command).action(async (flags: ApplyFlags) =>
+    withService(run, command, (client, context) => apply(client, context, flags)),
   )
+}
+
+interface ApplyFlags {
+  readonly file: string
+  readonly dryRun?: true
+  readonly yes?: true
 }
 
 export function addExportConfig(program: Command, run: Runner): void {
@@ -65,13 +77,20 @@ export function addExportConfig(program: Command, run: Runner): void {
 
 async function apply(
   client: ApiClient,
-  { output }: Context,
-  { name, dryRun }: { name: string; dryRun: boolean },
+  { output, signal }: Context,
+  { file: name, dryRun = false, yes = false }: { file: string; dryRun?: boolean; yes?: boolean },
 ): Promise<Outcome> {
   // The whole file is checked before the first change.
   const file = mustReadConfigFile(readFile(name), name)
   const steps = await plan(client, file)
   const changes = steps.filter(({ what }) => what !== 'unchanged')
+  const isAsked = !dryRun && !yes && output.interactive && changes.length > 0
+  if (isAsked) {
+    for (const step of steps) output.print(stepLine(step, output))
+    if (!(await output.agrees(`Change ${plural(changes.length, 'thing')}?`, signal))) {
+      throw new AppError('target_not_writable', 'You did not agree, and nothing was changed.')
+    }
+  }
   if (!dryRun) {
     for (const step of changes) await step.carryOut(client)
   }
@@ -83,7 +102,7 @@ async function apply(
       dry_run: dryRun,
       steps: steps.map(({ noun, name: of, what, fields }) => ({ noun: noun.word, name: of, what, fields })),
     },
-    lines: [...steps.map((step) => stepLine(step, output)), summary],
+    lines: [...(isAsked ? [] : steps.map((step) => stepLine(step, output))), summary],
   }
 }
 
@@ -99,27 +118,40 @@ async function plan(client: ApiClient, file: ConfigFile): Promise<readonly Step[
   const datasources = await collect(client, DATASOURCES.path)
   const names = namesById(datasources)
   const configs = await collect(client, '/sync-configs')
-  return [
-    ...(file.datasources ?? []).map((wanted) => planStep(DATASOURCES, wanted, datasources)),
-    ...(file.sync_configs ?? []).map((wanted) => planStep(syncConfigs(names), withNames(wanted, names), configs)),
-  ]
+  const steps: Step[] = []
+  for (const wanted of file.datasources ?? []) {
+    steps.push(planStep(DATASOURCES, wanted, datasources, await completedDatasource(client, wanted)))
+  }
+  for (const wanted of file.sync_configs ?? []) {
+    steps.push(planStep(syncConfigs(names), withNames(wanted, names), configs))
+  }
+  return steps
 }
 
-const DATASOURCES: Noun = { word: 'datasource', path: '/datasources', fieldsOf: datasourceFields }
+const DATASOURCES: Noun = {
+  word: 'datasource',
+  path: '/datasources',
+  fieldsOf: datasourceFields,
+}
 
 function syncConfigs(names: ReadonlyMap<string, string>): Noun {
-  return { word: 'sync config', path: '/sync-configs', fieldsOf: (stored) => configFields(stored, names) }
+  return {
+    word: 'sync config',
+    path: '/sync-configs',
+    fieldsOf: (stored) => configFields(stored, names),
+  }
 }
 
-function planStep(noun: Noun, wanted: Fields, stored: readonly Fields[]): Step {
+/** `after`: what `wanted` comes to, so that it compares with what the service has. */
+function planStep(noun: Noun, wanted: Fields, stored: readonly Fields[], after = wanted): Step {
   const name = String(wanted['name'])
   const found = stored.find((each) => each['name'] === name)
   if (found === undefined) {
     return { noun, name, what: 'create', fields: [], carryOut: (client) => client.post(noun.path, wanted) }
   }
   const before = noun.fieldsOf(found)
-  const all = [...new Set([...Object.keys(before), ...Object.keys(wanted)])]
-  const fields = all.filter((field) => !isDeepStrictEqual(before[field], wanted[field]))
+  const all = [...new Set([...Object.keys(before), ...Object.keys(after)])]
+  const fields = all.filter((field) => !isDeepStrictEqual(before[field], after[field]))
   return {
     noun,
     name,
@@ -160,6 +192,24 @@ function datasourceFields(stored: Fields): Fields {
   const order = Object.keys(DatasourceInput.shape).filter((field) => !(isProject ? OF_DATABASES : SECRETS).has(field))
   const kept = order.filter((field) => stored[field] !== null && stored[field] !== undefined)
   return Object.fromEntries(kept.map((field) => [field, stored[field]]))
+}
+
+/** With the URL taken apart, and what holds where nothing is said. A password is a change: nobody can tell what is kept. */
+async function completedDatasource(client: ApiClient, { url, ...said }: Fields): Promise<Fields> {
+  const parsed = url === undefined ? null : ParsedUrl.parse(await client.post('/datasources/parse-url', { url }))
+  const isProject = said['project_url'] !== undefined
+  const kind = said['kind'] ?? parsed?.kind ?? (isProject ? 'supabase' : 'postgres')
+  const { host, port, database, user, ssl } = parsed ?? {}
+  const all = {
+    kind,
+    ...(isProject ? {} : { host, port: port ?? DEFAULT_PORTS[kind as DatasourceKind], database, user, ssl }),
+    ...(parsed?.has_password && said['password_reference'] === undefined ? { password: true } : {}),
+    connect_timeout_ms: parsed?.connect_timeout_ms ?? DEFAULT_CONNECT_TIMEOUT_MS,
+    pool_size: DEFAULT_POOL_SIZE,
+    writable: false,
+    ...said,
+  }
+  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== null && value !== undefined))
 }
 
 /** The same for a sync config, whose datasources have names, so that the file fits another installation. */

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Command } from 'commander'
 import { asObject, type ApiClient } from '#api/client.ts'
 import type { Context, Outcome, Runner } from '#cli/command.ts'
+import { notAgreed } from '#cli/not-agreed.ts'
 import { changeLines, changesSummary, isSomething, readChanges, targetOf, type Changes } from '#cli/report-changes.ts'
 import { addServiceFlags, withService, type ServiceFlags } from '#cli/service-flags.ts'
 import { AppError, EXIT } from '#model/errors.ts'
@@ -73,9 +74,7 @@ async function approve(client: ApiClient, id: string, flags: ApproveFlags, conte
 /** @throws AppError where nobody agreed and there is nobody to ask */
 export function refuseSilence({ yes, input }: ConsentFlags, { output }: Context): void {
   if (yes || (input && output.interactive)) return
-  throw new AppError('target_not_writable', 'Nobody has agreed to writing, and there is nobody here to ask.', {
-    hint: 'Look at what would be done with jobs changes JOB, then add --yes.',
-  })
+  throw notAgreed({ look: 'jobs changes JOB' })
 }
 
 /** @throws AppError unless somebody agrees */
@@ -87,8 +86,7 @@ export async function showAndAsk(
   for (const line of changeLines(shown)) output.print(line)
   output.print(changesSummary(shown.summary))
   if (flags.yes) return
-  const answer = await output.ask(`Write this to ${await targetOf(client, job)}? [y/N] `, signal)
-  if (!/^y(es)?$/i.test(answer.trim())) {
+  if (!(await output.agrees(`Write this to ${await targetOf(client, job)}?`, signal))) {
     throw new AppError('target_not_writable', 'You did not agree, and nothing was written.')
   }
 }

@@ -8,6 +8,8 @@ import { addAdvise } from './advise.ts'
 import { watchJob } from './jobs.ts'
 import { addMatch } from './match.ts'
 import { addPreview } from './preview.ts'
+import { addSchedule, readSchedule } from './schedule.ts'
+import { addSchemaDrift } from './schema-drift.ts'
 import { addSuggest } from './suggest.ts'
 
 const RUN_HELP = `
@@ -35,8 +37,14 @@ export function addConfigs(program: Command, run: Runner): void {
   const show = group.command('show <name>').description('one sync config, as its document')
   addServiceFlags(show).action(async (name: string) =>
     withService(run, show, async (client) => {
-      const config = await client.get(`/sync-configs/${encodeURIComponent(name)}`)
-      return { exit: EXIT.done, summary: name, result: config, lines: [JSON.stringify(config, null, 2)] }
+      const config = asObject(await client.get(`/sync-configs/${encodeURIComponent(name)}`))
+      const document = JSON.stringify(config, null, 2)
+      if (config['schedule'] === undefined && config['sync_interval'] === undefined) {
+        return { exit: EXIT.done, summary: name, result: config, lines: [document] }
+      }
+      const state = await readSchedule(client, name)
+      const result = { ...config, schedule_state: state.result }
+      return { exit: EXIT.done, summary: name, result, lines: [document, ...state.lines] }
     }),
   )
   const history = group.command('history <name>').description('what a sync config has been, and what was changed')
@@ -45,10 +53,12 @@ export function addConfigs(program: Command, run: Runner): void {
   )
   const remove = group.command('remove <name>').description('forget a sync config; no data is touched')
   addServiceFlags(remove).action(async (name: string) => withService(run, remove, (client) => removeOne(client, name)))
+  addSchedule(group, run)
   addWebhookSecret(group, run)
   addRun(group, run)
   addSuggest(group, run)
   addAdvise(group, run, 'configs')
+  addSchemaDrift(group, run)
   addPreview(group, run)
   addMatch(group, run)
 }

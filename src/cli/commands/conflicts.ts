@@ -303,11 +303,8 @@ async function resolveMany(client: ApiClient, flags: ResolveFlags, context: Cont
     return { exit: EXIT.done, summary: about, result: would, lines: [...lines, about] }
   }
   for (const line of lines) output.print(line)
-  if (asks) {
-    const answer = await output.ask(`${about}: decide them? [y/N] `, signal)
-    if (!/^y(es)?$/i.test(answer.trim())) {
-      throw new AppError('target_not_writable', 'You did not agree, and nothing was decided.')
-    }
+  if (asks && !(await output.agrees(`${about}: decide them?`, signal))) {
+    throw new AppError('target_not_writable', 'You did not agree, and nothing was decided.')
   }
   const sure = { ...body, ...startBody(flags), expect: would.conflicts, digest: would.digest }
   const result = ResolvedMany.parse(await client.post(path, sure, { idempotencyKey: randomUUID() }))

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { asObject, type ApiClient } from '#api/client.ts'
-import type { Context, Outcome, Runner } from '#cli/command.ts'
+import { addCommonFlags, type Context, type Outcome, type Runner } from '#cli/command.ts'
 import { formatCheck, formatTable, plural, printable } from '#cli/format.ts'
 import { addServiceFlags, withService } from '#cli/service-flags.ts'
 import { readEnvironment } from '#cli/sync-options.ts'
@@ -16,6 +16,7 @@ Examples:
   syncline datasources add app https://abcdefghijklmnop.supabase.co --service-role-key env:APP_KEY
   syncline datasources add copy postgres://app@localhost/copy --writable --environment development
   syncline datasources test shop
+  syncline datasources prepare > prepare.sql
 `
 
 interface AddFlags {
@@ -70,9 +71,25 @@ export function addDatasources(program: Command, run: Runner): void {
       return { exit: EXIT.done, summary, result: answer, lines: [summary] }
     }),
   )
+  addPrepare(group, run)
   const remove = group.command('remove <name>').description('forget a datasource; the database itself is not touched')
   addServiceFlags(remove).action(async (name: string) => withService(run, remove, (client) => removeOne(client, name)))
   addAdvise(group, run, 'datasources')
+}
+
+function addPrepare(group: Command, run: Runner): void {
+  const prepare = group
+    .command('prepare')
+    .description('print the SQL by which a Supabase project can be written over its REST API')
+    .option('--schema <name>', 'an exposed schema, for the functions', 'public')
+  addCommonFlags(prepare).action(async ({ schema }: { schema: string }) =>
+    run(prepare, async () => {
+      const { projectScript } = await import('#service/project-script.ts')
+      const script = projectScript(schema)
+      const summary = 'Run it in the SQL Editor of the project; it may be run again.'
+      return { exit: EXIT.done, summary, result: { script }, lines: [script] }
+    }),
+  )
 }
 
 async function listAll(client: ApiClient): Promise<Outcome> {

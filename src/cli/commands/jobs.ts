@@ -1,10 +1,12 @@
-import type { Command } from 'commander'
+import { Option, type Command } from 'commander'
 import { asObject, type ApiClient } from '#api/client.ts'
+import { RETRY_CONFIGS } from '#api/contract/jobs.ts'
 import type { Context, Outcome, Runner } from '#cli/command.ts'
 import { formatCount, formatTable, plural, printable, shellWords } from '#cli/format.ts'
+import { askedLines, cameToLines, isDumpJob } from '#cli/report-dump-jobs.ts'
 import { addServiceFlags, withService } from '#cli/service-flags.ts'
 import { delay } from '#lib/clock.ts'
-import { EXIT, type ExitCode } from '#model/errors.ts'
+import { AppError, EXIT, type ExitCode } from '#model/errors.ts'
 import { calledAs } from '#service/config.ts'
 
 type Fields = Readonly<Record<string, unknown>>
@@ -23,14 +25,7 @@ export function addJobs(program: Command, run: Runner): Command {
     withService(run, list, (client) => listJobs(client, flags)),
   )
   const show = group.command('show <id>').description('one job: its state, its counts, its error')
-  addServiceFlags(show).action(async (id: string) =>
-    withService(run, show, async (client) => {
-      const job = asObject(await client.get(`/jobs/${encodeURIComponent(id)}`))
-      const next = nextStep(job)
-      const result = next === null ? job : { ...job, next }
-      return { exit: EXIT.done, summary: String(job['status']), result, lines: jobLines(job) }
-    }),
-  )
+  addServiceFlags(show).action(async (id: string) => withService(run, show, (client) => showJob(client, id)))
   const watch = group.command('watch <id>').description('follow a job until it ends or waits for somebody')
   addServiceFlags(watch).action(async (id: string) =>
     withService(run, watch, (client, context) => watchJob(client, id, context)),
@@ -54,14 +49,68 @@ export function addJobs(program: Command, run: Runner): Command {
       }),
     )
   }
+  addRetry(group, run)
   return group
+}
+
+const RETRY_HELP = `
+A config may have been changed since the job: current takes it as it is now, original as it was when the job was asked for,
+between the databases of that time.
+
+Examples:
+  syncline jobs retry job_01h455vb4pex5vsknk084sn02q
+  syncline jobs retry job_01h455vb4pex5vsknk084sn02q --config original
+`
+
+function addRetry(group: Command, run: Runner): void {
+  const retry = group
+    .command('retry <id>')
+    .description('do again, as a new job, what a job that is over was asked for')
+    .addOption(
+      new Option('--config <which>', 'the sync config as it is now, or as it was for the job')
+        .choices(RETRY_CONFIGS)
+        .default('current'),
+    )
+    .addHelpText('after', RETRY_HELP)
+  addServiceFlags(retry).action(async (id: string, { config }: { config: string }) =>
+    withService(run, retry, async (client) => {
+      const started = asObject(await client.post(`/jobs/${encodeURIComponent(id)}/retry`, { config }))
+      const summary = `${String(started['job_id'])} is ${String(started['status'])}`
+      return { exit: EXIT.done, summary, result: started, lines: [summary] }
+    }),
+  )
+}
+
+async function showJob(client: ApiClient, id: string): Promise<Outcome> {
+  const job = asObject(await client.get(`/jobs/${encodeURIComponent(id)}`))
+  const next = nextStep(job)
+  const result = next === null ? job : { ...job, next }
+  const summary = String(job['status'])
+  const lines = jobLines(job)
+  if (!isDumpJob(job)) return { exit: EXIT.done, summary, result, lines }
+  const nameOf = await namesOf(client, job)
+  const receipt = await receiptOf(client, job)
+  const [first = '', ...rest] = lines
+  const asked = askedLines(job, nameOf)
+  const cameTo = receipt === null ? [] : cameToLines(job, asObject(receipt), nameOf)
+  return { exit: EXIT.done, summary, result: { ...result, receipt }, lines: [first, ...asked, ...cameTo, ...rest] }
+}
+
+/** What its datasources are called; one that is gone by its id. */
+async function namesOf(client: ApiClient, job: Fields): Promise<(id: string) => string> {
+  const ids = [...new Set([job['source_datasource_id'], job['target_datasource_id']].map(String))]
+  const names = new Map<string, string>()
+  for (const id of ids) {
+    const { name } = asObject(await client.get(`/datasources/${encodeURIComponent(id)}`).catch(() => null))
+    if (typeof name === 'string') names.set(id, printable(name))
+  }
+  return (id) => names.get(id) ?? id
 }
 
 const VERBS = [
   { verb: 'stop', help: 'stop a job after the batch in hand; it can be resumed' },
   { verb: 'resume', help: 'let a stopped or failed job go on from where it is' },
   { verb: 'cancel', help: 'end a job for good; what was committed stays' },
-  { verb: 'retry', help: 'try a failed job again' },
 ] as const
 
 async function listJobs(client: ApiClient, { status, limit }: { status?: string; limit: string }): Promise<Outcome> {
@@ -102,30 +151,45 @@ export async function watchJob(client: ApiClient, id: string, context: Context):
 export async function followJob(client: ApiClient, id: string, context: Context): Promise<Fields> {
   const { output, signal } = context
   context.onInterrupt(`The job goes on. Watch it with jobs watch ${id}, stop it with jobs stop ${id}.`)
-  for (;;) {
+  for (let isFirst = true; ; isFirst = false) {
     const job = asObject(await client.get(`/jobs/${encodeURIComponent(id)}`))
     if (ENDS[String(job['status'])] !== undefined) {
       output.status([])
       return job
     }
+    if (isFirst) await refuseIdle(client, job)
     if (output.live) output.status([progressLine(job)])
     await delay(WATCH_MS, signal)
   }
 }
 
+/** Where nobody carries out jobs, none ever ends. @throws AppError `service_unreachable` */
+async function refuseIdle(client: ApiClient, { id, status }: Fields): Promise<void> {
+  const service = asObject(await client.get('/status'))
+  if (service['status'] !== 'down') return
+  throw new AppError('service_unreachable', `${String(id)} is ${String(status)}, and no service takes on work now.`, {
+    hint: 'Start one with syncline serve: the job goes on by itself, and can be watched then.',
+  })
+}
+
 /** How a job is that has ended or waits for somebody. */
 export async function outcomeOf(client: ApiClient, job: Fields): Promise<Outcome> {
   const end = ENDS[String(job['status'])] ?? EXIT.failed
-  const path = `/jobs/${encodeURIComponent(String(job['id']))}/receipt`
-  const receipt = asObject(await client.get(path).catch(() => null))
+  const receipt = await receiptOf(client, job)
   const lines = jobLines(job)
   const next = nextStep(job)
   return {
     exit: hasFindings(job) && end === EXIT.done ? EXIT.findings : end,
     summary: lines.at(-1) ?? '',
-    result: { ...job, receipt: receipt['receipt'] ?? null, ...(next === null ? {} : { next }) },
+    result: { ...job, receipt, ...(next === null ? {} : { next }) },
     lines,
   }
+}
+
+/** What it left; null where it has left nothing yet. */
+async function receiptOf(client: ApiClient, { id }: Fields): Promise<unknown> {
+  const path = `/jobs/${encodeURIComponent(String(id))}/receipt`
+  return asObject(await client.get(path).catch(() => null))['receipt'] ?? null
 }
 
 /** What somebody has to do for a job to go on; null where it does not wait for anybody. */

@@ -14,6 +14,7 @@ import {
 } from '#service/one-line.ts'
 import { hidePassword } from '#service/reference.ts'
 import { addCommonFlags, type CommonFlags, type Context, type Outcome, type Runner } from '#cli/command.ts'
+import { notAgreed } from '#cli/not-agreed.ts'
 import { shellWords } from '#cli/format.ts'
 import { Progress } from '#cli/progress.ts'
 import {
@@ -123,19 +124,14 @@ async function askFor(
   context: Context,
 ): Promise<void> {
   const { output, signal } = context
-  if (!input || !output.interactive) {
-    throw new AppError('target_not_writable', 'Nobody has agreed to writing, and there is nobody here to ask.', {
-      hint: 'Look at what would be done with --dry-run, then add --yes.',
-    })
-  }
+  if (!input || !output.interactive) throw notAgreed()
   const { preview, target, notes } = await look(request, { consent, samples: SAMPLES_ASKED }, context)
   refuseProtected(target, consent)
   for (const line of previewLines(preview, notes)) output.print(line)
   if (preview.stop !== null) throw preview.stop
   output.print(`Target: ${target.address} (${target.product}, ${target.environment})`)
   output.print('The run keeps its place in a schema "syncline" of the target, which is made where it is missing.')
-  const answer = await output.ask('Write this to the target? [y/N] ', signal)
-  if (!/^y(es)?$/i.test(answer.trim())) {
+  if (!(await output.agrees('Write this to the target?', signal))) {
     throw new AppError('target_not_writable', 'You did not agree, and nothing was written.')
   }
 }

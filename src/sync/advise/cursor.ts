@@ -1,11 +1,13 @@
 /** What a column says as a cursor, and what it does not. */
-import type { ColumnFacts, TableFacts, Upkeep } from '#adapters/adapter.ts'
+import type { ColumnFacts, ServerInfo, TableFacts, Upkeep } from '#adapters/adapter.ts'
 import { formatCount, plural } from '#lib/amounts.ts'
 import type { ColumnType } from '#model/column-type.ts'
+import type { Cursor } from '#model/detection.ts'
 import type { Completeness } from '#model/receipt.ts'
 import type { Column } from '#model/table.ts'
 import type { AdviceQuestion, Found, Need, Ranked, RuledOut } from '#sync/advise-detection.ts'
 import { planDetection } from '#sync/plan-detection.ts'
+import { ZONES_BEHIND_HOURS } from '#sync/stages/detectors/cursor-state.ts'
 import { isLarge, percent, RANKS, sampledRows, sizeOf, TELLING_ROWS, writesInWords } from './measures.ts'
 
 /** Names that say what a time or a number is for. */
@@ -45,14 +47,15 @@ function judgeCursor(question: AdviceQuestion, column: Column, facts: ColumnFact
     { policies, server },
   )
   if ('message' in planned) return out(planned.message)
+  const { cursor } = planned.detecting
   if (question.reviewed) return out('In this commit_mode every run compares everything, and none leaves a position.')
   if (counts)
     return out(`It counts the changes of each row by itself (${counts.by}): no order of rows follows from it.`)
   const why =
     setOtherwise(facts, { table: question.facts, mayBeWritten: isNamed && (isTime(column) || !isKept) }) ??
-    unfitValues(facts, { table: question.facts, column, isKept })
+    unfitValues(facts, { table: question.facts, column, isKept, cursor })
   if (why !== null) return out(why)
-  return proposeCursor(question, { strategy, column, facts })
+  return proposeCursor(question, { strategy, column, facts, cursor })
 }
 
 /** Why the way in which it is set forbids to go by it. */
@@ -76,7 +79,12 @@ function setOtherwise(
 /** Why the values of a sample forbid to go by them. */
 function unfitValues(
   { onUpdate, sample: values }: ColumnFacts,
-  { table: { sample }, column, isKept }: { table: TableFacts; column: Column; isKept: boolean },
+  {
+    table: { sample },
+    column,
+    isKept,
+    cursor,
+  }: { table: TableFacts; column: Column; isKept: boolean; cursor: Cursor | null },
 ): string | null {
   if (sample === null || values === null) {
     return isTime(column) || isKept ? null : 'Nothing in the database sets it, and no sample shows what it is.'
@@ -86,8 +94,8 @@ function unfitValues(
   const { future } = values
   if (future !== null && future > 0) {
     const later = `${formatCount(future)} ${of} have a time in the future`
-    const isZoned = column.type.kind === 'timestamp' && column.type.zoned
-    if (!isZoned) return `${later}: a position that has come there passes all that is written until then.`
+    if (cursor?.guard === 'order')
+      return `${later}: a position that has come there passes all that is written until then.`
     // What was there before the trigger may be anything.
     if (!isSure(onUpdate)) return `${later}: it is not the time at which they were written.`
   }
@@ -111,10 +119,15 @@ export function isSure(upkeep: Upkeep | null): boolean {
 
 function proposeCursor(
   question: AdviceQuestion,
-  { strategy, column, facts }: { strategy: 'timestamp' | 'rowversion'; column: Column; facts: ColumnFacts },
+  {
+    strategy,
+    column,
+    facts,
+    cursor,
+  }: { strategy: 'timestamp' | 'rowversion'; column: Column; facts: ColumnFacts; cursor: Cursor | null },
 ): Ranked {
   const { facts: table, sessions } = question
-  const holes = unseenWrites(question, facts)
+  const holes = unseenWrites(question, facts, cursor)
   const label = labelOf(question, holes.length === 0)
   const isCheap = rereadShare(table, facts) <= LOW_SHARE
   const isFitting = holes.length === 0 && facts.index !== null && isLarge(table) && isCheap
@@ -130,7 +143,7 @@ function proposeCursor(
     strategy,
     cursorColumn: column.name,
     label,
-    cost: cursorCost(column, facts, table),
+    cost: cursorCost(column, { facts, cursor }, table),
     reasons: cursorReasons(column, facts, table),
     cannotSee: [...holes, ...unseenByAnyCursor(question, facts)],
     needs: [
@@ -153,7 +166,11 @@ function need(text: string, sql: string): Need {
 }
 
 /** Inserts and updates that the cursor may miss. Empty: the database sets the column by each of them. */
-function unseenWrites({ facts: table, source }: AdviceQuestion, { onInsert, onUpdate, column }: ColumnFacts): string[] {
+function unseenWrites(
+  { facts: table, source }: AdviceQuestion,
+  { onInsert, onUpdate, column }: ColumnFacts,
+  cursor: Cursor | null,
+): string[] {
   const own = [onInsert, onUpdate].filter((upkeep) => upkeep !== null)
   const holes: string[] = []
   if (onUpdate === null) {
@@ -171,7 +188,7 @@ function unseenWrites({ facts: table, source }: AdviceQuestion, { onInsert, onUp
   } else if (onInsert.when === 'perhaps') {
     holes.push(`inserts for which ${onInsert.by} does not set it: whether it always does cannot be told from its text`)
   }
-  if (own.some(({ value }) => value === 'local clock')) {
+  if (cursor?.guard !== 'wall clock' && own.some(({ value }) => value === 'local clock')) {
     holes.push(
       'rows that are written while the clock of a time zone is set back, or by sessions of different time zones',
     )
@@ -205,7 +222,18 @@ function hasEqualTexts(type: ColumnType): boolean {
   }
 }
 
-function unseenByAnyCursor({ policies, sessions }: AdviceQuestion, { onInsert, onUpdate }: ColumnFacts): string[] {
+/** What is written without what fills a column. */
+const BY_OWNERS = 'what is written while triggers are switched off (session_replication_role, DISABLE TRIGGER)'
+const UNFIRED: Readonly<Record<ServerInfo['kind'], string>> = {
+  postgres: BY_OWNERS,
+  postgrest: BY_OWNERS,
+  mysql: 'what the source repeats of another server (replication), with the values that it had there',
+}
+
+function unseenByAnyCursor(
+  { policies, sessions, server }: AdviceQuestion,
+  { onInsert, onUpdate }: ColumnFacts,
+): string[] {
   const { deletePolicy, deleteCheckHours: hours, cursorWindowSeconds: seconds } = policies
   const isFired = [onInsert, onUpdate].some((upkeep) => upkeep !== null && !upkeep.inReplication)
   return [
@@ -215,7 +243,7 @@ function unseenByAnyCursor({ policies, sessions }: AdviceQuestion, { onInsert, o
         ? 'deletes, but by a comparison of all keys in every run'
         : `deletes, but by a comparison of all keys every ${plural(hours, 'hour')} (delete_check_hours)`,
     'what the target alone has changed',
-    ...(isFired ? ['what is written while triggers are switched off (session_replication_role, DISABLE TRIGGER)'] : []),
+    ...(isFired ? [UNFIRED[server.kind]] : []),
     ...(sessions.complete
       ? []
       : [
@@ -254,9 +282,18 @@ function nullsInWords(sample: ColumnFacts['sample'], table: TableFacts): string 
   return `, as in ${formatCount(sample.nulls)} of ${sampledRows(table.sample)}`
 }
 
-function cursorCost(column: Column, { index, sample }: ColumnFacts, table: TableFacts): string {
+function cursorCost(
+  column: Column,
+  { facts: { index, sample }, cursor }: { facts: ColumnFacts; cursor: Cursor | null },
+  table: TableFacts,
+): string {
   const rows = table.sample?.rows ?? 0
   const again = [
+    ...(cursor?.guard === 'wall clock'
+      ? [
+          `rows of the last ${ZONES_BEHIND_HOURS} hours and more, because it does not say of which time zone it is, in every run`,
+        ]
+      : []),
     ...(sample !== null && sample.nulls > 0
       ? [`about ${percent(sample.nulls, rows)} of the rows, which have no value, in every run`]
       : []),

@@ -1,4 +1,4 @@
-import type { ColumnType } from '#model/column-type.ts'
+import { integerRange, type ColumnType } from '#model/column-type.ts'
 import type { Value } from '#model/value.ts'
 import { readArray, writeArray } from '#sync/values/array-text.ts'
 import { floatText } from '#sync/values/float-text.ts'
@@ -181,7 +181,8 @@ export function isCanonical(type: ColumnType, text: string): boolean {
   if (type.kind === 'enum') return type.labels.includes(text)
   if (type.kind === 'uuid') return /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text)
   if (type.kind === 'integer') {
-    return /^(?:0|-?[1-9]\d{0,18})$/.test(text) && BigInt.asIntN(type.bits, BigInt(text)) === BigInt(text)
+    const { least, most } = integerRange(type)
+    return /^(?:0|-?[1-9]\d{0,19})$/.test(text) && BigInt(text) >= least && BigInt(text) <= most
   }
   if (type.kind === 'boolean') return text === 't' || text === 'f'
   if (type.kind === 'decimal') return isCanonicalDecimal(type, text)

@@ -1,14 +1,17 @@
-import type { Claim, Scan, Snapshot } from '#adapters/adapter.ts'
+import type { Claim, Sent, Snapshot, WritePlan } from '#adapters/adapter.ts'
 import type { Key } from '#model/change.ts'
 import { AppError } from '#model/errors.ts'
 import type { SyncConfig } from '#model/sync-config.ts'
 import { tableName } from '#model/table.ts'
+import type { SentRow } from '#model/value.ts'
 import type { TablePlan } from '#sync/plan.ts'
 import type { BatchBounds } from '#sync/staging.ts'
 import type { Verified } from '#sync/verify/verify-table.ts'
+import { readSent } from './apply.ts'
 import { detect, type DetectContext } from './detect.ts'
 
-const KEYS: BatchBounds = { rows: 2_000, bytes: Infinity }
+/** Differing rows that are asked about together: their values may have to be read. */
+const ROWS: BatchBounds = { rows: 1_000, bytes: 4 * 1024 * 1024 }
 
 interface Difference extends Omit<DetectContext, 'policies' | 'onRows'> {
   readonly config: SyncConfig
@@ -16,8 +19,15 @@ interface Difference extends Omit<DetectContext, 'policies' | 'onRows'> {
   /** Keys of rows that the run left apart, as JSON. */
   readonly apart: ReadonlySet<string>
   readonly verified: Verified
+  /** The keys that the run wrote, null for all. */
+  readonly touched: (() => Iterable<readonly Key[]>) | null
   /** Told of rows that this run wrote and triggers made others of; null: they are refused. */
   readonly answered: ((keys: readonly Key[]) => void) | null
+}
+
+/** Rows that the run wrote, or set out to write, all of them. */
+export function sentRows(keys: readonly Key[], rows: () => Promise<ReadonlyMap<string, SentRow>>): Sent {
+  return { keys, rows, touched: () => keys }
 }
 
 /**
@@ -26,13 +36,17 @@ interface Difference extends Omit<DetectContext, 'policies' | 'onRows'> {
  */
 export async function refuseOwn(
   moment: Snapshot,
-  { claim, scan, keys }: { claim: Claim; scan: Scan; keys: readonly Key[] },
+  { claim, plan, sent }: { claim: Claim; plan: WritePlan; sent: Sent },
   { fault, note = '' }: { fault: string; note?: string },
 ): Promise<void> {
-  const ours = await moment.writtenBy(claim, scan, keys)
-  if (ours.length === 0) return
-  const example = `such as (${ours[0]?.join(', ')})`
-  throw new AppError('verification_failed', `${tableName(scan.table)}: ${ours.length} ${fault}, ${example}.${note}`)
+  if (sent.keys.length === 0) return
+  const { keys, doubt } = await moment.writtenBy(claim, plan, sent)
+  if (keys.length === 0) return
+  throw new AppError(
+    'verification_failed',
+    `${tableName(plan.scan.table)}: ${keys.length} ${fault}, such as (${keys[0]?.join(', ')}).${note}`,
+    doubt === null ? {} : { hint: doubt },
+  )
 }
 
 /**
@@ -42,9 +56,9 @@ export async function refuseOwn(
  */
 export async function explainDifference(
   planned: TablePlan,
-  { config, claim, apart, verified, answered, ...sides }: Difference,
+  { config, claim, apart, verified, touched, answered, ...sides }: Difference,
 ): Promise<number> {
-  const { staging, target } = sides
+  const { staging, source, target } = sides
   const plan: TablePlan = {
     ...planned,
     mappingId: `${planned.mappingId} proof`,
@@ -57,17 +71,23 @@ export async function explainDifference(
   })
   const name = tableName(plan.target.ref)
   let differing = 0
-  for (const changes of staging.read(plan.mappingId, ['insert', 'update', 'delete'], KEYS)) {
-    const keys = changes.map((change) => change.key).filter((key) => !apart.has(JSON.stringify(key)))
-    differing += keys.length
-    const { triggers } = plan.target
+  const { triggers } = plan.target
+  for (const changes of staging.read(plan.mappingId, ['insert', 'update', 'delete'], ROWS)) {
+    const others = changes.filter(({ key }) => !apart.has(JSON.stringify(key)))
+    differing += others.length
+    const inSource = others.filter(({ op }) => op !== 'delete')
+    const sent: Sent = {
+      keys: others.map(({ key }) => key),
+      rows: () => readSent(source, plan.sourceScan, inSource),
+      touched: () => among(others, touched),
+    }
     if (answered !== null && triggers.length > 0) {
-      answered(await target.writtenBy(claim, plan.write.scan, keys))
+      answered((await target.writtenBy(claim, plan.write, sent)).keys)
       continue
     }
     await refuseOwn(
       target,
-      { claim, scan: plan.write.scan, keys },
+      { claim, plan: plan.write, sent },
       {
         fault: 'rows that this run wrote differ from the source',
         note: triggers.length === 0 ? '' : ` The target's own triggers may have changed them: ${triggers.join(', ')}.`,
@@ -80,4 +100,13 @@ export async function explainDifference(
     'verification_failed',
     `${name}: the proofs differ (${verified.source.rows} and ${verified.target.rows} rows), but no row that is carried does. A column that the target generates by itself may be computed otherwise there.`,
   )
+}
+
+/** Which of these rows the run wrote. */
+function among(rows: readonly { readonly key: Key }[], touched: Difference['touched']): readonly Key[] {
+  const asked = new Map(rows.map(({ key }) => [JSON.stringify(key), key]))
+  if (touched === null) return [...asked.values()]
+  const found: Key[] = []
+  for (const some of touched()) for (const key of some) if (asked.has(JSON.stringify(key))) found.push(key)
+  return found
 }

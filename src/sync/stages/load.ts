@@ -30,6 +30,11 @@ function sentScan({ sourceScan, write }: TablePlan): Scan {
   return { ...sourceScan, columns }
 }
 
+/** Whether a table can be loaded whole. A target that is only looked at is taken to be like those that can. */
+export function takesLoads({ writer }: Pick<Adapter, 'writer'>, { write }: TablePlan): boolean {
+  return writer?.copyFormats(write).length !== 0
+}
+
 /** The best format that both sides speak for this table. */
 function chooseFormat({ plan, source, target }: LoadContext): string {
   const accepted = must(target.writer, 'a writer').copyFormats(plan.write)

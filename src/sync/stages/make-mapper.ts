@@ -5,6 +5,7 @@ import { assert, must } from '#lib/assert.ts'
 import { AppError } from '#model/errors.ts'
 import { decodeCell, LineReader, splitCells } from '#model/row-text.ts'
 import { parseTableName } from '#model/table-pattern.ts'
+import { atHome } from '#model/table.ts'
 import type { Value } from '#model/value.ts'
 import type { MappedField, MappedRows } from '#sync/plan.ts'
 import { compileRules, referenceNeed, type RuleSources } from '#sync/rules/rules.ts'
@@ -31,7 +32,7 @@ export async function makeMapper(
   mapped: MappedRows,
   { snapshot, maskKey, repeated }: { snapshot: Snapshot; maskKey: Uint8Array | null; repeated: Repeated },
 ): Promise<Mapper> {
-  const loaded = await load(mapped.needs, snapshot)
+  const loaded = await load(mapped.needs, { snapshot, homeSchema: mapped.homeSchema })
   const context = contextOf(loaded, maskKey)
   const coded = mapped.fields.filter(({ code }) => code !== null)
   const fields = mapped.fields.map((field): BoundField => ({
@@ -47,12 +48,23 @@ export async function makeMapper(
   return new Mapper({ fields, filter: mapped.filter, rules, code: await openCodes(coded) })
 }
 
+/** Where values are looked up: a table that is named without a schema is in that one. */
+export interface LookupPlace {
+  readonly snapshot: Snapshot
+  readonly homeSchema: string
+}
+
 /** What computations need besides a row, read from the snapshot. @throws AppError `lookup_too_large` */
 export async function loadContext(
   needs: readonly LookupNeed[],
-  { snapshot, maskKey }: { snapshot: Snapshot; maskKey: Uint8Array | null },
+  { maskKey, ...from }: LookupPlace & { maskKey: Uint8Array | null },
 ): Promise<Context> {
-  return contextOf(await load(needs, snapshot), maskKey)
+  return contextOf(await load(needs, from), maskKey)
+}
+
+/** What computations need that look nothing up. */
+export function plainContext(maskKey: Uint8Array | null): Context {
+  return contextOf(new Map(), maskKey)
 }
 
 function contextOf(loaded: ReadonlyMap<string, Found>, maskKey: Uint8Array | null): Context {
@@ -95,14 +107,14 @@ async function openCodes(fields: readonly MappedField[]): Promise<MapperParts['c
   return { runner: await openCode(text, { columns: [...places.values()], outputs }), inputs: [...places.keys()] }
 }
 
-async function load(needs: readonly LookupNeed[], snapshot: Snapshot): Promise<ReadonlyMap<string, Found>> {
+async function load(needs: readonly LookupNeed[], from: LookupPlace): Promise<ReadonlyMap<string, Found>> {
   const loaded = new Map<string, Found>()
   let left = MOST_CHARACTERS
   for (const need of needs) {
     const id = idOf(need)
     if (loaded.has(id)) continue
     const found = new Map<string, Value>()
-    await readPairs(snapshot, need, (key, value) => {
+    await readPairs(from, need, (key, value) => {
       left -= key.length + (value?.length ?? 0)
       if (left < 0) throw new AppError('lookup_too_large', `${need.table} is too large to look values up in.`)
       found.set(key, value)
@@ -118,12 +130,12 @@ function idOf({ table, keyColumn, valueColumn }: LookupNeed): string {
 
 /** Rows whose key is NULL are nobody's. */
 async function readPairs(
-  snapshot: Snapshot,
+  { snapshot, homeSchema }: LookupPlace,
   { table, keyColumn, valueColumn }: LookupNeed,
   take: (key: string, value: Value) => void,
 ): Promise<void> {
   const scan: Scan = {
-    table: parseTableName(table),
+    table: atHome(parseTableName(table), { homeSchema }),
     columns: [keyColumn, valueColumn].map((name) => ({ name, form: 'text', hash: 'text' })),
     keyLength: 1,
     algorithm: 'md5',

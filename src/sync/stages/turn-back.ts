@@ -7,7 +7,7 @@ import { isSameCell } from '#sync/conflicts/compare.ts'
 import type { Compute } from '#sync/plan-fields.ts'
 import type { Turning } from '#sync/plan-back.ts'
 import type { MappedRows, TablePlan } from '#sync/plan.ts'
-import { loadContext, makeMapper } from './make-mapper.ts'
+import { makeMapper, plainContext } from './make-mapper.ts'
 import { ReadRow, shown, type Fault, type Mapper } from './map.ts'
 import { ruleBroken } from './mapped-source.ts'
 import { rowsByKey } from './set-aside.ts'
@@ -57,7 +57,7 @@ export class Turner {
   readonly #back: TablePlan
   readonly #turning: Turning
   readonly #ends: Ends
-  #computes: Promise<readonly (Compute | null)[]> | null = null
+  #computes: readonly (Compute | null)[] | null = null
   #rules: Promise<Mapper | null> | null = null
 
   constructor(plan: TablePlan, turning: Turning, ends: Ends) {
@@ -77,9 +77,9 @@ export class Turner {
       rowsByKey(stored, this.#back.write.scan, there),
       rowsByKey(target, this.#plan.write.scan, wanted),
     ])
-    this.#computes ??= this.#load()
+    const computes = (this.#computes ??= this.#load())
     this.#rules ??= rulesOf(this.#plan, this.#ends)
-    const [computes, rules] = [await this.#computes, await this.#rules]
+    const rules = await this.#rules
     return rows.map(({ of: { key }, to }) => {
       const id = JSON.stringify(key)
       const expect = own.get(id) ?? null
@@ -108,8 +108,8 @@ export class Turner {
     return carried !== null && this.#turning.oneWay.some((i) => !isSameCell(row[i] ?? null, carried[i] ?? null))
   }
 
-  async #load(): Promise<readonly (Compute | null)[]> {
-    const context = await loadContext([], { snapshot: this.#ends.stored, maskKey: this.#ends.maskKey })
+  #load(): readonly (Compute | null)[] {
+    const context = plainContext(this.#ends.maskKey)
     return this.#turning.fields.map(({ bind }) => bind?.(context) ?? null)
   }
 

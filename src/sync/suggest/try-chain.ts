@@ -5,6 +5,7 @@ import { ValueRefused, type Value } from '#model/value.ts'
 import { fitValue } from '#sync/fit-value.ts'
 import { compileChain } from '#sync/transforms/chain.ts'
 import { TransformError, type Context } from '#sync/transforms/transform.ts'
+import { integerName } from '#sync/transforms/types.ts'
 import { plain } from './profile.ts'
 
 export function step(name: string, args: Readonly<Record<string, unknown>> = {}): TransformStep {
@@ -87,7 +88,7 @@ export const NUMBER_SPELLINGS = [
 export function spell(type: ColumnType): string {
   switch (type.kind) {
     case 'integer':
-      return { 16: 'smallint', 32: 'integer', 64: 'bigint' }[type.bits]
+      return integerName(type)
     case 'decimal':
       return type.precision === null ? 'decimal' : `decimal(${type.precision},${type.scale ?? 0})`
     case 'float':

@@ -2,6 +2,7 @@
 import { ARRAYS } from './array/arrays.ts'
 import { CASTS } from './cast/casts.ts'
 import { CHOICES, TRUTH } from './choice/choices.ts'
+import { GEOMETRIES } from './geometry/geometry.ts'
 import { UUIDS } from './identity/uuids.ts'
 import { JSONS } from './json/jsons.ts'
 import { NUMBERS } from './number/numbers.ts'
@@ -17,6 +18,7 @@ import { TIMES } from './time/times.ts'
 import { NUMBER_TEXTS } from '#sync/transforms/number/spelling.ts'
 import { ZONES } from '#sync/transforms/time/zones.ts'
 import { MEASURES } from '#sync/transforms/time/measure.ts'
+import { ZERO_DATES } from '#sync/transforms/time/zero-date.ts'
 import { JSON_BUILT } from '#sync/transforms/json/build.ts'
 import type { Transform } from './transform.ts'
 
@@ -33,6 +35,7 @@ export const TRANSFORMS: readonly Transform[] = [
   ...TIMES,
   ...ZONES,
   ...MEASURES,
+  ...ZERO_DATES,
   ...JSONS,
   ...JSON_BUILT,
   ...ARRAYS,
@@ -41,6 +44,7 @@ export const TRANSFORMS: readonly Transform[] = [
   ...PRIVACY,
   ...PHP,
   ...UUIDS,
+  ...GEOMETRIES,
 ]
 
 const BY_NAME: ReadonlyMap<string, Transform> = new Map(TRANSFORMS.map((transform) => [transform.name, transform]))

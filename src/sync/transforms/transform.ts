@@ -22,6 +22,7 @@ export const GROUPS = [
   'Privacy',
   'PHP',
   'UUIDs',
+  'Geometry',
 ] as const
 
 export type Group = (typeof GROUPS)[number]

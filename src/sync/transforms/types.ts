@@ -1,14 +1,14 @@
 /** Which types transforms take and give, and how a document spells a type. */
 import { z } from 'zod'
 
-import type { ColumnType } from '#model/column-type.ts'
+import { judgePair, type ColumnType, type IntegerType } from '#model/column-type.ts'
 
 import { charactersOf } from '#sync/transforms/text/characters.ts'
 import type { Accepts } from './transform.ts'
 
 export const TEXT: ColumnType = { kind: 'text', maxLength: null }
-export const INTEGER: ColumnType = { kind: 'integer', bits: 32 }
-export const BIGINT: ColumnType = { kind: 'integer', bits: 64 }
+export const INTEGER: IntegerType = { kind: 'integer', bits: 32 }
+export const BIGINT: IntegerType = { kind: 'integer', bits: 64 }
 export const DECIMAL: ColumnType = { kind: 'decimal', precision: null, scale: null }
 export const BOOLEAN: ColumnType = { kind: 'boolean' }
 export const BYTES: ColumnType = { kind: 'bytes' }
@@ -86,6 +86,17 @@ const SIMPLE: Readonly<Record<string, ColumnType>> = {
   bytes: BYTES,
   json: JSON_TEXT,
   jsonb: JSONB,
+}
+
+const INTEGERS: readonly (readonly [name: string, type: IntegerType])[] = [
+  ['smallint', { kind: 'integer', bits: 16 }],
+  ['integer', INTEGER],
+  ['bigint', BIGINT],
+]
+
+/** The first of the spelled types that holds all numbers of an integer type. */
+export function integerName(type: IntegerType): string {
+  return INTEGERS.find(([, spelled]) => judgePair(type, spelled).ok)?.[0] ?? 'decimal(20)'
 }
 
 const SPELLING = /^([a-z]+)(?:\((\d{1,8})(?:, ?(\d{1,4}))?\))?((?:\[\])?)$/

@@ -1,4 +1,4 @@
-import { Code, Group, Modal, Stack } from '@mantine/core'
+import { Code, Group, Stack } from '@mantine/core'
 import { useInfiniteQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 import { summaryOf, wordsOf } from '#features/audit/actions.ts'
@@ -8,6 +8,7 @@ import { Subject } from '#features/audit/subject.tsx'
 import { formatAbsolute } from '#lib/format.ts'
 import { CopyButton } from '#ui/copy.tsx'
 import { DataTable, type DataColumn } from '#ui/data-table.tsx'
+import { Dialog } from '#ui/dialog.tsx'
 import { Fact, Facts } from '#ui/facts.tsx'
 import { Empty, Lines } from '#ui/page.tsx'
 import { Problem } from '#ui/problem.tsx'
@@ -37,7 +38,7 @@ export function EventLog({ search }: TabProps) {
         rows={events}
         keyOf={({ seq }) => String(seq)}
         onOpen={setOpened}
-        more={query.hasNextPage ? { load: () => void query.fetchNextPage(), loading: query.isFetchingNextPage } : null}
+        more={query}
       />
       {opened !== null && <Details event={opened} onClose={() => setOpened(null)} />}
     </>
@@ -91,7 +92,7 @@ const COLUMNS: readonly DataColumn<AuditEvent>[] = [
 function Details({ event, onClose }: { readonly event: AuditEvent; readonly onClose: () => void }) {
   const data = JSON.stringify(event.data, null, 2)
   return (
-    <Modal opened onClose={onClose} title={`Event ${event.seq}`} size="lg">
+    <Dialog onClose={onClose} title={`Event ${event.seq}`} size="lg">
       <Stack gap="md">
         <Facts>
           <Fact name="When">{formatAbsolute(Date.parse(event.at))}</Fact>
@@ -117,6 +118,6 @@ function Details({ event, onClose }: { readonly event: AuditEvent; readonly onCl
           <CopyButton text={JSON.stringify(event, null, 2)}>Copy as JSON</CopyButton>
         </Group>
       </Stack>
-    </Modal>
+    </Dialog>
   )
 }

@@ -10,6 +10,7 @@ import type { Job } from '#features/jobs/queries.ts'
 import { configsQuery } from '#features/sync-configs/queries.ts'
 import { formatAbsolute } from '#lib/format.ts'
 import { CopyAs, curlOf } from '#ui/copy.tsx'
+import { ShowMore } from '#ui/data-table.tsx'
 import { Empty, Lines } from '#ui/page.tsx'
 import { Problem } from '#ui/problem.tsx'
 
@@ -110,9 +111,7 @@ function Written({ job, search }: { readonly job: string; readonly search: Audit
       />
       {query.hasNextPage && (
         <Group justify="center">
-          <Button variant="default" loading={query.isFetchingNextPage} onClick={() => void query.fetchNextPage()}>
-            Show more
-          </Button>
+          <ShowMore of={query} />
         </Group>
       )}
     </Stack>

@@ -11,6 +11,7 @@ import { datasourcesQuery } from '#features/datasources/queries.ts'
 import { configsQuery } from '#features/sync-configs/queries.ts'
 import { plural } from '#lib/format.ts'
 import { CopyAs, curlOf, quote } from '#ui/copy.tsx'
+import { ShowMore } from '#ui/data-table.tsx'
 import { Empty, Lines } from '#ui/page.tsx'
 import { Problem } from '#ui/problem.tsx'
 import { JobStatus } from '#ui/mark.tsx'
@@ -124,11 +125,7 @@ function History({ place }: { readonly place: Parameters<typeof rowQuery>[0] }) 
         isOneRow
         changes={items.map((change, i) => ({ id: String(i), change, beside: <ByJob of={change} /> }))}
       />
-      {query.hasNextPage && (
-        <Button variant="default" loading={query.isFetchingNextPage} onClick={() => void query.fetchNextPage()}>
-          Show more
-        </Button>
-      )}
+      <ShowMore of={query} />
       {loads.length > 0 && (
         <Stack gap={4}>
           <Text size="sm">It may have come by a load of the whole table, of which single rows are not told:</Text>

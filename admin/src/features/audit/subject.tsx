@@ -33,6 +33,13 @@ export function Subject({ id }: { readonly id: string | null }) {
   const key = keys.find((one) => one.id === id)
   if (key !== undefined) return <>{key.name}</>
   if (id.startsWith('job_')) return <JobLink id={id} />
+  if (id.startsWith('dmp_')) {
+    return (
+      <Link to={`/dumps/${id}` as string} className="plain-link mono" title={id}>
+        dump …{id.slice(-8)}
+      </Link>
+    )
+  }
   return (
     <span className="mono cut" style={{ maxWidth: 220 }} title={id}>
       {id}

@@ -1,4 +1,4 @@
-import { Button, Group, Modal, Stack, Text, TextInput } from '@mantine/core'
+import { Button, Group, Stack, Text, TextInput } from '@mantine/core'
 import { useDisclosure } from '@mantine/hooks'
 import { IconShieldCheck } from '@tabler/icons-react'
 import { useMutation } from '@tanstack/react-query'
@@ -7,6 +7,7 @@ import { api, body, type Schemas } from '#api/client.ts'
 import { formatCount } from '#lib/format.ts'
 import { given } from '#lib/search.ts'
 import { CopyAs, CopyButton, curlOf } from '#ui/copy.tsx'
+import { Dialog } from '#ui/dialog.tsx'
 import { Fact, Facts } from '#ui/facts.tsx'
 import { Mark } from '#ui/mark.tsx'
 import { Problem } from '#ui/problem.tsx'
@@ -33,7 +34,7 @@ function Verify({ onClose }: { readonly onClose: () => void }) {
   })
   const tail = noted.trim() === '' ? '' : `?noted=${noted.trim()}`
   return (
-    <Modal opened onClose={onClose} title="Verify the log" size="lg">
+    <Dialog onClose={onClose} title="Verify the log" size="lg">
       <form
         onSubmit={(event) => {
           event.preventDefault()
@@ -73,7 +74,7 @@ function Verify({ onClose }: { readonly onClose: () => void }) {
           </Group>
         </Stack>
       </form>
-    </Modal>
+    </Dialog>
   )
 }
 

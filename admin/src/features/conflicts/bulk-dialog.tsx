@@ -1,4 +1,4 @@
-import { Button, Checkbox, Group, Modal, Radio, Select, Skeleton, Stack, Table, Text } from '@mantine/core'
+import { Button, Checkbox, Group, Radio, Select, Skeleton, Stack, Table, Text } from '@mantine/core'
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { ApiProblem, type Schemas } from '#api/client.ts'
@@ -17,6 +17,7 @@ import { KINDS, tableName } from '#features/conflicts/words.ts'
 import { configsQuery } from '#features/sync-configs/queries.ts'
 import { formatCount, plural } from '#lib/format.ts'
 import { CopyAs, curlOf, quote } from '#ui/copy.tsx'
+import { Dialog } from '#ui/dialog.tsx'
 import { Problem } from '#ui/problem.tsx'
 
 type Take = ManyRequest['take']
@@ -40,7 +41,7 @@ export function BulkDialog({ filter, groups, onClose, onDecided }: BulkProps) {
   const nameOf = (one: Place): string =>
     'config' in one ? (configs.find(({ id }) => id === one.config)?.name ?? one.config) : `the job ${one.job}`
   return (
-    <Modal opened onClose={onClose} size="lg" title="Decide all of them">
+    <Dialog onClose={onClose} size="lg" title="Decide all of them">
       <Stack gap="sm">
         {places.length > 1 && (
           <Select
@@ -52,7 +53,7 @@ export function BulkDialog({ filter, groups, onClose, onDecided }: BulkProps) {
         )}
         {place !== undefined && <Choose key={chosen} {...{ filter, place, onClose, onDecided }} />}
       </Stack>
-    </Modal>
+    </Dialog>
   )
 }
 

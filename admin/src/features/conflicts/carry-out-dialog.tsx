@@ -1,4 +1,4 @@
-import { Button, Group, Modal, Stack, Text, TextInput } from '@mantine/core'
+import { Button, Group, Stack, Text, TextInput } from '@mantine/core'
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { useFreshKey } from '#app/fresh-key.tsx'
@@ -12,10 +12,12 @@ import {
   type Consent,
   type Place,
 } from '#features/conflicts/queries.ts'
+import { WayOut } from '#features/datasources/let-write.tsx'
 import { useEnds } from '#features/conflicts/use-ends.ts'
 import { tableName } from '#features/conflicts/words.ts'
 import { plural } from '#lib/format.ts'
 import { CopyAs, curlOf, quote } from '#ui/copy.tsx'
+import { Dialog } from '#ui/dialog.tsx'
 import { Environment } from '#ui/mark.tsx'
 import { Answer } from '#ui/page.tsx'
 import { Problem } from '#ui/problem.tsx'
@@ -31,7 +33,7 @@ interface CarryOutProps {
 export function CarryOutDialog({ config, onClose, onRun }: CarryOutProps) {
   const query = useQuery(summaryQuery({ status: 'resolved', ...(config === undefined ? {} : { config }) }))
   return (
-    <Modal opened onClose={onClose} size="lg" title="Carry out decisions">
+    <Dialog onClose={onClose} size="lg" title="Carry out decisions">
       <Answer query={query}>
         {({ groups }) => (
           <Stack gap="lg" className="lines">
@@ -41,7 +43,7 @@ export function CarryOutDialog({ config, onClose, onRun }: CarryOutProps) {
           </Stack>
         )}
       </Answer>
-    </Modal>
+    </Dialog>
   )
 }
 
@@ -110,6 +112,7 @@ function OfSync({ groups, onClose, onRun }: OfSyncProps) {
         />
       )}
       {start.error !== null && <Problem error={start.error} />}
+      <WayOut error={start.error} of={twoWay ? [target, source] : [target]} />
       {start.data !== undefined && start.data.note !== null && (
         <Text size="sm" role="alert">
           {start.data.note}

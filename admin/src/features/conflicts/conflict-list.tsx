@@ -6,6 +6,7 @@ import { useEffect, useRef, type KeyboardEvent } from 'react'
 import type { ConflictEntry, ConflictGroup, Filter } from '#features/conflicts/queries.ts'
 import { fieldsText, keyText, KINDS, RESOLUTIONS, STATUSES, tableName } from '#features/conflicts/words.ts'
 import { formatCount, plural } from '#lib/format.ts'
+import type { Paged } from '#ui/data-table.tsx'
 import { Mark } from '#ui/mark.tsx'
 import classes from './conflicts.module.css'
 
@@ -60,7 +61,7 @@ interface ListProps {
   readonly selected: string | undefined
   /** They differ in more than their keys. */
   readonly mixed: boolean
-  readonly more: { readonly load: () => void; readonly loading: boolean } | null
+  readonly more: Paged
   readonly onStep: (step: 1 | -1) => void
 }
 
@@ -89,7 +90,7 @@ export function ConflictList({ items, selected, mixed, more, onStep }: ListProps
   }, [index, virtual])
   const nearEnd = (virtual.getVirtualItems().at(-1)?.index ?? 0) >= items.length - 20
   useEffect(() => {
-    if (more !== null && !more.loading && nearEnd) more.load()
+    if (more.hasNextPage && !more.isFetchingNextPage && nearEnd) void more.fetchNextPage()
   }, [more, nearEnd])
   const step = (event: KeyboardEvent): void => {
     if (event.key !== 'ArrowDown' && event.key !== 'ArrowUp') return
@@ -115,7 +116,7 @@ export function ConflictList({ items, selected, mixed, more, onStep }: ListProps
           )
         })}
       </div>
-      {more?.loading && <Skeleton height={height - 8} radius="sm" />}
+      {more.isFetchingNextPage && <Skeleton height={height - 8} radius="sm" />}
     </nav>
   )
 }

@@ -100,17 +100,7 @@ export function ConflictsPage() {
                   nameOf={(config) => configs?.find((one) => one.id === config)?.name ?? null}
                   onChoose={(group) => change({ ...ofGroup(group), id: '' })}
                 />
-                <ConflictList
-                  items={items}
-                  selected={current}
-                  mixed={groups.length > 1}
-                  more={
-                    list.hasNextPage
-                      ? { load: () => void list.fetchNextPage(), loading: list.isFetchingNextPage }
-                      : null
-                  }
-                  onStep={step}
-                />
+                <ConflictList items={items} selected={current} mixed={groups.length > 1} more={list} onStep={step} />
                 <ListFoot
                   shown={items.length}
                   total={Math.max(items.length, totalOf(groups))}

@@ -3,7 +3,7 @@ import { IconDots } from '@tabler/icons-react'
 import { resolvePath, placeOf, type Choice, type Conflict } from '#features/conflicts/queries.ts'
 import type { SyncEnds } from '#features/conflicts/use-ends.ts'
 import { canTake, effectOf } from '#features/conflicts/words.ts'
-import { CopyAs, curlOf, quote } from '#ui/copy.tsx'
+import { cliOf, CopyAs, curlOf, type Actions } from '#ui/copy.tsx'
 import classes from './conflicts.module.css'
 
 interface BarProps {
@@ -67,7 +67,7 @@ export function DecisionBar({ found, ends, merged, decide, takeBack, onAlike }: 
         <Button variant="subtle" color="gray" onClick={onAlike}>
           Decide all of this cause
         </Button>
-        <CopyAs {...meansOf(found)} />
+        <CopyAs of={meansOf(found)} />
         <Menu position="bottom-end">
           <Menu.Target>
             <ActionIcon variant="subtle" color="gray" aria-label="More decisions">
@@ -114,18 +114,19 @@ function isMerged({ built_row: built, merged_row: merged }: Conflict): boolean {
   return JSON.stringify(built) === JSON.stringify(merged)
 }
 
-/** How the same is decided elsewhere, with what is decided now as the example. */
-function meansOf(found: Conflict) {
-  const take = found.resolution === null || found.resolution === 'row' ? 'source' : found.resolution
+/** How each of them is decided elsewhere. */
+function meansOf(found: Conflict): Actions {
   const path = resolvePath(placeOf(found), found.id)
-  return {
-    cli: ['syncline conflicts resolve', found.id, '--take', take, '--as-of', String(found.version)]
-      .map(asWord)
-      .join(' '),
-    curl: curlOf('POST', path, { take }),
-  }
-}
-
-function asWord(text: string): string {
-  return text.startsWith('syncline ') ? text : quote(text)
+  const takes = [
+    ...(canTake(found, 'source') ? [['Take source', 'source'] as const] : []),
+    ...(canTake(found, 'target') ? [['Take target', 'target'] as const] : []),
+    ['Leave both', 'skip'] as const,
+  ]
+  return takes.map(([word, take]) => [
+    word,
+    {
+      cli: cliOf('conflicts', 'resolve', found.id, '--take', take, '--as-of', String(found.version)),
+      curl: curlOf('POST', path, { take }),
+    },
+  ])
 }

@@ -1,4 +1,4 @@
-import { Button, Group, Modal, Select, Stack, Table, Text } from '@mantine/core'
+import { Button, Group, Select, Stack, Table, Text } from '@mantine/core'
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { api } from '#api/client.ts'
@@ -7,6 +7,7 @@ import { rulesQuery, type ConflictRule } from '#features/conflicts/queries.ts'
 import { decidedText, fieldsText, KINDS, tableName } from '#features/conflicts/words.ts'
 import { configsQuery } from '#features/sync-configs/queries.ts'
 import { CopyAs, curlOf } from '#ui/copy.tsx'
+import { Dialog } from '#ui/dialog.tsx'
 import { Answer, Empty } from '#ui/page.tsx'
 import { Time } from '#ui/time.tsx'
 
@@ -20,7 +21,7 @@ export function RulesDialog({ config, onClose }: RulesProps) {
   const query = useQuery(configsQuery)
   const [chosen, setChosen] = useState(config)
   return (
-    <Modal opened onClose={onClose} size="xl" title="Rules for conflicts">
+    <Dialog onClose={onClose} size="xl" title="Rules for conflicts">
       <Answer query={query}>
         {(configs) => {
           const id = chosen ?? configs[0]?.id
@@ -38,7 +39,7 @@ export function RulesDialog({ config, onClose }: RulesProps) {
           )
         }}
       </Answer>
-    </Modal>
+    </Dialog>
   )
 }
 

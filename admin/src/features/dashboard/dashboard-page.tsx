@@ -1,18 +1,25 @@
-import { Code, Group, Progress, Stack, Text, Title } from '@mantine/core'
+import { Group, Progress, Stack, Text, Title } from '@mantine/core'
 import { useQueries, useQuery } from '@tanstack/react-query'
 import { useMemo } from 'react'
 import { api, body, type Schemas } from '#api/client.ts'
 import { useMay } from '#app/session.ts'
 import { DaysChart } from '#features/dashboard/days-chart.tsx'
 import { needsOf, sentenceOf, type Need } from '#features/dashboard/needs.ts'
-import { datasourcesQuery, useDatasource } from '#features/datasources/queries.ts'
+import { datasourcesQuery } from '#features/datasources/queries.ts'
+import { DemoNote } from '#features/demo/demo-note.tsx'
+import { DemoOffer, DemoOfferText } from '#features/demo/demo-offer.tsx'
+import { jobColumns } from '#features/jobs/job-columns.tsx'
+import { JobName } from '#features/jobs/job-name.tsx'
+import { progressWords } from '#features/jobs/job-words.ts'
 import { isActive, type Job } from '#features/jobs/queries.ts'
-import { configsQuery, useConfig, type SyncConfig } from '#features/sync-configs/queries.ts'
-import { formatCount, plural } from '#lib/format.ts'
+import { Ends } from '#features/sync-configs/ends.tsx'
+import { NextRun } from '#features/sync-configs/next-run.tsx'
+import { configsQuery, overviewQuery, type SyncConfig } from '#features/sync-configs/queries.ts'
+import { formatAbsolute, plural } from '#lib/format.ts'
 import { DataTable, type DataColumn } from '#ui/data-table.tsx'
-import { Environment, JobStatus, Mark } from '#ui/mark.tsx'
+import { JobStatus, Mark } from '#ui/mark.tsx'
 import { Answer, Empty, Page } from '#ui/page.tsx'
-import { Duration, Time } from '#ui/time.tsx'
+import { Time } from '#ui/time.tsx'
 import { ButtonLink, TextLink } from '#ui/link.tsx'
 import classes from './dashboard-page.module.css'
 
@@ -39,11 +46,7 @@ export function DashboardPage() {
     },
     refetchInterval: ({ state }) => (state.data?.some(isActive) ? BUSY_MS : QUIET_MS),
   })
-  const overview = useQuery({
-    queryKey: ['overview'],
-    queryFn: () => body(api.GET('/api/v1/overview')),
-    refetchInterval: QUIET_MS,
-  })
+  const overview = useQuery(overviewQuery)
   const configs = useQuery(configsQuery)
   const datasources = useQuery(datasourcesQuery)
   const mayAdd = useMay('operator')
@@ -54,8 +57,9 @@ export function DashboardPage() {
   const running = (waiting.data ?? []).filter(({ status }) => !status.startsWith('awaiting_'))
   if (configs.data?.length === 0 && recent.data?.length === 0) {
     return (
-      <Page title="Dashboard">
-        <FirstSteps hasDatasources={(datasources.data?.length ?? 0) > 1} />
+      <Page title="Dashboard" state="Nothing is set up yet: here is what comes first.">
+        <DemoNote />
+        <FirstSteps datasources={datasources.data?.length ?? 0} />
       </Page>
     )
   }
@@ -63,13 +67,20 @@ export function DashboardPage() {
     <Page
       title="Dashboard"
       state={waiting.data === undefined ? undefined : sentenceOf(running.length, needs)}
-      action={mayAdd && <ButtonLink to="/sync-configs/new">Add a sync config</ButtonLink>}
+      action={mayAdd && configs.data?.length !== 0 && <ButtonLink to="/sync-configs/new">New sync config</ButtonLink>}
     >
+      <DemoNote />
       {needs.length > 0 && <Needs needs={needs} />}
       {running.length > 0 && <Running jobs={running} />}
       <div className={classes['halves']}>
         <Section title="Sync configs">
-          <Answer query={overview}>{(data) => <Freshness states={data.configs} configs={configs.data ?? []} />}</Answer>
+          {configs.data?.length === 0 ? (
+            <FirstSteps datasources={datasources.data?.length ?? 0} />
+          ) : (
+            <Answer query={overview}>
+              {(data) => <Freshness states={data.configs} configs={configs.data ?? []} />}
+            </Answer>
+          )}
         </Section>
         <Section title="Last 14 days">
           <Answer query={overview}>{(data) => <DaysChart days={data.days} />}</Answer>
@@ -91,25 +102,28 @@ function Section({ title, children }: { readonly title: string; readonly childre
   )
 }
 
-function FirstSteps({ hasDatasources }: { readonly hasDatasources: boolean }) {
+const CONNECT = ['Connect two databases first', 'Connect a second database'] as const
+
+function FirstSteps({ datasources }: { readonly datasources: number }) {
+  const hasDatasources = datasources > 1
   return (
     <Empty
-      title={hasDatasources ? 'Say what flows where' : 'Connect two databases first'}
+      title={CONNECT[datasources] ?? 'Say what flows where'}
       action={
-        hasDatasources ? (
-          <ButtonLink to="/sync-configs/new">Add a sync config</ButtonLink>
-        ) : (
-          <ButtonLink to="/datasources/new">Add a datasource</ButtonLink>
-        )
+        <>
+          {hasDatasources ? (
+            <ButtonLink to="/sync-configs/new">New sync config</ButtonLink>
+          ) : (
+            <ButtonLink to="/datasources/new">Add a datasource</ButtonLink>
+          )}
+          <DemoOffer />
+        </>
       }
     >
       {hasDatasources
         ? 'A sync config names a source, a target and their tables. Its first run is offered as a dry run, which shows every change and writes nothing.'
-        : 'A source, which is only read, and a target that may be written. Nothing is written before you have seen what would be.'}
-      <Text size="sm" mt="xs">
-        To look around with sample data: <Code>syncline demo</Code>, or <Code>npm run demo</Code> in a checkout, starts
-        two databases of its own and a service on both.
-      </Text>
+        : 'It takes a source, which is only read, and a target that may be written. Nothing is written before you have seen what would be.'}
+      <DemoOfferText />
     </Empty>
   )
 }
@@ -136,6 +150,13 @@ function NeedLink({ need }: { readonly need: Need }) {
   if (need.to === 'conflicts') {
     return (
       <TextLink to="/conflicts" search={{ config: need.id }} size="sm">
+        {need.name}
+      </TextLink>
+    )
+  }
+  if (need.to === 'config') {
+    return (
+      <TextLink to="/sync-configs/$id" params={{ id: need.id }} size="sm">
         {need.name}
       </TextLink>
     )
@@ -170,30 +191,22 @@ function Running({ jobs }: { readonly jobs: readonly Job[] }) {
 function RunningJob({ job }: { readonly job: Job }) {
   const { progress } = job
   return (
-    <Group gap="md" wrap="nowrap">
-      <TextLink to="/jobs/$id" params={{ id: job.id }} size="sm" w={220} truncate>
+    <div className={classes['running']}>
+      <TextLink to="/jobs/$id" params={{ id: job.id }} size="sm" truncate>
         <JobName job={job} />
       </TextLink>
       <JobStatus status={job.status} />
       <Progress
         value={progress?.percent ?? 0}
-        flex={1}
         aria-label={`Progress of ${job.id}`}
         striped={progress?.percent === null}
         animated={progress?.percent === null}
       />
-      <Text size="sm" className="numbers" w={180} ta="right">
-        {progress === null ? 'starting' : `${formatCount(progress.rows)} rows, ${progress.phase}`}
+      <Text size="sm" className="numbers">
+        {progress === null ? 'Starting' : progressWords(progress)}
       </Text>
-    </Group>
+    </div>
   )
-}
-
-function JobName({ job }: { readonly job: Job }) {
-  const config = useConfig(job.config_id)
-  const source = useDatasource(job.source_datasource_id)
-  const target = useDatasource(job.target_datasource_id)
-  return <>{config?.name ?? `${source?.name ?? 'a connection'} → ${target?.name ?? 'a connection'}`}</>
 }
 
 interface FreshnessRow {
@@ -212,7 +225,7 @@ const FRESHNESS: readonly DataColumn<FreshnessRow>[] = [
       </TextLink>
     ),
   },
-  { id: 'ends', header: 'From, to', cell: ({ config }) => <Ends config={config} /> },
+  { id: 'ends', header: 'From, to', hidden: true, cell: ({ config }) => <Ends {...config} /> },
   {
     id: 'last',
     header: 'Last job',
@@ -224,7 +237,13 @@ const FRESHNESS: readonly DataColumn<FreshnessRow>[] = [
     id: 'fresh',
     header: 'In step',
     value: ({ state }) => state.last_succeeded_at,
-    cell: ({ state }) => <Time at={state.last_succeeded_at} />,
+    cell: ({ state }) => <InStep state={state} />,
+  },
+  {
+    id: 'next',
+    header: 'Next run',
+    value: ({ state }) => state.schedule?.next_run_at ?? null,
+    cell: ({ state }) => <NextRun schedule={state.schedule} />,
   },
   {
     id: 'open',
@@ -235,25 +254,25 @@ const FRESHNESS: readonly DataColumn<FreshnessRow>[] = [
   },
 ]
 
+/** How fresh the target is, and whether that is as fresh as the schedule wants it. */
+function InStep({ state: { last_succeeded_at: at, schedule } }: { readonly state: ConfigState }) {
+  if (schedule === null || schedule.overdue_since === null) return <Time at={at} />
+  return (
+    <Group gap={6} wrap="nowrap">
+      <Time at={at} />
+      <Mark tone="person" about={`It was to be in step again ${formatAbsolute(Date.parse(schedule.overdue_since))}.`}>
+        overdue
+      </Mark>
+    </Group>
+  )
+}
+
 function Open({ state: { open_conflicts: conflicts, open_rejections: rejections } }: { readonly state: ConfigState }) {
   const words = [
     ...(conflicts > 0 ? [plural(conflicts, 'conflict')] : []),
     ...(rejections > 0 ? [plural(rejections, 'rejected row')] : []),
   ]
   return words.length === 0 ? <span className="quiet">none</span> : <>{words.join(', ')}</>
-}
-
-function Ends({ config }: { readonly config: SyncConfig }) {
-  const source = useDatasource(config.source_datasource_id)
-  const target = useDatasource(config.target_datasource_id)
-  return (
-    <Group gap={6} wrap="nowrap">
-      <span>{source?.name}</span>
-      <span aria-label="to">→</span>
-      <span>{target?.name}</span>
-      {target !== undefined && <Environment name={target.effective_environment} />}
-    </Group>
-  )
 }
 
 function Freshness({
@@ -281,55 +300,7 @@ function Freshness({
   )
 }
 
-const RECENT_COLUMNS: readonly DataColumn<Job>[] = [
-  {
-    id: 'status',
-    header: 'Status',
-    value: ({ status }) => status,
-    cell: ({ status }) => <JobStatus status={status} />,
-  },
-  {
-    id: 'job',
-    header: 'Job',
-    cell: (job) => (
-      <TextLink to="/jobs/$id" params={{ id: job.id }} size="sm">
-        <JobName job={job} />
-      </TextLink>
-    ),
-  },
-  {
-    id: 'kind',
-    header: 'Kind',
-    value: ({ kind, dry_run: dry }) => (dry ? 'dry run' : kind),
-    cell: ({ kind, dry_run: dry }) => (dry ? 'dry run' : kind),
-  },
-  {
-    id: 'when',
-    header: 'Asked for',
-    value: ({ created_at: at }) => at,
-    cell: ({ created_at: at }) => <Time at={at} />,
-  },
-  {
-    id: 'took',
-    header: 'Took',
-    align: 'right',
-    cell: ({ started_at: from, finished_at: to }) => <Duration from={from} to={to} />,
-  },
-  {
-    id: 'written',
-    header: 'Rows written',
-    align: 'right',
-    value: (job) => writtenBy(job),
-    cell: (job) => {
-      const rows = writtenBy(job)
-      return rows === null ? <span className="quiet">–</span> : formatCount(rows)
-    },
-  },
-]
-
-function writtenBy({ counts, dry_run: dry }: Job): number | null {
-  return counts === null || dry ? null : counts.inserted + counts.updated + counts.deleted
-}
+const RECENT_COLUMNS = jobColumns('status', 'job', 'kind', 'when', 'took', 'written')
 
 function RecentJobs({ jobs }: { readonly jobs: readonly Job[] }) {
   return (

@@ -7,8 +7,8 @@ export interface Need {
   readonly key: string
   readonly tone: Tone
   readonly word: string
-  readonly to: 'conflicts' | 'job'
-  /** Of the sync config whose conflicts wait, or of the job. */
+  readonly to: 'conflicts' | 'job' | 'config'
+  /** Of the sync config whose conflicts wait or whose tables have changed, or of the job. */
   readonly id: string
   readonly name: string
   readonly about: string
@@ -17,7 +17,7 @@ export interface Need {
 type Waiting = Pick<Schemas['Job'], 'id' | 'status' | 'config_id'>
 type State = Schemas['Overview']['configs'][number]
 
-/** Approvals first, then decisions, then what failed and was not tried again, then rows that were set aside. */
+/** Approvals first, then decisions, then what failed and was not tried again, then rows that were set aside, then tables that have changed. */
 export function needsOf(
   jobs: readonly Waiting[],
   states: readonly State[],
@@ -87,7 +87,22 @@ export function needsOf(
         ]
       : [],
   )
-  return [...approvals, ...decisions, ...conflicts, ...failed, ...rejected]
+  const drifted = states.flatMap(({ config_id: config, schema_drift: drift }) =>
+    drift === null
+      ? []
+      : [
+          {
+            ...PERSON,
+            key: `drift ${config}`,
+            word: 'Look over',
+            to: 'config' as const,
+            id: config,
+            name: nameOf(config),
+            about: drift.changes === 1 ? drift.first : `${drift.first}, and ${drift.changes - 1} more in its tables`,
+          },
+        ],
+  )
+  return [...approvals, ...decisions, ...conflicts, ...failed, ...rejected, ...drifted]
 }
 
 const PERSON = { tone: 'person' } as const

@@ -66,17 +66,20 @@ describe('what is sent', () => {
     })
   })
 
-  test('a project has its address and its key, and is never written', () => {
-    const project = { ...DRAFT, way: 'project', projectUrl: 'https://abc.supabase.co', writable: true } as const
-    expect(requestOf({ ...project, name: 'app', password: 'key' }, undefined)).toEqual({
-      name: 'app',
-      project_url: 'https://abc.supabase.co',
-      service_role_key: 'key',
-      schemas: null,
-      environment: null,
-      writable: false,
-    })
-  })
+  test.each([true, false])(
+    'a project has its address and its key, and is written where somebody says so: %j',
+    (writable) => {
+      const project = { ...DRAFT, way: 'project', projectUrl: 'https://abc.supabase.co', writable } as const
+      expect(requestOf({ ...project, name: 'app', password: 'key' }, undefined)).toEqual({
+        name: 'app',
+        project_url: 'https://abc.supabase.co',
+        service_role_key: 'key',
+        schemas: null,
+        environment: null,
+        writable,
+      })
+    },
+  )
 
   test('lists and numbers that were typed', () => {
     const draft = { ...DRAFT, name: ' shop ', schemas: 'sales, public,', poolSize: '4', timeoutSeconds: '2.5' }

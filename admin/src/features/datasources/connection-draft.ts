@@ -78,7 +78,7 @@ export function withParsed(draft: DatasourceDraft, url: string, parsed: Schemas[
   return {
     ...draft,
     way: 'database',
-    kind: '',
+    kind: parsed.kind === 'mysql' ? 'mysql' : '',
     host: parsed.host,
     port: String(parsed.port),
     database: parsed.database,
@@ -91,6 +91,22 @@ export function withParsed(draft: DatasourceDraft, url: string, parsed: Schemas[
   }
 }
 
+/** Ports that servers listen at where nobody says otherwise. */
+export const PORTS = { postgres: '5432', mysql: '3306' } as const
+
+/** The form where somebody says what is to be reached; a port that nobody chose goes with it. */
+export function reachedBy(draft: DatasourceDraft, way: string): Partial<DatasourceDraft> {
+  if (way === 'project') return { way, kind: '', password: '' }
+  const isUsual = draft.port === '' || Object.values(PORTS).some((port) => port === draft.port)
+  const isMysql = way === 'mysql'
+  return {
+    way: 'database',
+    kind: isMysql ? 'mysql' : '',
+    ...(isUsual ? { port: isMysql ? PORTS.mysql : PORTS.postgres } : {}),
+    ...(draft.way === 'database' ? {} : { password: '' }),
+  }
+}
+
 /** Whether a text that was pasted is the address of a project and not of a database. */
 export function isProjectUrl(text: string): boolean {
   return /^https:\/\/\S+$/i.test(text.trim())
@@ -99,12 +115,13 @@ export function isProjectUrl(text: string): boolean {
 /** The form as a URL without its password; empty as long as the form names no host. */
 export function urlOf(draft: DatasourceDraft): string {
   if (draft.way === 'project') return draft.projectUrl
-  const { host, port, database, user, ssl } = draft
+  const { kind, host, port, database, user, ssl } = draft
   if (host === '') return ''
   const place = /^[0-9a-f:.%]*:[0-9a-f:.%]*$/i.test(host) ? `[${host}]` : encodeURIComponent(host)
   const login = user === '' ? '' : `${encodeURIComponent(user)}@`
   const at = port === '' ? '' : `:${port}`
-  return `postgres://${login}${place}${at}/${encodeURIComponent(database)}${ssl === '' ? '' : `?sslmode=${ssl}`}`
+  const scheme = kind === 'mysql' ? 'mysql' : 'postgres'
+  return `${scheme}://${login}${place}${at}/${encodeURIComponent(database)}${ssl === '' ? '' : `?sslmode=${ssl}`}`
 }
 
 /**
@@ -115,7 +132,7 @@ export function passwordIn(url: string, host: string): string | null {
   const text = url
     .trim()
     .replace(/^(?:export\s+)?[A-Z_][A-Z0-9_]*=/, '')
-    .replace(/^psql\s+/, '')
+    .replace(/^(?:psql|mysql|mariadb)\s+/, '')
     .replaceAll(/^["']|["'];?$/g, '')
   const rest = /^[a-z][a-z0-9+.-]*:\/\/(.*)$/is.exec(text)?.[1] ?? ''
   const at = [...rest.matchAll(/@/g)]
@@ -187,7 +204,7 @@ export function requestOf(draft: DatasourceDraft, kind: string | undefined): Sch
     schemas: schemas.length === 0 ? null : schemas,
     ...(draft.poolSize === '' ? {} : { pool_size: Number(draft.poolSize) }),
     environment: draft.environment === '' ? null : draft.environment,
-    writable: draft.way === 'database' && draft.writable,
+    writable: draft.writable,
   }
 }
 

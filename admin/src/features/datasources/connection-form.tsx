@@ -1,7 +1,7 @@
 import { Anchor, Collapse, Group, SegmentedControl, Select, Stack, Textarea, TextInput } from '@mantine/core'
 import { useDisclosure } from '@mantine/hooks'
 import type { Dispatch, SetStateAction } from 'react'
-import type { DatasourceDraft } from '#features/datasources/connection-draft.ts'
+import { reachedBy, type DatasourceDraft } from '#features/datasources/connection-draft.ts'
 import { SecretFields } from '#features/datasources/secret-fields.tsx'
 
 export interface FormProps {
@@ -19,10 +19,11 @@ export function ConnectionForm({ draft, onChange, problemOf }: FormProps) {
       <SegmentedControl
         size="xs"
         aria-label="How it is reached"
-        value={draft.way}
-        onChange={(way) => set({ way: way as DatasourceDraft['way'], password: '' })}
+        value={draft.way === 'database' && draft.kind === 'mysql' ? 'mysql' : draft.way}
+        onChange={(way) => set(reachedBy(draft, way))}
         data={[
-          { value: 'database', label: 'Database port' },
+          { value: 'database', label: 'PostgreSQL' },
+          { value: 'mysql', label: 'MySQL or MariaDB' },
           { value: 'project', label: 'Supabase project, by REST' },
         ]}
       />
@@ -31,7 +32,7 @@ export function ConnectionForm({ draft, onChange, problemOf }: FormProps) {
       ) : (
         <TextInput
           label="Project URL"
-          description="Read over the REST API of the project; for a network in which no database port can be reached."
+          description="Read and written over the REST API of the project; for a network in which no database port can be reached."
           placeholder="https://abcdefghijklmnop.supabase.co"
           value={draft.projectUrl}
           error={problemOf('project_url')}
@@ -129,14 +130,16 @@ function More({ draft, set, problemOf }: PartProps) {
                 error={problemOf('ssl')}
                 onChange={(value) => set({ ssl: (value ?? '') as DatasourceDraft['ssl'] })}
               />
-              <Select
-                label="Kind"
-                description="Supabase and Neon have poolers and schemas of their own."
-                data={KIND_CHOICES}
-                value={draft.kind}
-                error={problemOf('kind')}
-                onChange={(value) => set({ kind: (value ?? '') as DatasourceDraft['kind'] })}
-              />
+              {draft.kind !== 'mysql' && (
+                <Select
+                  label="Kind"
+                  description="Supabase and Neon have poolers and schemas of their own."
+                  data={KIND_CHOICES}
+                  value={draft.kind}
+                  error={problemOf('kind')}
+                  onChange={(value) => set({ kind: (value ?? '') as DatasourceDraft['kind'] })}
+                />
+              )}
             </Group>
           )}
           <Textarea

@@ -3,6 +3,8 @@ import { IconPlus } from '@tabler/icons-react'
 import { useQuery } from '@tanstack/react-query'
 import { Link, useNavigate, useSearch } from '@tanstack/react-router'
 import { useIsUnscoped, useMay } from '#app/session.ts'
+import { DemoNote } from '#features/demo/demo-note.tsx'
+import { DemoOffer, DemoOfferText } from '#features/demo/demo-offer.tsx'
 import { Access, providerOf, serverOf } from '#features/datasources/facts.tsx'
 import { datasourcesQuery, type Datasource } from '#features/datasources/queries.ts'
 import { plural } from '#lib/format.ts'
@@ -35,12 +37,24 @@ export function DatasourceListPage() {
       <Answer query={query}>
         {(all) =>
           all.length === 0 ? (
-            <Empty title="No database is known yet" action={add}>
+            <Empty
+              title="No database is known yet"
+              action={
+                <>
+                  {add}
+                  <DemoOffer />
+                </>
+              }
+            >
               A datasource is a database that syncs read or write. Two of them make a sync: a source, which is only
               read, and a target that you mark as writable. Paste a connection URL to begin.
+              <DemoOfferText />
             </Empty>
           ) : (
-            <List all={all} />
+            <>
+              <DemoNote />
+              <List all={all} />
+            </>
           )
         }
       </Answer>

@@ -14,10 +14,11 @@ import { plural } from '#lib/format.ts'
 import { Checks, ChecksPending } from '#ui/checks.tsx'
 import { CopyAs, CopyButton, curlOf } from '#ui/copy.tsx'
 import { Fact, Facts } from '#ui/facts.tsx'
+import { ButtonLink } from '#ui/link.tsx'
 import { Answer, Lines } from '#ui/page.tsx'
 import { Time } from '#ui/time.tsx'
 import { words } from '#features/datasources/other-means.ts'
-import classes from './form.module.css'
+import classes from '#ui/columns.module.css'
 
 type Test = UseMutationResult<Schemas['ConnectionTest'], Error, void>
 
@@ -147,6 +148,7 @@ function LastTest({ one, test }: { readonly one: Datasource; readonly test: Test
 /** The sync configs that name it. */
 function UsedBy({ one }: { readonly one: Datasource }) {
   const query = useQuery(configsQuery)
+  const may = useMay('operator')
   return (
     <Stack gap="xs">
       <Title order={2}>Used by</Title>
@@ -164,7 +166,7 @@ function UsedBy({ one }: { readonly one: Datasource }) {
             <ul className="plain-list">
               {uses.map(({ id, name, source_datasource_id: source }) => (
                 <li key={id}>
-                  <Link to={`/sync-configs/${id}` as string} className="plain-link">
+                  <Link to="/sync-configs/$id" params={{ id }} className="plain-link">
                     {name}
                   </Link>{' '}
                   <span className="quiet">{source === one.id ? 'reads it' : 'writes to it'}</span>
@@ -174,6 +176,18 @@ function UsedBy({ one }: { readonly one: Datasource }) {
           )
         }}
       </Answer>
+      {may && (
+        <Group gap="xs">
+          <ButtonLink variant="default" to="/sync-configs/new" search={{ source: one.id }}>
+            Use it as a source
+          </ButtonLink>
+          {one.writable && (
+            <ButtonLink variant="default" to="/sync-configs/new" search={{ target: one.id }}>
+              Use it as a target
+            </ButtonLink>
+          )}
+        </Group>
+      )}
     </Stack>
   )
 }

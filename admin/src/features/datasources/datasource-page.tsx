@@ -1,4 +1,5 @@
 import { Group, Skeleton, Stack, Tabs } from '@mantine/core'
+import { IconDatabaseExport } from '@tabler/icons-react'
 import { useQuery } from '@tanstack/react-query'
 import { useNavigate, useParams, useSearch } from '@tanstack/react-router'
 import { useMay } from '#app/session.ts'
@@ -7,8 +8,10 @@ import { DatasourceOverview, TestButton } from '#features/datasources/datasource
 import { DatasourceSettings } from '#features/datasources/datasource-settings.tsx'
 import { datasourceQuery, useTest, type Datasource } from '#features/datasources/queries.ts'
 import { SchemaBrowser } from '#features/datasources/schema-browser.tsx'
+import { hasDumps } from '#features/dumps/queries.ts'
 import { given } from '#lib/search.ts'
 import { Environment } from '#ui/mark.tsx'
+import { ButtonLink } from '#ui/link.tsx'
 import { Lines, Page } from '#ui/page.tsx'
 import { Problem } from '#ui/problem.tsx'
 
@@ -26,6 +29,7 @@ export function DatasourcePage() {
 function Known({ one }: { readonly one: Datasource }) {
   const navigate = useNavigate({ from: '/datasources/$id' })
   const { tab = 'overview' } = useSearch({ from: '/shell/datasources/$id' })
+  const mayAct = useMay('operator')
   const mayChange = useMay('admin') && one.origin === 'stored'
   const test = useTest(one.id)
   return (
@@ -38,7 +42,21 @@ function Known({ one }: { readonly one: Datasource }) {
           <span className="mono">{serverOf(one)}</span>
         </Group>
       }
-      action={<TestButton test={test} />}
+      action={
+        <>
+          {mayAct && hasDumps(one) && (
+            <ButtonLink
+              to="/dumps/export"
+              search={{ datasource: one.id }}
+              variant="default"
+              leftSection={<IconDatabaseExport size={14} aria-hidden />}
+            >
+              Export
+            </ButtonLink>
+          )}
+          <TestButton test={test} />
+        </>
+      }
     >
       <Tabs
         value={tab}

@@ -3,14 +3,14 @@ import { useDisclosure } from '@mantine/hooks'
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useNavigate } from '@tanstack/react-router'
 import { useState } from 'react'
-import { api, ApiProblem, body } from '#api/client.ts'
+import { api, ApiProblem } from '#api/client.ts'
 import { useFreshKey } from '#app/fresh-key.tsx'
 import { connectionOf, draftOf, isReachable, requestOf } from '#features/datasources/connection-draft.ts'
 import { ConnectionForm } from '#features/datasources/connection-form.tsx'
 import { Notes } from '#features/datasources/notes.tsx'
-import { withoutSecrets, words } from '#features/datasources/other-means.ts'
+import { otherMeansToChange, words } from '#features/datasources/other-means.ts'
 import { PurposeFields } from '#features/datasources/purpose-fields.tsx'
-import { datasourceQuery, type Datasource } from '#features/datasources/queries.ts'
+import { useChange, type Datasource } from '#features/datasources/queries.ts'
 import { TryConnection } from '#features/datasources/try-connection.tsx'
 import { UrlField } from '#features/datasources/url-field.tsx'
 import { useAddress } from '#features/datasources/use-address.ts'
@@ -21,31 +21,15 @@ import { Problem } from '#ui/problem.tsx'
 import { say } from '#ui/say.ts'
 import { Confirm } from '#ui/confirm.tsx'
 import { Unsaved } from '#ui/unsaved.tsx'
-import classes from './form.module.css'
+import classes from '#ui/columns.module.css'
 
 /** Changes a datasource as a whole; a password that is kept stays unless it is replaced. */
 export function DatasourceSettings({ one }: { readonly one: Datasource }) {
-  const client = useQueryClient()
   const [draft, setDraft] = useState(() => draftOf(one))
   const address = useAddress(draft)
   const request = requestOf(draft, address?.kind)
-  const path = `/api/v1/datasources/${one.id}`
   const isChanged = JSON.stringify(draft) !== JSON.stringify(draftOf(one))
-  const save = useMutation({
-    meta: { shown: true },
-    mutationFn: () =>
-      body(
-        api.PUT('/api/v1/datasources/{id}', {
-          params: { path: { id: one.id }, header: { 'if-match': `"${one.version}"` } },
-          body: request,
-        }),
-      ),
-    onSuccess: async (changed) => {
-      client.setQueryData(datasourceQuery(one.id).queryKey, changed)
-      say(`${changed.name} was changed.`)
-      await client.invalidateQueries({ queryKey: ['datasources'] })
-    },
-  })
+  const save = useChange(one, ({ name }) => `${name} was changed.`)
   const problemOf = (field: string): string | undefined =>
     save.error instanceof ApiProblem ? save.error.of(field) : undefined
   return (
@@ -60,7 +44,7 @@ export function DatasourceSettings({ one }: { readonly one: Datasource }) {
         <form
           onSubmit={(event) => {
             event.preventDefault()
-            save.mutate()
+            save.mutate(request)
           }}
         >
           <Stack gap="lg">
@@ -86,7 +70,7 @@ export function DatasourceSettings({ one }: { readonly one: Datasource }) {
                   <Button variant="default" onClick={() => setDraft(draftOf(one))}>
                     Discard
                   </Button>
-                  <CopyAs curl={curlOf('PUT', path, withoutSecrets(request))} />
+                  <CopyAs {...otherMeansToChange(one.id, request)} />
                 </>
               )}
             </Group>

@@ -10,7 +10,12 @@ const PROVIDERS: readonly (readonly [ending: string, name: string])[] = [
   ['.ondigitalocean.com', 'DigitalOcean'],
 ]
 
-const KINDS: Readonly<Record<string, string>> = { postgres: 'PostgreSQL', supabase: 'Supabase', neon: 'Neon' }
+const KINDS: Readonly<Record<string, string>> = {
+  postgres: 'PostgreSQL',
+  supabase: 'Supabase',
+  neon: 'Neon',
+  mysql: 'MySQL or MariaDB',
+}
 
 /** Whose database it is, by its kind and its address. */
 export function providerOf({
@@ -30,7 +35,7 @@ export function serverOf({ project_url: project, host, port, database }: Datasou
 export function Access({ of: one }: { readonly of: Datasource }) {
   if (!one.writable) {
     return (
-      <Mark tone="resting" icon={IconEye} about="Syncs read it, and can never write to it.">
+      <Mark tone="resting" icon={IconEye} about="Syncs only read it, as long as nobody lets them write.">
         Read only
       </Mark>
     )

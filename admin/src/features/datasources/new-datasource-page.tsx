@@ -21,7 +21,7 @@ import { useAddress } from '#features/datasources/use-address.ts'
 import { CopyAs } from '#ui/copy.tsx'
 import { Page } from '#ui/page.tsx'
 import { Problem } from '#ui/problem.tsx'
-import classes from './form.module.css'
+import classes from '#ui/columns.module.css'
 
 export function NewDatasourcePage() {
   const navigate = useNavigate()

@@ -1,4 +1,6 @@
 import type { Schemas } from '#api/client.ts'
+import { fileMeans } from '#lib/config-file.ts'
+import { PORTS } from '#features/datasources/connection-draft.ts'
 import { curlOf, quote, type OtherMeans } from '#ui/copy.tsx'
 
 /** Stands where a secret would: what is copied may end in a chat or a file. */
@@ -6,10 +8,29 @@ const PLACEHOLDER = 'PASSWORD'
 
 /** The same by curl, by the command line, and as the document that the API takes. */
 export function otherMeansToAdd(request: Schemas['DatasourceRequest']): OtherMeans {
-  return { curl: curlOf('POST', '/api/v1/datasources', withoutSecrets(request)), ...commandOf(request) }
+  return {
+    curl: curlOf('POST', '/api/v1/datasources', withoutSecrets(request)),
+    ...fileOf(request),
+    ...commandOf(request),
+  }
 }
 
-export function withoutSecrets(request: Schemas['DatasourceRequest']): Schemas['DatasourceRequest'] {
+/** The same by curl, and as the file that holds it from then on. */
+export function otherMeansToChange(id: string, request: Schemas['DatasourceRequest']): OtherMeans {
+  return { curl: curlOf('PUT', `/api/v1/datasources/${id}`, withoutSecrets(request)), ...fileOf(request) }
+}
+
+/** A file holds no secret: one that was typed is looked up where the service runs. */
+function fileOf({ password, service_role_key: key, ...request }: Schemas['DatasourceRequest']): OtherMeans {
+  const said = Object.fromEntries(Object.entries(request).filter(([, value]) => value !== null))
+  const looked = {
+    ...(typeof password === 'string' ? { password_reference: `env:${PLACEHOLDER}` } : {}),
+    ...(typeof key === 'string' ? { service_role_key_reference: 'env:SERVICE_ROLE_KEY' } : {}),
+  }
+  return fileMeans({ datasources: [{ ...said, ...looked }] })
+}
+
+function withoutSecrets(request: Schemas['DatasourceRequest']): Schemas['DatasourceRequest'] {
   return {
     ...request,
     ...(typeof request.password === 'string' ? { password: PLACEHOLDER } : {}),
@@ -19,7 +40,7 @@ export function withoutSecrets(request: Schemas['DatasourceRequest']): Schemas['
 
 /** The command takes a URL; what a URL does not say cannot be said by it. */
 function commandOf(request: Schemas['DatasourceRequest']): OtherMeans {
-  const { name, host, port, database, user, ssl, environment, writable, project_url: project } = request
+  const { name, kind, host, port, database, user, ssl, environment, writable, project_url: project } = request
   if (request.ca !== undefined || (request.schemas ?? null) !== null || request.password_reference !== undefined)
     return {}
   const flags = [
@@ -34,7 +55,8 @@ function commandOf(request: Schemas['DatasourceRequest']): OtherMeans {
   const login = `${encodeURIComponent(user)}${typeof request.password === 'string' ? `:${PLACEHOLDER}` : ''}`
   const place = host.includes(':') ? `[${host}]` : host
   const mode = (ssl ?? null) === null ? '' : `?sslmode=${ssl}`
-  const url = `postgres://${login}@${place}:${port ?? 5432}/${encodeURIComponent(database)}${mode}`
+  const scheme = kind === 'mysql' ? 'mysql' : 'postgres'
+  const url = `${scheme}://${login}@${place}:${port ?? PORTS[scheme]}/${encodeURIComponent(database)}${mode}`
   return { cli: words('syncline', 'datasources', 'add', name, url, ...flags) }
 }
 

@@ -1,4 +1,4 @@
-import { Select, Stack, Switch, Text, TextInput } from '@mantine/core'
+import { Select, Stack, Switch, TextInput } from '@mantine/core'
 import type { DatasourceDraft } from '#features/datasources/connection-draft.ts'
 import type { PartProps } from '#features/datasources/connection-form.tsx'
 
@@ -37,18 +37,16 @@ export function PurposeFields({ draft, set, problemOf, suggested }: PurposeProps
         error={problemOf('environment')}
         onChange={(value) => set({ environment: (value ?? '') as DatasourceDraft['environment'] })}
       />
-      {draft.way === 'database' ? (
-        <Switch
-          label="Syncs may write to it"
-          description="Off, it is a source: every session is opened read-only in the database itself, so that nothing can be written."
-          checked={draft.writable}
-          onChange={(event) => set({ writable: event.currentTarget.checked })}
-        />
-      ) : (
-        <Text size="sm" className="quiet">
-          A project that is reached by REST is a source: syncs only read it.
-        </Text>
-      )}
+      <Switch
+        label="Syncs may write to it"
+        description={
+          draft.way === 'database'
+            ? 'Off, it is a source: every session is opened read-only in the database itself, so that nothing can be written.'
+            : 'Off, it is a source. To be written by REST, the project runs once what syncline datasources prepare prints.'
+        }
+        checked={draft.writable}
+        onChange={(event) => set({ writable: event.currentTarget.checked })}
+      />
     </Stack>
   )
 }

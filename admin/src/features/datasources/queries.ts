@@ -9,6 +9,7 @@ import {
 import { api, body, type Schemas } from '#api/client.ts'
 import { given } from '#lib/search.ts'
 import { formatTableName } from '#lib/table-name.ts'
+import { say } from '#ui/say.ts'
 
 export type Datasource = Schemas['Datasource']
 export type TableDescription = Schemas['TableDescription']
@@ -88,6 +89,26 @@ export function previewQuery(id: string, table: string) {
     queryKey: ['datasources', 'preview', id, table],
     queryFn: () => body(api.GET('/api/v1/datasources/{id}/preview', { params: { path: { id }, query: { table } } })),
     staleTime: 60_000,
+  })
+}
+
+/** Changes a datasource as a whole, as it was when it was looked at. A password that the request does not name stays. */
+export function useChange(one: Datasource, saidOf: (changed: Datasource) => string) {
+  const client = useQueryClient()
+  return useMutation({
+    meta: { shown: true },
+    mutationFn: (request: Schemas['DatasourceRequest']) =>
+      body(
+        api.PUT('/api/v1/datasources/{id}', {
+          params: { path: { id: one.id }, header: { 'if-match': `"${one.version}"` } },
+          body: request,
+        }),
+      ),
+    onSuccess: async (changed) => {
+      client.setQueryData(datasourceQuery(one.id).queryKey, changed)
+      say(saidOf(changed))
+      await client.invalidateQueries({ queryKey: ['datasources'] })
+    },
   })
 }
 

@@ -60,9 +60,7 @@ export function SchemaBrowser({ one }: { readonly one: Datasource }) {
             rows={tables}
             keyOf={(each) => formatTableName(each.table)}
             onOpen={(each) => change({ table: formatTableName(each.table) })}
-            more={
-              query.hasNextPage ? { load: () => void query.fetchNextPage(), loading: query.isFetchingNextPage } : null
-            }
+            more={query}
           />
         )}
       </Stack>

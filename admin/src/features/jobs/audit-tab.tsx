@@ -58,9 +58,7 @@ export function AuditTab({ job }: { readonly job: Job }) {
           columns={COLUMNS}
           rows={rows}
           keyOf={({ seq }) => String(seq)}
-          more={
-            events.hasNextPage ? { load: () => void events.fetchNextPage(), loading: events.isFetchingNextPage } : null
-          }
+          more={events}
         />
       )}
     </Stack>

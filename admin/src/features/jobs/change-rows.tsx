@@ -1,9 +1,11 @@
 import { Anchor, Button, Checkbox, Group } from '@mantine/core'
-import { useState } from 'react'
+import { useWindowVirtualizer } from '@tanstack/react-virtual'
+import { useLayoutEffect, useRef, useState, type Ref } from 'react'
 import { ChangeMark, OpMark } from '#features/jobs/change-marks.tsx'
 import { useDecide, type Ticking } from '#features/jobs/decide.ts'
 import { keyWords, tableWords } from '#features/jobs/job-words.ts'
 import type { Change, ChangedTable, ChangeSummary, Job } from '#features/jobs/queries.ts'
+import { Gap } from '#ui/data-table.tsx'
 import tables from '#ui/data-table.module.css'
 import { Diff } from '#ui/diff.tsx'
 import { Value } from '#ui/value.tsx'
@@ -16,13 +18,37 @@ interface ChangeRowsProps {
   readonly ticking: Ticking
 }
 
-/** Changes row by row: of an update only what it changes, of a new or a removed row all of it. */
+/** About as tall as an update of one column; rows are measured once they are drawn. */
+const ROW_PX = 38
+
+/** Changes row by row: of an update only what it changes, of a new or a removed row all of it. Only those in sight are drawn. */
 export function ChangeRows({ job, summary, rows, ticking }: ChangeRowsProps) {
-  const decide = useDecide(job.id)
-  const showsMark = ticking !== 'plan'
+  const box = useRef<HTMLDivElement>(null)
+  const [margin, setMargin] = useState(0)
+  // What stands above comes and goes.
+  useLayoutEffect(
+    () => setMargin(Math.round((box.current?.getBoundingClientRect().top ?? 0) + window.scrollY)),
+    [summary, rows, ticking],
+  )
+  const virtual = useWindowVirtualizer({
+    count: rows.length,
+    estimateSize: () => ROW_PX,
+    overscan: 20,
+    scrollMargin: margin,
+    getItemKey: (i) => rows[i]?.seq ?? i,
+  })
+  const items = virtual.getVirtualItems()
+  const above = (items[0]?.start ?? margin) - margin
+  const below = virtual.getTotalSize() - ((items.at(-1)?.end ?? margin) - margin)
+  const showsTable = summary.tables.length > 1
+  const width = showsTable ? 5 : 4
   return (
-    <div className={classes['wide']}>
-      <table className={`${tables['table']} ${classes['changes']}`} aria-label="Changes">
+    <div ref={box} className={classes['wide']}>
+      <table
+        className={`${tables['table']} ${classes['changes']}`}
+        aria-label="Changes"
+        aria-rowcount={rows.length + 1}
+      >
         <thead>
           <tr>
             {ticking === 'plan' && (
@@ -31,74 +57,101 @@ export function ChangeRows({ job, summary, rows, ticking }: ChangeRowsProps) {
               </th>
             )}
             <th>Change</th>
-            {summary.tables.length > 1 && <th>Table</th>}
+            {showsTable && <th>Table</th>}
             <th>Row</th>
             <th className={classes['what']}>What changes</th>
-            {showsMark && <th>Decision</th>}
+            {ticking !== 'plan' && <th>Decision</th>}
           </tr>
         </thead>
         <tbody>
-          {rows.map((change) => {
-            const table = tableOf(summary, change)
-            const key = keyWords(table?.key ?? [], change.key)
+          <Gap width={width} px={above} />
+          {items.map(({ index }) => {
+            const change = rows[index]
+            if (change === undefined) return null
             return (
-              <tr key={change.seq} data-left={change.mark === 'left' || undefined}>
-                {ticking === 'plan' && (
-                  <td className={tables['tick']}>
-                    <Checkbox
-                      size="xs"
-                      aria-label={`Apply the ${change.op} of ${key} in ${tableWords(change.table)}`}
-                      checked={isApplied(change)}
-                      onChange={() =>
-                        decide.mutate({ verdict: isApplied(change) ? 'leave' : 'apply', seqs: [change.seq] })
-                      }
-                    />
-                  </td>
-                )}
-                <td>
-                  <OpMark op={change.op} />
-                  {!showsMark && change.moved && (
-                    <div>
-                      <ChangeMark change={change} />
-                    </div>
-                  )}
-                </td>
-                {summary.tables.length > 1 && <td className="mono">{tableWords(change.table)}</td>}
-                <td className="mono">{key}</td>
-                <td>
-                  <Cells change={change} keyColumns={table?.key ?? []} shown={summary.values_shown} />
-                </td>
-                {showsMark && (
-                  <td>
-                    <ChangeMark change={change} />
-                    {ticking === 'moved' && change.mark === 'moved' && (
-                      <Group gap={4} wrap="nowrap" mt={4}>
-                        <Button
-                          size="compact-xs"
-                          variant="default"
-                          aria-label={`Apply the change of ${key}`}
-                          onClick={() => decide.mutate({ verdict: 'apply', seqs: [change.seq] })}
-                        >
-                          Apply
-                        </Button>
-                        <Button
-                          size="compact-xs"
-                          variant="default"
-                          aria-label={`Leave the row ${key}`}
-                          onClick={() => decide.mutate({ verdict: 'leave', seqs: [change.seq] })}
-                        >
-                          Leave
-                        </Button>
-                      </Group>
-                    )}
-                  </td>
-                )}
-              </tr>
+              <ChangeRow
+                key={change.seq}
+                ref={virtual.measureElement}
+                index={index}
+                jobId={job.id}
+                summary={summary}
+                change={change}
+                ticking={ticking}
+              />
             )
           })}
+          <Gap width={width} px={below} />
         </tbody>
       </table>
     </div>
+  )
+}
+
+interface ChangeRowProps {
+  readonly ref: Ref<HTMLTableRowElement>
+  readonly index: number
+  readonly jobId: string
+  readonly summary: ChangeSummary
+  readonly change: Change
+  readonly ticking: Ticking
+}
+
+function ChangeRow({ ref, index, jobId, summary, change, ticking }: ChangeRowProps) {
+  const decide = useDecide(jobId)
+  const table = tableOf(summary, change)
+  const key = keyWords(table?.key ?? [], change.key)
+  const say = (verdict: 'apply' | 'leave'): void => decide.mutate({ verdict, seqs: [change.seq] })
+  return (
+    <tr ref={ref} data-index={index} aria-rowindex={index + 2} data-left={change.mark === 'left' || undefined}>
+      {ticking === 'plan' && (
+        <td className={tables['tick']}>
+          <Checkbox
+            size="xs"
+            aria-label={`Apply the ${change.op} of ${key} in ${tableWords(change.table)}`}
+            checked={isApplied(change)}
+            onChange={() => say(isApplied(change) ? 'leave' : 'apply')}
+          />
+        </td>
+      )}
+      <td>
+        <OpMark op={change.op} />
+        {ticking === 'plan' && change.moved && (
+          <div>
+            <ChangeMark change={change} />
+          </div>
+        )}
+      </td>
+      {summary.tables.length > 1 && <td className="mono">{tableWords(change.table)}</td>}
+      <td className="mono">{key}</td>
+      <td>
+        <Cells change={change} keyColumns={table?.key ?? []} shown={summary.values_shown} />
+      </td>
+      {ticking !== 'plan' && (
+        <td>
+          <ChangeMark change={change} />
+          {ticking === 'moved' && change.mark === 'moved' && (
+            <Group gap={4} wrap="nowrap" mt={4}>
+              <Button
+                size="compact-xs"
+                variant="default"
+                aria-label={`Apply the change of ${key}`}
+                onClick={() => say('apply')}
+              >
+                Apply
+              </Button>
+              <Button
+                size="compact-xs"
+                variant="default"
+                aria-label={`Leave the row ${key}`}
+                onClick={() => say('leave')}
+              >
+                Leave
+              </Button>
+            </Group>
+          )}
+        </td>
+      )}
+    </tr>
   )
 }
 

@@ -72,7 +72,7 @@ function TableRow({ job, table, ticking }: TableRowProps) {
         type="button"
         size="sm"
         onClick={() => show(op, null)}
-        aria-label={`${rows} ${op} of ${to}`}
+        aria-label={`${formatCount(rows)} ${op} of ${to}`}
       >
         {formatCount(rows)}
       </Anchor>

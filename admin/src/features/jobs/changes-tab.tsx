@@ -15,9 +15,12 @@ import {
   type ChangeSummary,
   type Job,
 } from '#features/jobs/queries.ts'
+import { PlannedDdl } from '#features/jobs/planned-ddl.tsx'
+import { Notes } from '#features/jobs/receipt-view.tsx'
 import { given } from '#lib/filters.ts'
 import { formatCount, plural } from '#lib/format.ts'
 import { CopyAs } from '#ui/copy.tsx'
+import { ShowMore } from '#ui/data-table.tsx'
 import { Notice } from '#ui/notice.tsx'
 import { Answer, Empty, Lines } from '#ui/page.tsx'
 import { Problem } from '#ui/problem.tsx'
@@ -49,14 +52,17 @@ function Changes({ job, summary }: ChangesProps) {
   const filters: ChangeFilters = given({ table, op, column, key, mark: mark === ALL ? null : mark })
   if (summary.state !== 'ready' && summary.tables.length === 0) return <Missing summary={summary} />
   if (summary.changes === 0) {
+    const rows = summary.tables.reduce((sum, one) => sum + one.unchanged, 0)
     return (
       <Stack gap="md">
-        <Empty title="Nothing to change">
-          {`${plural(
-            summary.tables.reduce((sum, one) => sum + one.unchanged, 0),
-            'row',
-          )} in ${plural(summary.tables.length, 'table')} are in step.`}
-        </Empty>
+        {summary.ddl.length === 0 ? (
+          <Empty title="Nothing to change">
+            {`${plural(rows, 'row')} in ${plural(summary.tables.length, 'table')} are in step.`}
+          </Empty>
+        ) : (
+          <Text size="sm">No row is changed; tables of the target are.</Text>
+        )}
+        <PlannedDdl job={job} statements={summary.ddl} />
         <Notes notes={summary.notes} />
       </Stack>
     )
@@ -70,6 +76,7 @@ function Changes({ job, summary }: ChangesProps) {
       )}
       <Fate job={job} summary={summary} />
       <ChangeTables job={job} summary={summary} ticking={ticking} />
+      <PlannedDdl job={job} statements={summary.ddl} />
       <Notes notes={summary.notes} />
       {summary.state === 'ready' ? (
         <>
@@ -129,19 +136,6 @@ function Fate({ job, summary }: ChangesProps) {
   )
 }
 
-function Notes({ notes }: { readonly notes: readonly string[] }) {
-  if (notes.length === 0) return null
-  return (
-    <div>
-      {notes.map((note) => (
-        <Text size="sm" key={note}>
-          Note: {note}
-        </Text>
-      ))}
-    </div>
-  )
-}
-
 interface RowsProps extends ChangesProps {
   readonly filters: ChangeFilters
   readonly ticking: Ticking
@@ -172,7 +166,12 @@ function Bulk({ job, summary, filters, ticking }: RowsProps) {
             >
               {ticking === 'plan' ? `Include ${what}` : `Apply ${what} to the rows as they are now`}
             </Button>
-            <CopyAs {...decisionMeans(job.id, 'leave', filter)} />
+            <CopyAs
+              of={[
+                [ticking === 'plan' ? 'Leave out' : 'Leave', decisionMeans(job.id, 'leave', filter)],
+                [ticking === 'plan' ? 'Include' : 'Apply', decisionMeans(job.id, 'apply', filter)],
+              ]}
+            />
           </>
         )}
       </Group>
@@ -231,11 +230,7 @@ function Rows({ job, summary, filters, ticking }: RowsProps) {
             ? `the first ${formatCount(rows.length)}`
             : `${formatCount(rows.length)} of ${plural(summary.changes, 'change')}`}
         </Text>
-        {found.hasNextPage && (
-          <Button variant="default" loading={found.isFetchingNextPage} onClick={() => void found.fetchNextPage()}>
-            Show more
-          </Button>
-        )}
+        <ShowMore of={found} />
       </Group>
     </div>
   )

@@ -1,12 +1,14 @@
-import { Button, Group, Modal, Stack, Text, TextInput } from '@mantine/core'
+import { Button, Group, Stack, Text, TextInput } from '@mantine/core'
 import { useMutation } from '@tanstack/react-query'
 import { useState, type ReactNode } from 'react'
 import { ApiProblem } from '#api/client.ts'
 import { useFreshKey } from '#app/fresh-key.tsx'
+import { WayOut } from '#features/datasources/let-write.tsx'
 import type { Datasource } from '#features/datasources/queries.ts'
 import { nameOfDatasource } from '#features/jobs/job-name.tsx'
 import { formatCount } from '#lib/format.ts'
 import { CopyAs, type OtherMeans } from '#ui/copy.tsx'
+import { Dialog } from '#ui/dialog.tsx'
 import { Environment } from '#ui/mark.tsx'
 import { Notice } from '#ui/notice.tsx'
 import { Problem } from '#ui/problem.tsx'
@@ -33,6 +35,8 @@ interface ConsentDialogProps {
   /** Of a sync both ways, whose source is written too. */
   readonly writtenSource?: Datasource | undefined
   readonly brakes?: Brakes
+  /** What it does to the target, up to its name. */
+  readonly does?: string
   /** Nothing is written by it: there is nothing to consent to. */
   readonly isQuiet?: boolean
   readonly means: (consent: Consent) => OtherMeans
@@ -46,7 +50,18 @@ interface ConsentDialogProps {
  * numbers that a brake wants approved.
  */
 export function ConsentDialog(props: ConsentDialogProps) {
-  const { title, verb, target, writtenSource, isQuiet = false, means, act, onClose, children } = props
+  const {
+    title,
+    verb,
+    target,
+    writtenSource,
+    does = 'It writes to',
+    isQuiet = false,
+    means,
+    act,
+    onClose,
+    children,
+  } = props
   const withFreshKey = useFreshKey()
   const [brakes, setBrakes] = useState<Brakes>(props.brakes ?? {})
   const [typed, setTyped] = useState('')
@@ -68,7 +83,7 @@ export function ConsentDialog(props: ConsentDialogProps) {
     onError: (error) => setBrakes((known) => ({ ...known, ...brakesOf(error) })),
   })
   return (
-    <Modal opened onClose={onClose} title={title} size="lg">
+    <Dialog onClose={onClose} title={title} size="lg">
       <form
         onSubmit={(event) => {
           event.preventDefault()
@@ -79,7 +94,7 @@ export function ConsentDialog(props: ConsentDialogProps) {
           <div>{children}</div>
           {!isQuiet && (
             <Text size="sm">
-              It writes to <b>{name}</b> <Environment name={target.effective_environment} />
+              {does} <b>{name}</b> <Environment name={target.effective_environment} />
               {writtenSource !== undefined && (
                 <>
                   {' '}
@@ -105,6 +120,7 @@ export function ConsentDialog(props: ConsentDialogProps) {
             />
           )}
           {doing.error !== null && <Problem error={doing.error} />}
+          <WayOut error={doing.error} of={[target, writtenSource]} />
           <Group justify="space-between" gap="xs">
             <CopyAs {...means(consent)} />
             <Group gap="xs">
@@ -123,7 +139,7 @@ export function ConsentDialog(props: ConsentDialogProps) {
           </Group>
         </Stack>
       </form>
-    </Modal>
+    </Dialog>
   )
 }
 

@@ -15,8 +15,8 @@ interface Decision {
 type Pages = InfiniteData<Schemas['ChangePage'], string | null>
 
 /**
- * Says of changes whether they are applied. Single rows are shown as decided at once: it can be said again, and what the
- * service says of it comes after.
+ * Says of changes whether they are applied. Single rows are shown as decided at once: it can be said again. However many are
+ * shown, they are not asked for again for it: only what is said of many, or refused, begins the list anew.
  */
 export function useDecide(id: string) {
   const client = useQueryClient()
@@ -33,7 +33,10 @@ export function useDecide(id: string) {
       if (seqs === undefined) return
       client.setQueriesData<Pages>({ queryKey: rows }, (old) => old && marked(old, verdict, seqs))
     },
-    onSettled: () => client.invalidateQueries({ queryKey: ['jobs'] }),
+    onSettled: async (_answer, error, { seqs }) => {
+      if (error !== null || seqs === undefined) await client.resetQueries({ queryKey: rows })
+      await client.invalidateQueries({ queryKey: ['jobs'], predicate: ({ queryKey }) => queryKey[3] !== 'rows' })
+    },
   })
 }
 

@@ -1,10 +1,8 @@
-import { Button, Menu, Text } from '@mantine/core'
-import { useClipboard } from '@mantine/hooks'
+import { Button, Text } from '@mantine/core'
 import {
   IconArrowBackUp,
   IconBan,
   IconChecks,
-  IconCopy,
   IconPlayerPlay,
   IconPlayerStop,
   IconRefresh,
@@ -12,17 +10,17 @@ import {
 } from '@tabler/icons-react'
 import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { useNavigate } from '@tanstack/react-router'
-import { Fragment, useState, type ReactNode } from 'react'
+import { useState, type ReactNode } from 'react'
 import { api, body } from '#api/client.ts'
 import { useMay } from '#app/session.ts'
-import { ConsentDialog, brakesOf, consentFlags, type Brakes, type Consent } from '#features/jobs/consent-dialog.tsx'
-import { kindWords, writtenOf } from '#features/jobs/job-words.ts'
+import { ConsentDialog, consentFlags, type Brakes, type Consent } from '#features/jobs/consent-dialog.tsx'
+import { isWhole, writtenOf } from '#features/jobs/job-words.ts'
 import { useAnyDatasource } from '#features/jobs/job-name.tsx'
+import { RetryDialog } from '#features/jobs/retry-dialog.tsx'
 import { isActive, jobQuery, type ChangeSummary, type Job } from '#features/jobs/queries.ts'
 import { useConfig } from '#features/sync-configs/queries.ts'
 import { formatCount, plural } from '#lib/format.ts'
-import { cliOf, curlOf, type OtherMeans } from '#ui/copy.tsx'
-import { say } from '#ui/say.ts'
+import { cliOf, CopyAs, curlOf, type OtherMeans } from '#ui/copy.tsx'
 
 type Act = 'stop' | 'resume' | 'cancel' | 'retry' | 'approve' | 'revert'
 
@@ -49,7 +47,7 @@ export function actsOf(job: Job, summary: ChangeSummary | undefined): readonly A
 }
 
 export function isApprovable(job: Job, summary: ChangeSummary | undefined): boolean {
-  if (summary?.state !== 'ready' || plannedOf(summary) === 0) return false
+  if (summary?.state !== 'ready' || (plannedOf(summary) === 0 && summary.ddl.length === 0)) return false
   if (job.status === 'awaiting_approval') return true
   const isPlan = job.kind === 'sync' && job.dry_run && job.status === 'succeeded'
   return isPlan && summary.taken_by === null
@@ -58,6 +56,13 @@ export function isApprovable(job: Job, summary: ChangeSummary | undefined): bool
 /** Changes that an approval would apply. */
 export function plannedOf(summary: ChangeSummary): number {
   return summary.tables.reduce((sum, { marks }) => sum + marks.planned + marks.again, 0)
+}
+
+/** What an approval is of, in numbers: rows, or the tables alone where no row is changed. */
+function approvedWords(summary: ChangeSummary | undefined): string {
+  const changes = summary === undefined ? 0 : plannedOf(summary)
+  const statements = summary?.ddl.length ?? 0
+  return changes === 0 && statements > 0 ? plural(statements, 'statement') : plural(changes, 'change')
 }
 
 /** Only what was kept row by row can be undone. */
@@ -91,11 +96,11 @@ export function JobActions({ job, summary }: JobActionsProps) {
   const press = (act: Act): void => (act === 'stop' || act === 'resume' ? simply.mutate(act) : setAsked(act))
   return (
     <>
-      <CopyActs job={job} acts={acts} digest={summary?.digest ?? null} />
+      <CopyAs of={acts.map((act) => [WORDS[act][0], meansOf(job, act, summary?.digest ?? null)({})])} />
       {acts.toReversed().map((act) => {
         const [word, Shape] = WORDS[act]
         const isPrimary = act === acts[0] && (act === 'approve' || act === 'resume' || act === 'stop')
-        const count = act === 'approve' && summary !== undefined ? ` ${plural(plannedOf(summary), 'change')}` : ''
+        const count = act === 'approve' && summary !== undefined ? ` ${approvedWords(summary)}` : ''
         return (
           <Button
             key={act}
@@ -112,44 +117,6 @@ export function JobActions({ job, summary }: JobActionsProps) {
       {asked !== null && <Ask act={asked} job={job} summary={summary} onClose={() => setAsked(null)} />}
     </>
   )
-}
-
-function CopyActs({
-  job,
-  acts,
-  digest,
-}: {
-  readonly job: Job
-  readonly acts: readonly Act[]
-  readonly digest: string | null
-}) {
-  const clipboard = useClipboard()
-  return (
-    <Menu position="bottom-end">
-      <Menu.Target>
-        <Button variant="subtle" color="gray" leftSection={<IconCopy size={14} aria-hidden />}>
-          Copy as
-        </Button>
-      </Menu.Target>
-      <Menu.Dropdown>
-        {acts.map((act) => {
-          const { cli = '', curl = '' } = meansOf(job, act, digest)({})
-          const [word] = WORDS[act]
-          return (
-            <Fragment key={act}>
-              <Menu.Item onClick={() => copy(clipboard, cli, 'command line')}>{word}: command line</Menu.Item>
-              <Menu.Item onClick={() => copy(clipboard, curl, 'curl')}>{word}: curl</Menu.Item>
-            </Fragment>
-          )
-        })}
-      </Menu.Dropdown>
-    </Menu>
-  )
-}
-
-function copy(clipboard: ReturnType<typeof useClipboard>, text: string, how: string): void {
-  clipboard.copy(text)
-  say(`Copied as ${how}.`)
 }
 
 /** The same act by the command line and by curl. */
@@ -196,8 +163,8 @@ function Ask({ act, job, summary, onClose }: AskProps) {
       return (
         <ConsentDialog
           {...common}
-          title={`Approve ${plural(summary === undefined ? 0 : plannedOf(summary), 'change')}`}
-          verb={`Apply ${plural(summary === undefined ? 0 : plannedOf(summary), 'change')}`}
+          title={`Approve ${approvedWords(summary)}`}
+          verb={`Apply ${approvedWords(summary)}`}
           writtenSource={writtenSource}
           brakes={summary === undefined ? {} : brakesOfSummary(summary)}
           act={async (consent) =>
@@ -229,40 +196,12 @@ function Ask({ act, job, summary, onClose }: AskProps) {
         </ConsentDialog>
       )
     case 'retry':
-      return <AskRetry job={job} common={common} writtenSource={writtenSource} goTo={goTo} />
+      return <RetryDialog job={job} onClose={onClose} goTo={goTo} />
     case 'cancel':
       return <AskCancel job={job} onClose={onClose} means={meansOf(job, act, null)({})} />
     default:
       return null
   }
-}
-
-interface AskRetryProps {
-  readonly job: Job
-  readonly common: Pick<Parameters<typeof ConsentDialog>[0], 'target' | 'onClose' | 'means'>
-  readonly writtenSource: Parameters<typeof ConsentDialog>[0]['writtenSource']
-  readonly goTo: (started: { readonly job_id: string }) => Promise<void>
-}
-
-function AskRetry({ job, common, writtenSource, goTo }: AskRetryProps) {
-  const isQuiet = job.dry_run || job.kind === 'verify' || job.kind === 'validate'
-  const params = { path: { id: job.id } }
-  const act = async (consent: Consent): Promise<void> =>
-    goTo(await body(api.POST('/api/v1/jobs/{id}/retry', { params, body: isQuiet ? {} : consent })))
-  return (
-    <ConsentDialog
-      {...common}
-      {...(isQuiet ? { isQuiet } : { writtenSource, brakes: brakesOf(job.error) })}
-      title={`${kindWords(job)} again`}
-      verb="Run again"
-      act={act}
-    >
-      <Words>
-        A new job does what this one was asked for
-        {job.config_id === null ? '.' : ', with the sync config as it is now.'} It starts from what is committed.
-      </Words>
-    </ConsentDialog>
-  )
 }
 
 interface AskCancelProps {
@@ -295,9 +234,11 @@ function AskCancel({ job, onClose, means }: AskCancelProps) {
     >
       <Words>
         It ends for good and cannot be resumed.{' '}
-        {written === null || written === 0
-          ? 'Batches that are committed by then stay in the target.'
-          : `The ${plural(written, 'row')} written until now stay in the target.`}
+        {isWhole(job)
+          ? 'What it had begun is taken back.'
+          : written === null || written === 0
+            ? 'Batches that are committed by then stay in the target.'
+            : `The ${plural(written, 'row')} written until now stay in the target.`}
       </Words>
     </ConsentDialog>
   )
@@ -311,8 +252,11 @@ function ApproveText({ summary }: { readonly summary: ChangeSummary | undefined 
   if (summary === undefined) return null
   const left = summary.tables.reduce((sum, { marks }) => sum + marks.left, 0)
   const touched = summary.tables.filter(({ marks }) => marks.planned + marks.again > 0)
+  const { ddl } = summary
   return (
     <Words>
+      {ddl.length > 0 &&
+        `${plural(ddl.length, 'statement')} ${ddl.length === 1 ? 'makes or alters' : 'make or alter'} tables first, to the letter as you saw. `}
       Exactly the changes that you saw are applied, in {plural(touched.length, 'table')}
       {left > 0 && `; ${formatCount(left)} are left out`}. A row that has moved meanwhile is left as it is, and somebody
       decides.

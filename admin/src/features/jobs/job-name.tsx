@@ -33,17 +33,16 @@ interface EndsProps {
   readonly marked?: boolean
 }
 
-/** Source left, target right; what is undone has a target alone. */
+/** Source left, target right; what is undone or imported has a target alone, what is exported a source. */
 export function Ends({ job, marked = false }: EndsProps) {
+  const { kind, source_datasource_id: source, target_datasource_id: target } = job
+  if (kind === 'export') return <End id={source} marked={marked} />
+  if (kind === 'revert' || kind === 'import' || kind === 'drill') return <End id={target} marked={marked} />
   return (
     <span>
-      {job.kind !== 'revert' && (
-        <>
-          <End id={job.source_datasource_id} marked={marked} />
-          {' → '}
-        </>
-      )}
-      <End id={job.target_datasource_id} marked={marked} />
+      <End id={source} marked={marked} />
+      {' → '}
+      <End id={target} marked={marked} />
     </span>
   )
 }
@@ -71,6 +70,9 @@ export function useJobTitle(job: Job): string {
   const [source, target] = [useAnyDatasource(job.source_datasource_id), useAnyDatasource(job.target_datasource_id)]
   if (config !== undefined) return config.name
   if (source === undefined || target === undefined) return job.id
+  if (job.kind === 'export') return `Export of ${nameOfDatasource(source)}`
+  if (job.kind === 'drill') return `Trial of a dump on ${nameOfDatasource(target)}`
+  if (job.kind === 'import') return `Import into ${nameOfDatasource(target)}`
   return `${nameOfDatasource(source)} → ${nameOfDatasource(target)}`
 }
 

@@ -5,7 +5,7 @@ import { ApiProblem } from '#api/client.ts'
 import { AuditTab } from '#features/jobs/audit-tab.tsx'
 import { ChangesTab } from '#features/jobs/changes-tab.tsx'
 import { ConflictsTab } from '#features/jobs/conflicts-tab.tsx'
-import { JobActions, isApprovable, plannedOf } from '#features/jobs/job-actions.tsx'
+import { JobActions, isApprovable } from '#features/jobs/job-actions.tsx'
 import { Ends, useJobTitle } from '#features/jobs/job-name.tsx'
 import { kindWords } from '#features/jobs/job-words.ts'
 import { LogTab } from '#features/jobs/log-tab.tsx'
@@ -21,9 +21,9 @@ import {
 } from '#features/jobs/queries.ts'
 import { ReceiptTab } from '#features/jobs/receipt-tab.tsx'
 import { RejectionsTab } from '#features/jobs/rejections-tab.tsx'
-import { formatCount, plural } from '#lib/format.ts'
+import { Standing } from '#features/jobs/standing.tsx'
+import { formatCount } from '#lib/format.ts'
 import { JobStatus, Mark } from '#ui/mark.tsx'
-import { Notice } from '#ui/notice.tsx'
 import { Page } from '#ui/page.tsx'
 import { Problem } from '#ui/problem.tsx'
 import { Duration, Time } from '#ui/time.tsx'
@@ -112,70 +112,6 @@ function Away({ error }: { readonly error: Error }) {
       {error instanceof ApiProblem && error.status !== 0 && <Text size="sm">{error.hint}</Text>}
     </output>
   )
-}
-
-/** What somebody should know first: what it waits for, why it failed, how it goes on. */
-function Standing({ job, summary }: { readonly job: Job; readonly summary: ChangeSummary | undefined }) {
-  if (job.error !== null && job.status === 'failed') {
-    const { code, message, hint, retry } = job.error
-    return (
-      <Notice tone="failed" title={message}>
-        <Text size="sm">{hint}</Text>
-        <Text size="xs" className="quiet">
-          <Code>{code}</Code> {RETRIES[retry] ?? ''} Resume goes on from what is committed.
-        </Text>
-      </Notice>
-    )
-  }
-  switch (job.status) {
-    case 'queued':
-      return job.not_before === null ? null : (
-        <Text size="sm">
-          The next try begins <Time at={job.not_before} />
-          {job.error !== null && <>: {job.error.message}</>}
-        </Text>
-      )
-    case 'awaiting_approval':
-      return (
-        <Notice tone="person" title="It waits for somebody who approves its changes">
-          {summary !== undefined && (
-            <Text size="sm">
-              {plural(plannedOf(summary), 'change')} in {plural(summary.tables.length, 'table')}. Nothing is written
-              before.
-              {summary.expires_at !== null && (
-                <>
-                  {' '}
-                  They can be approved until <Time at={summary.expires_at} />.
-                </>
-              )}
-            </Text>
-          )}
-        </Notice>
-      )
-    case 'awaiting_resolution':
-      return (
-        <Notice tone="person" title="It waits for decisions">
-          <Text size="sm">
-            {summary !== undefined && summary.open > 0
-              ? `${plural(summary.open, 'row')} had moved when the changes were to be applied: decide on them under Changes. `
-              : 'Rows that both sides changed wait for a decision. '}
-            Once nothing is open it goes on by itself.
-          </Text>
-        </Notice>
-      )
-    case 'stopping':
-      return <Text size="sm">The batch in hand is being finished.</Text>
-    case 'stopped':
-      return <Text size="sm">Everything that resuming needs is kept: it goes on from the last committed batch.</Text>
-    default:
-      return null
-  }
-}
-
-const RETRIES: Readonly<Record<string, string>> = {
-  automatic: 'Another try may help by itself.',
-  manual: 'Another try helps once the cause is mended.',
-  never: 'Another try alone does not help.',
 }
 
 const TABS = ['progress', 'log', 'changes', 'rejections', 'conflicts', 'receipt', 'audit'] as const

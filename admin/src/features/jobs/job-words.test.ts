@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { keyWords, leftOf, percentOf, rowsOf } from '#features/jobs/job-words.ts'
+import { keyWords, leftOf, percentOf, progressWords, rowsOf } from '#features/jobs/job-words.ts'
 
 test.each([
   [{ low: 5, high: 20 }, '5 to 20 s left'],
@@ -20,6 +20,25 @@ test('UX 19: an estimated whole says so, and never ends before the rows do', () 
   expect(percentOf({ percent: 99.9, estimated: true })).toBe('about 99 %')
   expect(percentOf({ percent: 100, estimated: true })).toBe('100 %')
   expect(percentOf({ percent: null, estimated: true })).toBeNull()
+})
+
+test('UX 18: what is not known yet is left out of the line of a job, so that no 0 rows stand there while data flows', () => {
+  const progress = {
+    phase: 'compare',
+    rows: 0,
+    bytes: 0,
+    percent: null,
+    estimated: true,
+    rows_per_second: 0,
+    bytes_per_second: 0,
+    seconds_left: null,
+    tables: [],
+  }
+  expect(progressWords(progress)).toBe('Comparing, the whole is not known yet')
+  const known = { ...progress, rows: 1, bytes: 2_048, percent: 40.6, rows_per_second: 7.4 }
+  expect(progressWords({ ...known, seconds_left: { low: 5, high: 20 } })).toBe(
+    'Comparing, 1 row, 2.0 KiB, 7 rows/s, about 40 %, 5 to 20 s left',
+  )
 })
 
 test('a key is named by its columns', () => {

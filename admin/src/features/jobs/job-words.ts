@@ -1,10 +1,14 @@
 import type { Job } from '#features/jobs/queries.ts'
 import type { Schemas } from '#api/client.ts'
-import { formatCount } from '#lib/format.ts'
+import { formatBytes, formatCount, plural } from '#lib/format.ts'
 
 /** What a job is, in a word or two. */
 export function kindWords({ kind, dry_run, mode, replays, approves }: Job): string {
   if (kind === 'revert') return 'Undo'
+  if (kind === 'export') return 'Export'
+  if (kind === 'import') return dry_run ? 'Plan of an import' : 'Import'
+  if (kind === 'copy') return dry_run ? 'Plan of a copy' : 'Copy'
+  if (kind === 'drill') return 'Trial of a dump'
   if (replays !== null) return 'Replay of rejected rows'
   if (approves !== null) return 'Approved changes'
   if (kind === 'verify') return 'Verify'
@@ -19,6 +23,10 @@ export const KIND_WORDS = [
   ['verify', 'Verify'],
   ['validate', 'Validate'],
   ['revert', 'Undo'],
+  ['export', 'Export'],
+  ['import', 'Import or its plan'],
+  ['copy', 'Copy or its plan'],
+  ['drill', 'Trial of a dump'],
 ] as const
 
 const PHASES: Readonly<Record<string, string>> = {
@@ -32,7 +40,16 @@ const PHASES: Readonly<Record<string, string>> = {
   index: 'Building indexes',
   verify: 'Verifying',
   finishing: 'Finishing',
+  schema: 'Definitions',
+  data: 'Rows',
+  indexes: 'Indexes',
+  constraints: 'Constraints',
   done: 'Done',
+}
+
+/** Whether a job does all or nothing, so that there is nothing to go on from. */
+export function isWhole({ kind }: Pick<Job, 'kind'>): boolean {
+  return kind === 'export' || kind === 'import' || kind === 'copy' || kind === 'drill'
 }
 
 export function phaseWord(phase: string): string {
@@ -71,6 +88,19 @@ export function leftOf(left: Progress['seconds_left']): string | null {
 /** `public.orders`, or `orders` where it is in the schema that everybody takes first. */
 export function tableWords({ schema, name }: { readonly schema: string; readonly name: string }): string {
   return schema === 'public' ? name : `${schema}.${name}`
+}
+
+/** Where a job is, in one line. What is not known yet is left out: no 0 stands for it. */
+export function progressWords(progress: Progress): string {
+  const { phase, rows, bytes, rows_per_second: rate, seconds_left: left } = progress
+  return [
+    phaseWord(phase),
+    ...(rows === 0 ? [] : [plural(rows, 'row')]),
+    ...(bytes === 0 ? [] : [formatBytes(bytes)]),
+    ...(rate === 0 ? [] : [`${formatCount(Math.round(rate))} rows/s`]),
+    percentOf(progress) ?? 'the whole is not known yet',
+    ...[leftOf(left)].filter((words) => words !== null),
+  ].join(', ')
 }
 
 /** Rows that a job has written, as far as it is known. */

@@ -3,21 +3,19 @@ import { useQuery } from '@tanstack/react-query'
 import { useNavigate, useSearch } from '@tanstack/react-router'
 import { useMemo } from 'react'
 import { datasourcesQuery } from '#features/datasources/queries.ts'
-import { Ends, JobName } from '#features/jobs/job-name.tsx'
-import { KIND_WORDS, kindWords, writtenOf } from '#features/jobs/job-words.ts'
+import { jobColumns } from '#features/jobs/job-columns.tsx'
+import { KIND_WORDS } from '#features/jobs/job-words.ts'
 import { isActive, useJobs, type Job } from '#features/jobs/queries.ts'
 import { configsQuery } from '#features/sync-configs/queries.ts'
 import { given, useSetFilters } from '#lib/filters.ts'
 import { formatCount, plural } from '#lib/format.ts'
 import { CopyButton } from '#ui/copy.tsx'
-import { DataTable, type DataColumn } from '#ui/data-table.tsx'
+import { DataTable } from '#ui/data-table.tsx'
 import { FilterBar } from '#ui/filter-bar.tsx'
-import { JOB_STATUS_WORDS, JobStatus } from '#ui/mark.tsx'
+import { ButtonLink } from '#ui/link.tsx'
+import { JOB_STATUS_WORDS } from '#ui/mark.tsx'
 import { Empty, Lines, Page } from '#ui/page.tsx'
 import { Problem } from '#ui/problem.tsx'
-import { Duration, Time } from '#ui/time.tsx'
-import classes from './jobs.module.css'
-import { TextLink } from '#ui/link.tsx'
 
 /** Statuses that mean the same to somebody who looks for work. */
 const GROUPS = [
@@ -53,7 +51,7 @@ export function JobsPage() {
           rows={rows}
           keyOf={({ id }) => id}
           onOpen={({ id }) => void navigate({ to: '/jobs/$id', params: { id } })}
-          more={jobs.hasNextPage ? { load: () => void jobs.fetchNextPage(), loading: jobs.isFetchingNextPage } : null}
+          more={jobs}
         />
       )}
     </Page>
@@ -74,70 +72,7 @@ function ListState({ rows, more }: { readonly rows: readonly Job[]; readonly mor
   return <span aria-live="polite">{`${parts.join(', ')}.`}</span>
 }
 
-const COLUMNS: readonly DataColumn<Job>[] = [
-  { id: 'status', header: 'Status', cell: ({ status }) => <JobStatus status={status} />, value: (job) => job.status },
-  {
-    id: 'job',
-    header: 'Job',
-    cell: (job) => (
-      <TextLink to="/jobs/$id" params={{ id: job.id }} size="sm" className={classes['cut']}>
-        <JobName job={job} />
-      </TextLink>
-    ),
-    value: ({ id }) => id,
-  },
-  { id: 'kind', header: 'What', cell: kindWords, value: kindWords },
-  { id: 'ends', header: 'Source → target', cell: (job) => <Ends job={job} />, hidden: true },
-  {
-    id: 'by',
-    header: 'Started by',
-    cell: ({ started_by: name, requested_by: id }) => name ?? id,
-    value: (job) => job.started_by,
-  },
-  { id: 'when', header: 'When', cell: (job) => <Time at={job.created_at} />, value: ({ created_at: at }) => at },
-  {
-    id: 'took',
-    header: 'Took',
-    cell: (job) => <Duration from={job.started_at} to={isActive(job) ? null : (job.finished_at ?? job.updated_at)} />,
-    align: 'right',
-  },
-  {
-    id: 'written',
-    header: 'Written',
-    cell: (job) => <Rows count={writtenOf(job)} />,
-    value: writtenOf,
-    align: 'right',
-  },
-  {
-    id: 'read',
-    header: 'Read',
-    cell: (job) => <Rows count={readOf(job)} />,
-    value: readOf,
-    align: 'right',
-  },
-  {
-    id: 'error',
-    header: 'Error',
-    cell: ({ error }) =>
-      error === null ? null : (
-        <span className={classes['cut']} title={`${error.message} ${error.hint}`}>
-          {error.message}
-        </span>
-      ),
-    value: ({ error }) => error?.message ?? null,
-  },
-]
-
-/** Of a job that runs: what it has gone through until now. */
-function readOf(job: Job): number | null {
-  const { counts, progress } = job
-  if (counts !== null && job.status === 'succeeded') return counts.read
-  return progress === null || progress.rows === 0 ? null : progress.rows
-}
-
-function Rows({ count }: { readonly count: number | null }) {
-  return count === null ? <span className="quiet">–</span> : <span className="numbers">{formatCount(count)}</span>
-}
+const COLUMNS = jobColumns('status', 'job', 'kind', 'ends', 'by', 'when', 'took', 'written', 'read', 'error')
 
 function JobFilters() {
   const search = useSearch({ from: '/shell/jobs' })
@@ -207,11 +142,19 @@ function NoJobs({ isFiltered }: { readonly isFiltered: boolean }) {
     )
   }
   return (
-    <Empty title="Nothing has run yet" action={<CopyButton text={FIRST}>Copy the command</CopyButton>}>
+    <Empty
+      title="Nothing has run yet"
+      action={
+        <>
+          <ButtonLink to="/sync-configs">Go to sync configs</ButtonLink>
+          <CopyButton text={FIRST}>Copy the command</CopyButton>
+        </>
+      }
+    >
       <Stack gap="xs">
         <Text size="sm">
-          A job is one run: a sync, a dry run that writes nothing, a verification, or the undoing of an earlier job. It
-          shows its progress here, and leaves a log and a receipt.
+          A job is one run: a sync, a dry run that writes nothing, a verification, the undoing of an earlier job, an
+          export or an import. It shows its progress here, and leaves a log and a receipt.
         </Text>
         <Text size="sm">Run a sync config, or sync two databases from the command line:</Text>
         <Code block>{FIRST}</Code>

@@ -33,7 +33,8 @@ export function ProgressTab({ job }: { readonly job: Job }) {
 
 function Whole({ job }: { readonly job: Job }) {
   const { progress, status } = job
-  if (progress === null) return <Text size="sm">{BEFORE[status] ?? 'It begins.'}</Text>
+  if (progress === null)
+    return <Text size="sm">{BEGINNINGS[`${job.kind} ${status}`] ?? BEFORE[status] ?? 'It begins.'}</Text>
   const percent = percentOf(progress)
   const done = progress.tables.filter(({ state }) => state === 'done').length
   const facts = [
@@ -86,6 +87,11 @@ const BEFORE: Readonly<Record<string, string>> = {
   running: 'Planning: both schemas are read.',
 }
 
+const BEGINNINGS: Readonly<Record<string, string>> = {
+  'export running': 'The catalogue is read, and its tables are locked against being altered.',
+  'import running': 'The whole file is read and checked. Nothing is written before that.',
+}
+
 /** Told in steps of ten, so that whoever listens is not drowned. */
 function spoken({ progress }: Job): string {
   if (progress === null || progress.percent === null) return ''
@@ -105,7 +111,7 @@ interface TablesProps {
 
 function Tables({ progress, isOver }: TablesProps) {
   return (
-    <table className={tables['table']} aria-label="Progress by table">
+    <table className={`${tables['table']} ${classes['progress']}`} aria-label="Progress by table">
       <thead>
         <tr>
           <th>Table</th>

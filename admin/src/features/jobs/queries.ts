@@ -29,6 +29,9 @@ type JobQuery = NonNullable<Parameters<typeof api.GET<'/api/v1/jobs', object>>[1
 
 const PAGE = '50'
 
+/** The most that the service gives at once. */
+const MOST = '1000'
+
 /** While something of a list is under way it is asked for again this often, else for what somebody else starts. */
 const LIST_MS = 2_000
 const IDLE_LIST_MS = 15_000
@@ -136,6 +139,8 @@ export function changeSummaryQuery(id: string) {
       const params = { path: { id }, query: { limit: '1' } }
       return (await body(api.GET('/api/v1/jobs/{id}/changes', { params }))).summary
     },
+    // The job may be over before anybody hears of its end.
+    refetchInterval: ({ state }) => (state.data?.state === 'building' ? POLL_MS : false),
     retry: false,
   })
 }
@@ -145,7 +150,8 @@ export function changesQuery(id: string, filters: ChangeFilters) {
   return infiniteQueryOptions({
     queryKey: ['jobs', 'changes', id, 'rows', filters],
     queryFn: ({ pageParam }) => {
-      const query = { ...filters, limit: PAGE, ...(pageParam === null ? {} : { cursor: pageParam }) }
+      // Whoever wants more than the first of them wants many.
+      const query = pageParam === null ? { ...filters, limit: PAGE } : { ...filters, limit: MOST, cursor: pageParam }
       return body(api.GET('/api/v1/jobs/{id}/changes', { params: { path: { id }, query } }))
     },
     initialPageParam: null as string | null,

@@ -2,6 +2,10 @@ import { Button, Code, Collapse, Stack, Text } from '@mantine/core'
 import { useDisclosure } from '@mantine/hooks'
 import { useQuery } from '@tanstack/react-query'
 import { ApiProblem } from '#api/client.ts'
+import { CopyReceiptView } from '#features/dumps/copy-receipt.tsx'
+import { DrillReceiptView } from '#features/dumps/drill-receipt.tsx'
+import { ExportReceiptView } from '#features/dumps/export-receipt.tsx'
+import { ImportReceiptView } from '#features/dumps/import-receipt.tsx'
 import { ComparisonView } from '#features/jobs/comparison-view.tsx'
 import { CountsTable } from '#features/jobs/counts-table.tsx'
 import { receiptQuery, type Job } from '#features/jobs/queries.ts'
@@ -27,7 +31,7 @@ export function ReceiptTab({ job }: { readonly job: Job }) {
   return (
     <Stack gap="lg">
       {counts !== null && <CountsTable counts={counts} complete={job.status === 'succeeded'} />}
-      <View found={readReceipt(job, raw)} />
+      <View job={job} found={readReceipt(job, raw)} />
       <Undoing job={job} />
       <Stack gap="xs" align="flex-start">
         <Button variant="subtle" color="gray" onClick={toggle} aria-expanded={open}>
@@ -46,7 +50,12 @@ export function ReceiptTab({ job }: { readonly job: Job }) {
   )
 }
 
-function View({ found }: { readonly found: Found }) {
+interface ViewProps {
+  readonly job: Job
+  readonly found: Found
+}
+
+function View({ job, found }: ViewProps) {
   switch (found.kind) {
     case 'receipt':
       return <ReceiptView receipt={found.receipt} />
@@ -69,6 +78,14 @@ function View({ found }: { readonly found: Found }) {
         </Stack>
       )
     }
+    case 'export':
+      return <ExportReceiptView exported={found.exported} />
+    case 'import':
+      return <ImportReceiptView job={job} imported={found.imported} />
+    case 'copy':
+      return <CopyReceiptView job={job} copied={found.copied} />
+    case 'drill':
+      return <DrillReceiptView drilled={found.drilled} />
     case 'unknown':
       return <Text size="sm">What it left is shown below as it is kept.</Text>
   }

@@ -91,11 +91,85 @@ export interface Validation {
   readonly notes: readonly string[]
 }
 
+/** A dump as a receipt names it. */
+interface DumpNamed {
+  readonly id: string
+  readonly file: string
+  readonly bytes: number
+  readonly sha256: string
+}
+
+export interface ExportReceipt {
+  readonly dump: DumpNamed & { readonly compression: string; readonly sealed: boolean }
+  /** As the server names it. */
+  readonly moment: string
+  readonly rows: number
+  readonly sql_bytes: number
+  readonly tables: readonly (Table & { readonly rows: number })[]
+  readonly notes: readonly string[]
+}
+
+interface Sized {
+  readonly what: string
+  readonly name: string
+  readonly bytes: number | null
+}
+
+/** What an import or a copy did; of its plan, what it would do. */
+export interface RestoreReceipt {
+  readonly target: { readonly address: string; readonly product: string }
+  readonly makes: readonly { readonly what: string; readonly name: string }[]
+  /** Null where nobody knows. */
+  readonly tables: readonly { readonly table: Table; readonly rows: number | null }[]
+  readonly rows: number | null
+  readonly estimated?: boolean
+  readonly replaced: readonly Sized[]
+  /** What the restore had made before which the dump was kept. */
+  readonly takes_back?: readonly Sized[]
+  readonly dependents: readonly string[]
+  readonly backup: string | null
+  readonly notes: readonly string[]
+  readonly refusals: readonly { readonly code: string; readonly message: string; readonly hint: string }[]
+}
+
+export interface ImportReceipt extends RestoreReceipt {
+  readonly dump: DumpNamed
+}
+
+export interface CopyReceipt extends RestoreReceipt {
+  /** As the source names it; null where the process is gone that knew. */
+  readonly moment: string | null
+}
+
+/** What came of a trial of a dump. */
+export interface DrillReceipt {
+  readonly dump: DumpNamed
+  readonly works: boolean
+  readonly server: string
+  readonly faults: readonly string[]
+  readonly tables: readonly {
+    readonly table: string
+    /** Rows that the dump says it has, and rows that are there. */
+    readonly told: number
+    readonly restored: number
+    /** Null where values are not compared. */
+    readonly same: boolean | null
+  }[]
+  readonly rows: number
+  readonly constraints: number
+  readonly definitions: 'same texts' | 'names'
+  readonly notes: readonly string[]
+}
+
 export type Found =
   | { readonly kind: 'receipt'; readonly receipt: Receipt }
   | { readonly kind: 'comparison'; readonly comparison: Comparison }
   | { readonly kind: 'preview'; readonly preview: Preview }
   | { readonly kind: 'validation'; readonly validation: Validation }
+  | { readonly kind: 'export'; readonly exported: ExportReceipt }
+  | { readonly kind: 'import'; readonly imported: ImportReceipt }
+  | { readonly kind: 'copy'; readonly copied: CopyReceipt }
+  | { readonly kind: 'drill'; readonly drilled: DrillReceipt }
   | { readonly kind: 'unknown' }
 
 /** What a job ended with, by its kind; `unknown` where a part that its kind promises is not there. */
@@ -105,6 +179,10 @@ export function readReceipt({ kind, dry_run: dryRun }: Pick<Job, 'kind' | 'dry_r
     return has(raw, 'equal') ? { kind: 'comparison', comparison: raw as never } : { kind: 'unknown' }
   if (kind === 'validate')
     return has(raw, 'ready') ? { kind: 'validation', validation: raw as never } : { kind: 'unknown' }
+  if (kind === 'export') return has(raw, 'dump') ? { kind, exported: raw as never } : { kind: 'unknown' }
+  if (kind === 'import') return has(raw, 'dependents') ? { kind, imported: raw as never } : { kind: 'unknown' }
+  if (kind === 'copy') return has(raw, 'dependents') ? { kind, copied: raw as never } : { kind: 'unknown' }
+  if (kind === 'drill') return has(raw, 'works') ? { kind, drilled: raw as never } : { kind: 'unknown' }
   if (dryRun) return { kind: 'preview', preview: raw as never }
   return has(raw, 'completeness') ? { kind: 'receipt', receipt: raw as never } : { kind: 'unknown' }
 }

@@ -1,4 +1,4 @@
-import { Button, Checkbox, Drawer, Group, Stack, Text, TextInput } from '@mantine/core'
+import { Button, Checkbox, Group, Stack, Text, TextInput } from '@mantine/core'
 import { queryOptions, useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { api, ApiProblem, body, type Schemas } from '#api/client.ts'
@@ -8,6 +8,7 @@ import type { Job } from '#features/jobs/queries.ts'
 import { RejectionStatus } from '#features/jobs/rejection-status.tsx'
 import { ReplayDialog } from '#features/jobs/replay-dialog.tsx'
 import { cliOf, CopyAs, curlOf } from '#ui/copy.tsx'
+import { SideDialog } from '#ui/dialog.tsx'
 import { Answer } from '#ui/page.tsx'
 import { Problem } from '#ui/problem.tsx'
 import { Value } from '#ui/value.tsx'
@@ -33,11 +34,11 @@ interface RejectionDrawerProps {
 export function RejectionDrawer({ id, job, onClose }: RejectionDrawerProps) {
   const query = useQuery(rejectionQuery(id))
   return (
-    <Drawer opened onClose={onClose} title="Rejected row" size="lg">
+    <SideDialog onClose={onClose} title="Rejected row" size="lg">
       <Answer query={query}>
         {(found) => <RejectionView key={found.version} rejection={found} job={job} onClose={onClose} />}
       </Answer>
-    </Drawer>
+    </SideDialog>
   )
 }
 

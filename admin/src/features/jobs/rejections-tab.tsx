@@ -61,9 +61,7 @@ export function RejectionsTab({ job }: { readonly job: Job }) {
           keyOf={({ id }) => id}
           onOpen={({ id }) => setOpened(id)}
           {...(may ? { selection: { keys: ticked, onChange: setTicked } } : {})}
-          more={
-            found.hasNextPage ? { load: () => void found.fetchNextPage(), loading: found.isFetchingNextPage } : null
-          }
+          more={found}
         />
       )}
       <Shown count={rows.length} more={found.hasNextPage} />

@@ -1,4 +1,4 @@
-import { Button, Code, Group, Modal, MultiSelect, Select, Stack, Text, TextInput } from '@mantine/core'
+import { Button, Code, Group, MultiSelect, Select, Stack, Text, TextInput } from '@mantine/core'
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { api, ApiProblem, body, type Schemas } from '#api/client.ts'
@@ -9,6 +9,7 @@ import { keysQuery } from '#features/settings/queries.ts'
 import { useNow } from '#lib/now.ts'
 import { formatAbsolute } from '#lib/format.ts'
 import { CopyAs, CopyButton, curlOf, quote } from '#ui/copy.tsx'
+import { Dialog } from '#ui/dialog.tsx'
 import { Mark } from '#ui/mark.tsx'
 import { Problem } from '#ui/problem.tsx'
 
@@ -31,8 +32,7 @@ export function NewKeyDialog({ onClose }: { readonly onClose: () => void }) {
   })
   const made = make.data
   return (
-    <Modal
-      opened
+    <Dialog
       onClose={onClose}
       title={made === undefined ? 'Make a key' : `The key ${made.name}`}
       // A key that is shown once is not lost by a click beside it.
@@ -54,7 +54,7 @@ export function NewKeyDialog({ onClose }: { readonly onClose: () => void }) {
           </Group>
         </Stack>
       )}
-    </Modal>
+    </Dialog>
   )
 }
 

@@ -20,6 +20,16 @@ export const redisQuery = queryOptions({
   queryFn: () => body(api.GET('/api/v1/settings/redis')),
 })
 
+export const retentionQuery = queryOptions({
+  queryKey: ['settings', 'retention'],
+  queryFn: () => body(api.GET('/api/v1/settings/retention')),
+})
+
+export const aiQuery = queryOptions({
+  queryKey: ['settings', 'ai'],
+  queryFn: () => body(api.GET('/api/v1/settings/ai')),
+})
+
 /** How often what the service is doing is asked for. */
 const POLL_MS = 10_000
 

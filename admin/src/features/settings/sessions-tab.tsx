@@ -1,10 +1,11 @@
-import { Button } from '@mantine/core'
+import { Button, Group } from '@mantine/core'
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useNavigate } from '@tanstack/react-router'
 import { api } from '#api/client.ts'
 import { queryClient } from '#app/query-client.ts'
 import { sessionQuery, useIsUnscoped, useMay } from '#app/session.ts'
 import { keysQuery, sessionsQuery, type Session } from '#features/settings/queries.ts'
+import { CopyAs, curlOf } from '#ui/copy.tsx'
 import { DataTable, type DataColumn } from '#ui/data-table.tsx'
 import { Answer, Lines } from '#ui/page.tsx'
 import { say } from '#ui/say.ts'
@@ -59,8 +60,11 @@ function End({ of: { id, current } }: { readonly of: Session }) {
     },
   })
   return (
-    <Button variant="subtle" color="red" loading={end.isPending} onClick={() => end.mutate()}>
-      {current ? 'Sign out' : 'End session'}
-    </Button>
+    <Group gap={4} wrap="nowrap">
+      <Button variant="subtle" color="red" loading={end.isPending} onClick={() => end.mutate()}>
+        {current ? 'Sign out' : 'End session'}
+      </Button>
+      {!current && <CopyAs curl={curlOf('DELETE', `/api/v1/sessions/${id}`)} />}
+    </Group>
   )
 }

@@ -4,9 +4,11 @@ import { useParams } from '@tanstack/react-router'
 import { lazy, Suspense, type ComponentType } from 'react'
 import { useMay } from '#app/session.ts'
 import { DraftProvider, useDraft } from '#features/sync-configs/draft.tsx'
+import { DriftBanner } from '#features/sync-configs/drift-banner.tsx'
 import { Ends } from '#features/sync-configs/ends.tsx'
 import { LeaveGuard } from '#features/sync-configs/leave-guard.tsx'
 import { configQuery, jobsOfQuery, type SyncConfig } from '#features/sync-configs/queries.ts'
+import { OfferedDraft } from '#features/sync-configs/offered-draft.tsx'
 import { RunDialog } from '#features/sync-configs/run-dialog.tsx'
 import { SaveBar } from '#features/sync-configs/save-bar.tsx'
 import { tabOfPlace, type TabName } from '#features/sync-configs/places.ts'
@@ -51,6 +53,11 @@ const TABS: readonly { readonly name: TabName; readonly word: string; readonly c
     content: lazyTab(async () => (await import('#features/sync-configs/detection-tab.tsx')).DetectionTab),
   },
   {
+    name: 'schedule',
+    word: 'Schedule',
+    content: lazyTab(async () => (await import('#features/sync-configs/schedule-tab.tsx')).ScheduleTab),
+  },
+  {
     name: 'versions',
     word: 'Versions',
     content: lazyTab(async () => (await import('#features/sync-configs/versions-tab.tsx')).VersionsTab),
@@ -93,6 +100,8 @@ function Detail({ newest }: { readonly newest: SyncConfig }) {
   return (
     <Page title={newest.name} state={<State />} action={<Actions onRun={openRun} />}>
       <LeaveGuard />
+      <OfferedDraft />
+      <DriftBanner />
       <SaveBar newest={newest} />
       <Tabs value={shown?.name ?? 'overview'} onChange={(name) => show({ tab: name ?? undefined })} keepMounted={false}>
         <Tabs.List mb="md">

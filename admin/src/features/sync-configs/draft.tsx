@@ -1,10 +1,17 @@
 import { useMutation, useQueryClient, type UseMutationResult } from '@tanstack/react-query'
-import { createContext, use, useCallback, useMemo, useState, type ReactNode } from 'react'
+import { createContext, use, useCallback, useEffect, useMemo, useRef, useState, type ReactNode } from 'react'
 import { ApiProblem, api, body } from '#api/client.ts'
 import { useMay } from '#app/session.ts'
 import { differencesOf, documentOf, isSame, type Document } from '#features/sync-configs/document.ts'
-import { configQuery, configsQuery, versionsQuery, type SyncConfig } from '#features/sync-configs/queries.ts'
+import {
+  configQuery,
+  configsQuery,
+  scheduleQuery,
+  versionsQuery,
+  type SyncConfig,
+} from '#features/sync-configs/queries.ts'
 import { must } from '#lib/must.ts'
+import { forget, keep, readKept } from '#lib/tab-kept.ts'
 import { say } from '#ui/say.ts'
 
 /** A document that is being edited: one state for all the tabs that show parts of it. */
@@ -18,6 +25,8 @@ export interface Draft {
   readonly mayEdit: boolean
   readonly change: (edit: (document: Document) => Document) => void
   readonly discard: () => void
+  /** Changes that this tab kept when the page was left, until somebody says what becomes of them or edits anew. */
+  readonly offered: Offered | null
   /** Edits that rest on another version from now on. */
   readonly rest: (base: SyncConfig, document: Document) => void
   /** A text that cannot be read as a document; nothing is saved while there is one. */
@@ -34,6 +43,14 @@ export function useDraft(): Draft {
   return must(use(Context), 'document around this')
 }
 
+interface Offered {
+  readonly changes: number
+  /** On which they were made. */
+  readonly version: number
+  readonly takeUp: () => void
+  readonly letGo: () => void
+}
+
 interface Edited {
   readonly base: SyncConfig
   readonly document: Document
@@ -47,7 +64,7 @@ interface DraftProviderProps {
 export function DraftProvider({ config, children }: DraftProviderProps) {
   const client = useQueryClient()
   const mayEdit = useMay('operator')
-  const [edited, setEdited] = useState<Edited | null>(null)
+  const [edited, setEdited, left, letGo] = useKeptEdits(config)
   const [unread, setUnread] = useState<string | null>(null)
   const base = edited?.base ?? config
   const document = useMemo(() => edited?.document ?? documentOf(config), [edited, config])
@@ -73,6 +90,7 @@ export function DraftProvider({ config, children }: DraftProviderProps) {
       await Promise.all([
         client.invalidateQueries({ queryKey: configsQuery.queryKey, exact: true }),
         client.invalidateQueries({ queryKey: versionsQuery(saved.id).queryKey }),
+        client.invalidateQueries({ queryKey: scheduleQuery(saved.id).queryKey }),
       ])
     },
   })
@@ -83,7 +101,7 @@ export function DraftProvider({ config, children }: DraftProviderProps) {
       reset()
       setEdited(isSame(documentOf(on), next) ? null : { base: on, document: next })
     },
-    [reset],
+    [reset, setEdited],
   )
   const change = useCallback(
     (edit: (document: Document) => Document) =>
@@ -92,7 +110,7 @@ export function DraftProvider({ config, children }: DraftProviderProps) {
         const next = edit(now?.document ?? documentOf(config))
         return isSame(documentOf(on), next) ? null : { base: on, document: next }
       }),
-    [config],
+    [config, setEdited],
   )
   const changes = useMemo(() => differencesOf(documentOf(base), document).length, [base, document])
   const places = save.error instanceof ApiProblem ? save.error.places : NONE
@@ -108,8 +126,43 @@ export function DraftProvider({ config, children }: DraftProviderProps) {
     setUnread(null)
     rest(config, documentOf(config))
   }
-  const draft = { base, document, changes, mayEdit, change, discard, rest, unread, setUnread, save, problemAt }
+  const offered =
+    left === null || edited !== null || !mayEdit
+      ? null
+      : {
+          changes: differencesOf(documentOf(left.base), left.document).length,
+          version: left.base.version,
+          takeUp: () => rest(left.base, left.document),
+          letGo,
+        }
+  const draft = { base, document, changes, mayEdit, change, discard, offered, rest, unread, setUnread, save, problemAt }
   return <Context value={draft}>{children}</Context>
 }
 
 const NONE: ApiProblem['places'] = []
+
+type SetEdited = (next: Edited | null | ((now: Edited | null) => Edited | null)) => void
+
+/** Edits that this tab keeps as they are made, and what it has of them from before this page was there. */
+function useKeptEdits(config: SyncConfig): readonly [Edited | null, SetEdited, Edited | null, () => void] {
+  const name = `draft.${config.id}`
+  const [edited, setEdited] = useState<Edited | null>(null)
+  const [left, setLeft] = useState(() => readKept<Edited>(name))
+  const set = useCallback<SetEdited>((next) => {
+    setLeft(null)
+    setEdited(next)
+  }, [])
+  const hasEdited = useRef(false)
+  useEffect(() => {
+    if (edited !== null) keep(name, edited)
+    else if (hasEdited.current) forget(name)
+    hasEdited.current = edited !== null
+  }, [edited, name])
+  const letGo = (): void => {
+    forget(name)
+    setLeft(null)
+  }
+  // Somebody may have saved the same from elsewhere.
+  const isNews = left !== null && !isSame(documentOf(config), left.document)
+  return [edited, set, isNews ? left : null, letGo]
+}

@@ -10,7 +10,7 @@ export function LeaveGuard() {
   return (
     <Unsaved unsaved={changes > 0 || unread !== null} stays={(next) => next.pathname === pathname}>
       {unread === null
-        ? `${plural(changes, 'change')} of ${base.name} ${changes === 1 ? 'is' : 'are'} not saved.`
+        ? `${plural(changes, 'change')} of ${base.name} ${changes === 1 ? 'is' : 'are'} not saved. This tab keeps ${changes === 1 ? 'it' : 'them'}, and offers ${changes === 1 ? 'it' : 'them'} again here.`
         : `The text of ${base.name} on the tab YAML cannot be read yet, and is not saved.`}
     </Unsaved>
   )

@@ -3,19 +3,21 @@ import { IconPlus, IconSearch } from '@tabler/icons-react'
 import { useQuery } from '@tanstack/react-query'
 import { useNavigate, useSearch } from '@tanstack/react-router'
 import { useMemo } from 'react'
+import type { Schemas } from '#api/client.ts'
 import { useMay } from '#app/session.ts'
+import { DemoOffer, DemoOfferText } from '#features/demo/demo-offer.tsx'
 import { isActive } from '#features/jobs/queries.ts'
 import { datasourcesQuery } from '#features/datasources/queries.ts'
 import { Ends } from '#features/sync-configs/ends.tsx'
 import { useLastRuns, type LastRun } from '#features/sync-configs/last-runs.ts'
-import { configsQuery, type SyncConfig } from '#features/sync-configs/queries.ts'
+import { NextRun } from '#features/sync-configs/next-run.tsx'
+import { configsQuery, overviewQuery, type SyncConfig } from '#features/sync-configs/queries.ts'
 import { tablesInWords } from '#features/sync-configs/tables.ts'
 import { DETECTION, DIRECTIONS, wordOf } from '#features/sync-configs/words.ts'
-import {} from '#features/sync-configs/use-shown.ts'
 import { plural } from '#lib/format.ts'
 import { DataTable, type DataColumn } from '#ui/data-table.tsx'
 import { ButtonLink, TextLink } from '#ui/link.tsx'
-import { JobStatus } from '#ui/mark.tsx'
+import { JobStatus, Mark } from '#ui/mark.tsx'
 import { Answer, Empty, Page } from '#ui/page.tsx'
 import { Time } from '#ui/time.tsx'
 
@@ -33,9 +35,18 @@ export function ListPage() {
       <Answer query={configs}>
         {(all) =>
           all.length === 0 ? (
-            <Empty title="Nothing is kept in step yet" action={mayEdit && <NewButton />}>
+            <Empty
+              title="Nothing is kept in step yet"
+              action={
+                <>
+                  {mayEdit && <NewButton />}
+                  <DemoOffer />
+                </>
+              }
+            >
               A sync config says which tables flow from one database to another, how columns map, and what becomes of
               deletes and conflicts. Its first run is a dry run: it shows every change and writes nothing.
+              <DemoOfferText />
             </Empty>
           ) : (
             <List configs={all} runs={runs} mayRun={mayEdit} />
@@ -115,7 +126,11 @@ interface ListProps {
 function List({ configs, runs, mayRun }: ListProps) {
   const { search = '', datasource } = useSearch({ from: '/shell/sync-configs' })
   const navigate = useNavigate()
-  const columns = useMemo(() => columnsOf(runs, mayRun), [runs, mayRun])
+  const { data: overview } = useQuery(overviewQuery)
+  const columns = useMemo(() => {
+    const schedules = overview && new Map(overview.configs.map(({ config_id: id, schedule }) => [id, schedule]))
+    return columnsOf({ runs, schedules, mayRun })
+  }, [runs, overview, mayRun])
   const rows = configs.filter(
     ({ name, source_datasource_id: from, target_datasource_id: to }) =>
       name.toLowerCase().includes(search.toLowerCase()) &&
@@ -147,7 +162,14 @@ function List({ configs, runs, mayRun }: ListProps) {
   )
 }
 
-function columnsOf(runs: ReadonlyMap<string, LastRun> | undefined, mayRun: boolean): readonly DataColumn<SyncConfig>[] {
+interface Known {
+  readonly runs: ReadonlyMap<string, LastRun> | undefined
+  /** By the id of the config; null: it does not run by itself. Undefined until it is known. */
+  readonly schedules: ReadonlyMap<string, Schemas['ScheduleSummary'] | null> | undefined
+  readonly mayRun: boolean
+}
+
+function columnsOf({ runs, schedules, mayRun }: Known): readonly DataColumn<SyncConfig>[] {
   return [
     {
       id: 'name',
@@ -164,6 +186,7 @@ function columnsOf(runs: ReadonlyMap<string, LastRun> | undefined, mayRun: boole
     {
       id: 'strategy',
       header: 'Strategy',
+      hidden: true,
       value: ({ detection_strategy: how }) => wordOf(DETECTION, how),
       cell: ({ detection_strategy: how }) => wordOf(DETECTION, how),
     },
@@ -186,8 +209,42 @@ function columnsOf(runs: ReadonlyMap<string, LastRun> | undefined, mayRun: boole
       value: ({ id }) => runs?.get(id)?.freshAt ?? '',
       cell: ({ id }) => <Time at={runs?.get(id)?.freshAt ?? null} />,
     },
+    {
+      id: 'schedule',
+      header: 'Schedule',
+      value: ({ id }) => wordsOf(schedules?.get(id)),
+      cell: ({ id }) => <Schedule of={schedules?.get(id)} />,
+    },
+    {
+      id: 'next',
+      header: 'Next run',
+      hidden: true,
+      value: ({ id }) => schedules?.get(id)?.next_run_at ?? '',
+      cell: ({ id }) =>
+        schedules === undefined ? <span className="quiet">…</span> : <NextRun schedule={schedules.get(id) ?? null} />,
+    },
     ...(mayRun ? [{ id: 'act', header: 'Run', cell: ({ id }: SyncConfig) => <RunLinks id={id} /> }] : []),
   ]
+}
+
+function wordsOf(schedule: Schemas['ScheduleSummary'] | null | undefined): string {
+  return schedule === null ? 'By hand' : (schedule?.words ?? '')
+}
+
+function Schedule({ of }: { readonly of: Schemas['ScheduleSummary'] | null | undefined }) {
+  if (of === undefined) return <span className="quiet">…</span>
+  if (of === null) return <span className="quiet">by hand</span>
+  if (of.paused)
+    return (
+      <Mark tone="resting" about={of.words}>
+        paused
+      </Mark>
+    )
+  return (
+    <span className="cut" style={{ maxWidth: 200 }} title={of.words}>
+      {of.words}
+    </span>
+  )
 }
 
 function LastJob({ run, known }: { readonly run: LastRun | undefined; readonly known: boolean }) {

@@ -1,10 +1,11 @@
 import { Group, Paper, Progress, Stack, Table, Text } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
 import type { Schemas } from '#api/client.ts'
+import { kindWords, progressWords } from '#features/jobs/job-words.ts'
 import { isActive, useLiveJob, type Job } from '#features/jobs/queries.ts'
-import { dryRunOf, stopOf } from '#features/sync-configs/receipt.ts'
+import { ddlCountOf, dryRunOf, stopOf } from '#features/sync-configs/receipt.ts'
 import { receiptQuery } from '#features/sync-configs/queries.ts'
-import { formatBytes, formatCount, plural } from '#lib/format.ts'
+import { formatCount, plural } from '#lib/format.ts'
 import { TextLink } from '#ui/link.tsx'
 import { JobStatus, Mark } from '#ui/mark.tsx'
 import { Duration, Time } from '#ui/time.tsx'
@@ -19,13 +20,22 @@ export function LiveRun({ id }: { readonly id: string }) {
         <Group justify="space-between" wrap="nowrap">
           <Group gap="sm" aria-live="polite">
             <JobStatus status={job.status} />
-            <Text size="sm">{kindInWords(job)}</Text>
+            <Text size="sm">
+              {kindWords(job)}
+              {job.tables !== null && `, of ${plural(job.tables.length, 'table')}`}
+            </Text>
             <Text size="sm" className="quiet">
               started <Time at={job.started_at ?? job.created_at} />,{' '}
               <Duration from={job.started_at} to={job.finished_at} />
             </Text>
           </Group>
-          <TextLink to="/jobs/$id" params={{ id: job.id }} search={job.dry_run ? { tab: 'changes' } : {}} size="sm">
+          <TextLink
+            to="/jobs/$id"
+            params={{ id: job.id }}
+            search={job.dry_run ? { tab: 'changes' } : {}}
+            size="sm"
+            style={{ whiteSpace: 'nowrap' }}
+          >
             {job.dry_run ? 'See every change' : 'Open the job'}
           </TextLink>
         </Group>
@@ -41,23 +51,13 @@ export function LiveRun({ id }: { readonly id: string }) {
   )
 }
 
-export function kindInWords({ kind, dry_run: dry, mode, tables }: Job): string {
-  const what = dry ? 'Dry run' : kind === 'sync' ? 'Sync' : (OTHERS[kind] ?? kind)
-  const how = mode === 'full' ? ', row by row' : ''
-  return `${what}${how}${tables === null ? '' : `, of ${plural(tables.length, 'table')}`}`
-}
-
-const OTHERS: Readonly<Record<string, string>> = { verify: 'Comparison', validate: 'Validation', revert: 'Undoing' }
-
 function Live({ progress }: { readonly progress: NonNullable<Job['progress']> }) {
-  const { phase, rows, bytes, percent, estimated, rows_per_second: rate, seconds_left: left } = progress
+  const { percent } = progress
   return (
     <Stack gap={4}>
       <Progress value={percent ?? 100} animated={percent === null} aria-label="Progress of the job" size="sm" />
       <Text size="xs" className="quiet numbers">
-        {phase}, {plural(rows, 'row')}, {formatBytes(bytes)}, {formatCount(Math.round(rate))} rows/s
-        {percent === null ? ', total not known yet' : `, ${estimated ? 'about ' : ''}${Math.round(percent)} %`}
-        {left !== null && `, ${Math.round(left.low)} to ${Math.round(left.high)} s left`}
+        {progressWords(progress)}
       </Text>
     </Stack>
   )
@@ -93,11 +93,18 @@ function Found({ id }: { readonly id: string }) {
   const tables = dryRunOf(data?.receipt)
   if (tables === null) return null
   const stop = stopOf(data?.receipt)
-  if (tables.every(({ inserts, updates, deletes }) => inserts + updates + deletes === 0)) {
+  const statements = ddlCountOf(data?.receipt)
+  if (statements === 0 && tables.every(({ inserts, updates, deletes }) => inserts + updates + deletes === 0)) {
     return <Text size="sm">Nothing to do: every row that was looked at is as it should be.</Text>
   }
   return (
     <>
+      <Text size="sm">Nothing was written. A run would make these changes:</Text>
+      {statements > 0 && (
+        <TextLink to="/jobs/$id" params={{ id }} search={{ tab: 'changes' }} size="sm">
+          {`${plural(statements, 'statement')} ${statements === 1 ? 'makes or alters' : 'make or alter'} tables of the target: see the SQL`}
+        </TextLink>
+      )}
       {stop !== null && <Mark tone="person">{`A run would stop before it writes: ${stop}`}</Mark>}
       <Table aria-label="What a run would do" maw={560} fz="sm">
         <Table.Thead>

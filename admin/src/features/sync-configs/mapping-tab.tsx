@@ -1,4 +1,4 @@
-import { Button, Drawer, Group, SegmentedControl, Select, Stack, Text } from '@mantine/core'
+import { Button, Group, SegmentedControl, Select, Stack, Text } from '@mantine/core'
 import { useMutation, useQuery } from '@tanstack/react-query'
 import { lazy, Suspense, useMemo, useState } from 'react'
 import { api, body } from '#api/client.ts'
@@ -16,6 +16,7 @@ import { useShow, useShown } from '#features/sync-configs/use-shown.ts'
 import { formatTableName } from '#lib/table-name.ts'
 import { formatCount, plural } from '#lib/format.ts'
 import { CopyAs, curlOf, quote } from '#ui/copy.tsx'
+import { SideDialog } from '#ui/dialog.tsx'
 import { Mark } from '#ui/mark.tsx'
 import { Answer, Empty, Lines } from '#ui/page.tsx'
 import { Problem } from '#ui/problem.tsx'
@@ -192,8 +193,7 @@ function Mapping() {
           </Group>
         ))}
       {column !== undefined && (
-        <Drawer
-          opened
+        <SideDialog
           onClose={() => open(undefined)}
           size={560}
           title={
@@ -206,7 +206,7 @@ function Mapping() {
           }
         >
           <FieldEditor key={column.name} column={column} />
-        </Drawer>
+        </SideDialog>
       )}
     </>
   )

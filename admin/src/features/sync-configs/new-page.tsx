@@ -2,15 +2,16 @@ import { Button, Group, Select, SimpleGrid, Stack, Text, TextInput, Title } from
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useNavigate, useSearch } from '@tanstack/react-router'
 import { useState } from 'react'
-import { stringify } from 'yaml'
 import { ApiProblem, api, body } from '#api/client.ts'
 import { useMay } from '#app/session.ts'
+import { LetWrite } from '#features/datasources/let-write.tsx'
 import { datasourcesQuery, type Datasource } from '#features/datasources/queries.ts'
 import { Choose } from '#features/sync-configs/fields.tsx'
 import type { Document, Table } from '#features/sync-configs/document.ts'
 import { configQuery, configsQuery } from '#features/sync-configs/queries.ts'
 import { SuggestTables } from '#features/sync-configs/suggest-tables.tsx'
 import { DELETES, DIRECTIONS, SCHEMA_POLICIES } from '#features/sync-configs/words.ts'
+import { fileMeans } from '#lib/config-file.ts'
 import { CopyAs, curlOf } from '#ui/copy.tsx'
 import { ButtonLink, TextLink } from '#ui/link.tsx'
 import { Environment, Mark } from '#ui/mark.tsx'
@@ -40,15 +41,17 @@ function TooFew({ count }: { readonly count: number }) {
       title={count === 0 ? 'There is no datasource yet' : 'There is only one datasource'}
       action={<ButtonLink to="/datasources/new">Add a datasource</ButtonLink>}
     >
-      A sync config connects two databases: one to read from, and one to write to. Add both first.
+      A sync config connects two databases: one to read from, and one to write to. Add{' '}
+      {count === 0 ? 'both' : 'the other one'} first.
     </Empty>
   )
 }
 
 function Form({ datasources }: { readonly datasources: readonly Datasource[] }) {
-  const { source: from, target: to } = useSearch({ from: '/shell/sync-configs/new' })
-  const [source, setSource] = useState<string | null>(from ?? null)
-  const [target, setTarget] = useState<string | null>(to ?? null)
+  const asked = useSearch({ from: '/shell/sync-configs/new' })
+  const [first] = useState(() => endsOf(datasources, asked))
+  const [source, setSource] = useState(first.source)
+  const [target, setTarget] = useState(first.target)
   const [name, setName] = useState<string | null>(null)
   const [tables, setTables] = useState<readonly Table[] | null>(null)
   const [policies, setPolicies] = useState<Policies>({})
@@ -64,8 +67,7 @@ function Form({ datasources }: { readonly datasources: readonly Datasource[] }) 
   const make = useMake(document)
   const problem = (field: string): string | undefined =>
     make.error instanceof ApiProblem ? make.error.of(field) : undefined
-  const isReady =
-    source !== null && target !== null && source !== target && document.name !== '' && tables?.length !== 0
+  const lacks = lackOf(document)
   return (
     <form
       onSubmit={(event) => {
@@ -78,6 +80,7 @@ function Form({ datasources }: { readonly datasources: readonly Datasource[] }) 
           <EndChoice
             label="Source"
             about="Rows are read from here."
+            isWritten={policies.direction === 'two_way'}
             datasources={datasources}
             value={source}
             onChange={setSource}
@@ -86,6 +89,7 @@ function Form({ datasources }: { readonly datasources: readonly Datasource[] }) 
           <EndChoice
             label="Target"
             about="Rows are written here."
+            isWritten
             datasources={datasources}
             value={target}
             onChange={setTarget}
@@ -100,6 +104,7 @@ function Form({ datasources }: { readonly datasources: readonly Datasource[] }) 
               source={source}
               target={target}
               makesMissing={policies.schema_policy === 'create'}
+              onMakeMissing={() => setPolicies({ ...policies, schema_policy: 'create' })}
               onChange={setTables}
             />
             <Stack gap="sm">
@@ -114,27 +119,7 @@ function Form({ datasources }: { readonly datasources: readonly Datasource[] }) 
                   maw={440}
                   error={problem('name')}
                 />
-                <Policy
-                  name="direction"
-                  label="Direction"
-                  choices={DIRECTIONS}
-                  policies={policies}
-                  onChange={setPolicies}
-                />
-                <Policy
-                  name="delete_policy"
-                  label="Rows that the source no longer has"
-                  choices={DELETES}
-                  policies={policies}
-                  onChange={setPolicies}
-                />
-                <Policy
-                  name="schema_policy"
-                  label="What the target lacks"
-                  choices={SCHEMA_POLICIES}
-                  policies={policies}
-                  onChange={setPolicies}
-                />
+                <PolicyFields policies={policies} onChange={setPolicies} />
               </SimpleGrid>
               <Text size="sm" className="quiet">
                 Everything else has its default: changes are found by digests, the source wins, a run that would delete
@@ -145,14 +130,18 @@ function Form({ datasources }: { readonly datasources: readonly Datasource[] }) 
         )}
         {make.error !== null && <Problem error={make.error} />}
         <Group gap="xs">
-          <Button type="submit" disabled={!isReady} loading={make.isPending}>
+          <Button type="submit" disabled={lacks !== null} loading={make.isPending}>
             Make it, then look at a dry run
           </Button>
-          {isReady && (
+          {lacks !== null && (
+            <Text size="sm" className="quiet">
+              {lacks}
+            </Text>
+          )}
+          {lacks === null && (
             <CopyAs
               curl={curlOf('POST', '/api/v1/sync-configs', document)}
-              cli={"syncline apply -f - <<'YAML'\n" + stringify({ sync_configs: [document] }) + 'YAML'}
-              yaml={stringify({ sync_configs: [document] })}
+              {...fileMeans({ sync_configs: [document] })}
             />
           )}
         </Group>
@@ -161,7 +150,44 @@ function Form({ datasources }: { readonly datasources: readonly Datasource[] }) 
   )
 }
 
+interface Asked {
+  readonly source?: string | undefined
+  readonly target?: string | undefined
+}
+
+/** The ends that somebody asked for. Of just two datasources, the writable one is the target, and the other one the other end. */
+function endsOf(
+  datasources: readonly Datasource[],
+  { source, target }: Asked,
+): { readonly source: string | null; readonly target: string | null } {
+  if (datasources.length !== 2) return { source: source ?? null, target: target ?? null }
+  const otherThan = (id: string | undefined): string | null =>
+    id === undefined ? null : (datasources.find((one) => one.id !== id)?.id ?? null)
+  const [only, ...more] = datasources.filter(({ writable }) => writable)
+  const likely = source === undefined && more.length === 0 ? (target ?? only?.id) : target
+  return { source: source ?? otherThan(likely), target: likely ?? otherThan(source) }
+}
+
+/** What is still to be said before it can be made. */
+function lackOf({ name, source_datasource_id: from, target_datasource_id: to, tables }: Document): string | null {
+  if (from === '' && to === '') return 'Choose a source and a target first.'
+  if (from === '' || to === '') return from === '' ? 'Choose a source first.' : 'Choose a target first.'
+  if (from === to) return 'Choose another source or target first.'
+  if (tables?.length === 0) return 'Choose at least one table first.'
+  return name === '' ? 'Give it a name first.' : null
+}
+
 type Policies = Pick<Document, 'direction' | 'delete_policy' | 'schema_policy'>
+
+function PolicyFields(fields: Pick<PolicyProps, 'policies' | 'onChange'>) {
+  return (
+    <>
+      <Policy {...fields} name="direction" label="Direction" choices={DIRECTIONS} />
+      <Policy {...fields} name="delete_policy" label="Rows that the source no longer has" choices={DELETES} />
+      <Policy {...fields} name="schema_policy" label="What the target lacks" choices={SCHEMA_POLICIES} />
+    </>
+  )
+}
 
 interface PolicyProps {
   readonly name: keyof Policies
@@ -211,13 +237,15 @@ function useMake(document: Document) {
 interface EndChoiceProps {
   readonly label: string
   readonly about: string
+  /** Runs write to it. */
+  readonly isWritten: boolean
   readonly datasources: readonly Datasource[]
   readonly value: string | null
   readonly onChange: (value: string | null) => void
   readonly error: string | undefined
 }
 
-function EndChoice({ label, about, datasources, value, onChange, error }: EndChoiceProps) {
+function EndChoice({ label, about, isWritten, datasources, value, onChange, error }: EndChoiceProps) {
   const chosen = datasources.find(({ id }) => id === value)
   return (
     <Stack gap={4}>
@@ -226,6 +254,7 @@ function EndChoice({ label, about, datasources, value, onChange, error }: EndCho
         description={about}
         placeholder="Choose a datasource"
         searchable
+        allowDeselect={false}
         data={datasources.map(({ id, name }) => ({ value: id, label: name }))}
         value={value}
         onChange={onChange}
@@ -253,9 +282,9 @@ function EndChoice({ label, about, datasources, value, onChange, error }: EndCho
           <Text size="xs" className="quiet mono">
             {chosen.host}/{chosen.database}
           </Text>
-          {label === 'Target' && !chosen.writable && <Mark tone="person">read-only: no run may write to it yet</Mark>}
         </Group>
       )}
+      {isWritten && chosen !== undefined && <LetWrite to={chosen} />}
     </Stack>
   )
 }

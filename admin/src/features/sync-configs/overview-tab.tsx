@@ -1,26 +1,26 @@
 import { Button, Group, SimpleGrid, Stack, Text, Title } from '@mantine/core'
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useNavigate } from '@tanstack/react-router'
-import { useMemo, useState } from 'react'
-import { stringify } from 'yaml'
+import { useState } from 'react'
 import { api } from '#api/client.ts'
+import { DemoNote } from '#features/demo/demo-note.tsx'
+import { jobColumns } from '#features/jobs/job-columns.tsx'
 import { isActive, type Job } from '#features/jobs/queries.ts'
 import { useDraft } from '#features/sync-configs/draft.tsx'
 import { ChoiceField, Fact, TextField } from '#features/sync-configs/fields.tsx'
-import { kindInWords, LiveRun } from '#features/sync-configs/live-run.tsx'
+import { LiveRun } from '#features/sync-configs/live-run.tsx'
 import { configsQuery, jobsOfQuery } from '#features/sync-configs/queries.ts'
 import { isInStep } from '#features/sync-configs/last-runs.ts'
 import { RemoveDialog } from '#features/sync-configs/remove-dialog.tsx'
 import { tablesInWords } from '#features/sync-configs/tables.ts'
 import { CONFLICTS, DELETES, DETECTION, DIRECTIONS, wordOf } from '#features/sync-configs/words.ts'
-import { formatCount } from '#lib/format.ts'
-import { CopyAs, curlOf, quote } from '#ui/copy.tsx'
-import { DataTable, type DataColumn } from '#ui/data-table.tsx'
+import { fileMeans } from '#lib/config-file.ts'
+import { cliOf, CopyAs, curlOf } from '#ui/copy.tsx'
+import { DataTable } from '#ui/data-table.tsx'
 import { TextLink } from '#ui/link.tsx'
-import { JobStatus } from '#ui/mark.tsx'
 import { Answer } from '#ui/page.tsx'
 import { say } from '#ui/say.ts'
-import { Duration, Time } from '#ui/time.tsx'
+import { Time } from '#ui/time.tsx'
 
 const JOBS = 10
 
@@ -37,6 +37,7 @@ export function OverviewTab() {
   const [last] = jobs.data ?? []
   return (
     <Stack gap="lg">
+      <DemoNote of={[base.source_datasource_id, base.target_datasource_id]} />
       {last !== undefined && <LiveRun id={last.id} key={last.id} />}
       <SimpleGrid cols={{ base: 2, sm: 3, md: 5 }} spacing="md">
         <Fact label="In step as of" value={<Time at={freshAtOf(jobs.data ?? [])} />} />
@@ -64,7 +65,6 @@ function freshAtOf(jobs: readonly Job[]): string | null {
 }
 
 function Jobs({ jobs, mayRun }: { readonly jobs: readonly Job[]; readonly mayRun: boolean }) {
-  const columns = useMemo(() => jobColumns(), [])
   const { base } = useDraft()
   if (jobs.length === 0) {
     return (
@@ -78,7 +78,7 @@ function Jobs({ jobs, mayRun }: { readonly jobs: readonly Job[]; readonly mayRun
       <DataTable
         name="jobs-of-config"
         label={`Last jobs of ${base.name}`}
-        columns={columns}
+        columns={COLUMNS}
         rows={jobs}
         keyOf={({ id }) => id}
       />
@@ -91,73 +91,17 @@ function Jobs({ jobs, mayRun }: { readonly jobs: readonly Job[]; readonly mayRun
   )
 }
 
-function jobColumns(): readonly DataColumn<Job>[] {
-  return [
-    {
-      id: 'status',
-      header: 'Status',
-      value: ({ status }) => status,
-      cell: ({ status }) => <JobStatus status={status} />,
-    },
-    {
-      id: 'kind',
-      header: 'What',
-      value: kindInWords,
-      cell: (job) => (
-        <TextLink to="/jobs/$id" params={{ id: job.id }} size="sm">
-          {kindInWords(job)}
-        </TextLink>
-      ),
-    },
-    {
-      id: 'version',
-      header: 'Version',
-      align: 'right',
-      value: ({ config_version: version }) => version,
-      cell: ({ config_version: version }) => version,
-    },
-    {
-      id: 'at',
-      header: 'Asked for',
-      value: ({ created_at: at }) => at,
-      cell: ({ created_at: at }) => <Time at={at} />,
-    },
-    {
-      id: 'took',
-      header: 'Took',
-      align: 'right',
-      cell: ({ started_at: from, finished_at: to }) => <Duration from={from} to={to} />,
-    },
-    {
-      id: 'written',
-      header: 'Rows written',
-      align: 'right',
-      value: ({ counts }) => writtenOf(counts),
-      cell: ({ counts }) => <Written counts={counts} />,
-    },
-    { id: 'error', header: 'What went wrong', cell: ({ error }) => error?.message ?? '' },
-  ]
-}
-
-function writtenOf(counts: Job['counts']): number | null {
-  return counts === null ? null : counts.inserted + counts.updated + counts.deleted
-}
-
-function Written({ counts }: Pick<Job, 'counts'>) {
-  const written = writtenOf(counts)
-  return written === null ? <span className="quiet">–</span> : <>{formatCount(written)}</>
-}
+const COLUMNS = jobColumns('status', 'linkedKind', 'version', 'when', 'took', 'written', 'error')
 
 function Removal() {
   const { base, document, changes } = useDraft()
   const [asked, setAsked] = useState(false)
   const navigate = useNavigate()
   const client = useQueryClient()
+  const twin = { ...document, name: `${document.name} copy`.slice(0, 100) }
   const copy = useMutation({
     mutationFn: async () => {
-      const { data } = await api.POST('/api/v1/sync-configs', {
-        body: { ...document, name: `${document.name} copy`.slice(0, 100) },
-      })
+      const { data } = await api.POST('/api/v1/sync-configs', { body: twin })
       return data
     },
     onSuccess: async (made) => {
@@ -178,9 +122,20 @@ function Removal() {
         Remove {base.name}
       </Button>
       <CopyAs
-        curl={curlOf('GET', `/api/v1/sync-configs/${base.id}`)}
-        cli={`syncline configs show ${quote(base.name)}`}
-        yaml={stringify({ sync_configs: [document] })}
+        of={[
+          [
+            'Make a copy',
+            { curl: curlOf('POST', '/api/v1/sync-configs', twin), ...fileMeans({ sync_configs: [twin] }) },
+          ],
+          [
+            'As it is',
+            {
+              curl: curlOf('GET', `/api/v1/sync-configs/${base.id}`),
+              cli: cliOf('configs', 'show', base.name),
+              yaml: fileMeans({ sync_configs: [document] }).yaml,
+            },
+          ],
+        ]}
       />
       {asked && <RemoveDialog onClose={() => setAsked(false)} />}
     </Group>

@@ -8,6 +8,7 @@ export type TabName =
   | 'deletes'
   | 'writing'
   | 'detection'
+  | 'schedule'
   | 'versions'
   | 'yaml'
 
@@ -39,10 +40,12 @@ const TABS: Readonly<Record<string, TabName>> = {
   cursor_column: 'detection',
   cursor_window_seconds: 'detection',
   delete_check_hours: 'detection',
+  sync_interval: 'schedule',
+  schedule: 'schedule',
 }
 
 const WRITING =
-  /^(commit_mode|staging|approval_hours|audit_level|on_reject|max_rejections|batch_size|max_parallel_\w+|verify_after)$/
+  /^(commit_mode|staging|approval_hours|audit_level|on_reject|max_rejections|zero_dates|batch_size|max_parallel_\w+|verify_after)$/
 
 /** The tab on which a place of a refusal stands: `body#/tables/0/field_mappings/2`. */
 export function tabOfPlace(place: string): TabName {

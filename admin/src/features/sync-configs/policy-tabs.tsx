@@ -1,7 +1,7 @@
 import { SimpleGrid, Stack, Text, Title } from '@mantine/core'
 import type { ReactNode } from 'react'
 import { useDraft } from '#features/sync-configs/draft.tsx'
-import { ChoiceField, NumberField } from '#features/sync-configs/fields.tsx'
+import { ChoiceField, NumberField, TextField } from '#features/sync-configs/fields.tsx'
 import {
   AUDIT_LEVELS,
   COMMIT_MODES,
@@ -104,6 +104,12 @@ export function WritingTab() {
             max={1_000_000}
           />
         )}
+        <TextField
+          name="zero_dates"
+          label="Dates such as 0000-00-00"
+          about="Of MySQL and MariaDB: reject sets their rows aside, keep carries them to another MySQL or MariaDB, null or a day such as 1970-01-01 stands in their place."
+          placeholder="reject"
+        />
       </Part>
       <Part title="Pace">
         <NumberField

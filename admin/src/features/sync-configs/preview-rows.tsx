@@ -54,8 +54,8 @@ function Rows({ preview, isOld }: { readonly preview: MappingPreview; readonly i
     <>
       <Text size="sm" className="numbers" aria-live="polite">
         {plural(rows.length, 'row')} of the source
-        {faults > 0 && `, of which ${faults} cannot be carried`}, {micros} µs a row. The old value of the target is
-        struck through.
+        {faults > 0 && `, of which ${faults} cannot be carried`}
+        {micros > 0 && `, ${micros} µs a row`}. The old value of the target is struck through.
       </Text>
       <Box
         className={classes['wide'] ?? ''}

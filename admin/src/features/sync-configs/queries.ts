@@ -28,6 +28,36 @@ export function configQuery(id: string) {
   })
 }
 
+/** How often how things stand is asked for. */
+const OVERVIEW_MS = 15_000
+
+/** How things stand: config by config, and day by day. */
+export const overviewQuery = queryOptions({
+  queryKey: ['overview'],
+  queryFn: () => body(api.GET('/api/v1/overview')),
+  refetchInterval: OVERVIEW_MS,
+})
+
+/** What of the tables of a config had changed when they were last looked at. */
+export function driftQuery(id: string) {
+  return queryOptions({
+    queryKey: ['sync-configs', 'drift', id],
+    queryFn: () => body(api.GET('/api/v1/sync-configs/{id}/schema-drift', { params: { path: { id } } })),
+  })
+}
+
+/** How often what became of a schedule is asked for. */
+const SCHEDULE_MS = 5_000
+
+/** When a config runs next, and what became of the last times. */
+export function scheduleQuery(id: string) {
+  return queryOptions({
+    queryKey: ['sync-configs', 'schedule', id],
+    queryFn: () => body(api.GET('/api/v1/sync-configs/{id}/schedule', { params: { path: { id } } })),
+    refetchInterval: SCHEDULE_MS,
+  })
+}
+
 export function versionsQuery(id: string) {
   return infiniteQueryOptions({
     queryKey: ['sync-configs', 'versions', id],
@@ -64,18 +94,31 @@ export function receiptQuery(jobId: string) {
 /** A catalogue changes seldom, and reading it asks the database. */
 const CATALOGUE_MS = 5 * 60_000
 
-/** Tables and views of a datasource, all of them. */
+/** Documents name no schema where a table is in the database that a datasource of this kind is. */
+function withoutHome(found: TableDescription, { kind, database }: Schemas['Datasource']): TableDescription {
+  if (kind !== 'mysql') return found
+  const unnamed = (table: TableDescription['table']): TableDescription['table'] =>
+    table.schema === database ? { ...table, schema: 'public' } : table
+  return {
+    ...found,
+    table: unnamed(found.table),
+    foreign_keys: found.foreign_keys.map((key) => ({ ...key, references: unnamed(key.references) })),
+  }
+}
+
+/** Tables and views of a datasource, all of them, as documents name them. */
 export function tablesQuery(datasource: string) {
   return queryOptions({
     queryKey: ['datasources', 'tables', datasource],
     queryFn: async () => {
+      const of = await body(api.GET('/api/v1/datasources/{id}', { params: { path: { id: datasource } } }))
       const tables: TableDescription[] = []
       for (let cursor: string | null = ''; cursor !== null;) {
         const query: { limit: string; cursor?: string } = { limit: '1000', ...(cursor === '' ? {} : { cursor }) }
         const page: Schemas['SchemaAnswer'] = await body(
           api.GET('/api/v1/datasources/{id}/schema', { params: { path: { id: datasource }, query } }),
         )
-        tables.push(...page.items)
+        tables.push(...page.items.map((found) => withoutHome(found, of)))
         cursor = page.next_cursor
       }
       return tables

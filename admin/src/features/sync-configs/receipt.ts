@@ -19,6 +19,12 @@ export function dryRunOf(receipt: unknown): readonly WouldDo[] | null {
   }))
 }
 
+/** How many statements would make or alter tables of the target. */
+export function ddlCountOf(receipt: unknown): number {
+  const ddl = fieldOf(receipt, 'ddl')
+  return Array.isArray(ddl) ? ddl.length : 0
+}
+
 /** At which brake a run would stop, in words; null where it would not. */
 export function stopOf(receipt: unknown): string | null {
   const message = fieldOf(fieldOf(receipt, 'stop'), 'message')

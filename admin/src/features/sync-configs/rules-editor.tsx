@@ -1,9 +1,9 @@
-import { ActionIcon, Group, Paper, Select, Stack, Text } from '@mantine/core'
-import { IconX } from '@tabler/icons-react'
+import { Group, Select, Stack } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
 import { ArgumentInput } from '#features/sync-configs/argument-input.tsx'
 import { withField } from '#features/sync-configs/document.ts'
 import { readRule, writeRule, type Field, type NamedRule, type OnFail } from '#features/sync-configs/mapping.ts'
+import { AddPart, NamedPart } from '#features/sync-configs/named-parts.tsx'
 import { rulesQuery, type Rule } from '#features/sync-configs/queries.ts'
 
 interface RulesEditorProps {
@@ -34,25 +34,14 @@ export function RulesEditor({ field, onChange }: RulesEditorProps) {
           onRemove={() => write(rules.filter((_, at) => at !== i))}
         />
       ))}
-      <Select
-        aria-label="Add a rule"
-        placeholder="Add a rule"
-        data={kinds.map(({ name }) => name)}
-        value={null}
-        onChange={(name) => {
+      <AddPart
+        label="Add a rule"
+        names={kinds.map(({ name }) => name)}
+        aboutOf={(name) => kinds.find((kind) => kind.name === name)?.description}
+        onAdd={(name) => {
           const kind = kinds.find((one) => one.name === name)
           if (kind !== undefined) write([...rules, { name: kind.name, args: kind.example, onFail: 'reject' }])
         }}
-        renderOption={({ option }) => (
-          <Stack gap={0}>
-            <Text size="sm" className="mono">
-              {option.value}
-            </Text>
-            <Text size="xs" className="quiet">
-              {kinds.find(({ name }) => name === option.value)?.description}
-            </Text>
-          </Stack>
-        )}
       />
     </Stack>
   )
@@ -68,33 +57,27 @@ interface RuleCardProps {
 function RuleCard({ rule, kind, onChange, onRemove }: RuleCardProps) {
   const { name, args, onFail } = rule
   return (
-    <Paper withBorder p="xs" component="section" aria-label={`Rule ${name}`}>
-      <Stack gap="xs">
-        <Group justify="space-between" wrap="nowrap" align="flex-start">
-          <Stack gap={0}>
-            <Text className="mono" fw={600}>
-              {name}
-            </Text>
-            <Text size="xs" className="quiet">
-              {kind?.description} {kind?.note}
-            </Text>
-          </Stack>
-          <ActionIcon variant="subtle" color="gray" aria-label={`Remove ${name}`} onClick={onRemove}>
-            <IconX size={14} />
-          </ActionIcon>
-        </Group>
-        {kind !== undefined && (
-          <Asked kind={kind} value={args} onChange={(value) => onChange({ ...rule, args: value })} />
-        )}
-        <Select
-          label="A row that breaks it"
-          size="xs"
-          data={[...ON_FAIL]}
-          value={onFail}
-          onChange={(value) => onChange({ ...rule, onFail: (value ?? 'reject') as OnFail })}
-        />
-      </Stack>
-    </Paper>
+    <NamedPart
+      sort="Rule"
+      name={name}
+      about={
+        <>
+          {kind?.description} {kind?.note}
+        </>
+      }
+      onRemove={onRemove}
+    >
+      {kind !== undefined && (
+        <Asked kind={kind} value={args} onChange={(value) => onChange({ ...rule, args: value })} />
+      )}
+      <Select
+        label="A row that breaks it"
+        size="xs"
+        data={[...ON_FAIL]}
+        value={onFail}
+        onChange={(value) => onChange({ ...rule, onFail: (value ?? 'reject') as OnFail })}
+      />
+    </NamedPart>
   )
 }
 

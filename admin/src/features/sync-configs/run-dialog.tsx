@@ -1,10 +1,11 @@
-import { Button, Group, Modal, MultiSelect, Radio, Stack, Text, TextInput } from '@mantine/core'
+import { Button, Group, MultiSelect, Radio, Stack, Text, TextInput } from '@mantine/core'
 import { IconShieldExclamation } from '@tabler/icons-react'
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useMemo, useState } from 'react'
 import { api, body } from '#api/client.ts'
 import { useFreshKey } from '#app/fresh-key.tsx'
-import { useDatasource } from '#features/datasources/queries.ts'
+import { LetWrite, readOnlyOf } from '#features/datasources/let-write.tsx'
+import { useDatasource, type Datasource } from '#features/datasources/queries.ts'
 import { Ends } from '#features/sync-configs/ends.tsx'
 import { commandOf, requestOf, type RunKind, type Wish } from '#features/sync-configs/run.ts'
 import { tablesQuery, type SyncConfig } from '#features/sync-configs/queries.ts'
@@ -12,6 +13,7 @@ import { pickedBy } from '#features/sync-configs/tables.ts'
 import { refOf } from '#features/sync-configs/table-names.ts'
 import { formatTableName } from '#lib/table-name.ts'
 import { CopyAs, curlOf } from '#ui/copy.tsx'
+import { Dialog } from '#ui/dialog.tsx'
 import { Environment, Mark } from '#ui/mark.tsx'
 import { Problem } from '#ui/problem.tsx'
 import classes from './sync-configs.module.css'
@@ -43,6 +45,8 @@ export function RunDialog({ config, kind: first, onClose }: RunDialogProps) {
   const [once] = useState(() => crypto.randomUUID())
   const sourceToo = config.direction === 'two_way' && source?.protected === true
   const guarded = kind === 'sync' && (target?.protected === true || sourceToo)
+  const written = config.direction === 'two_way' ? [target, source] : [target]
+  const readOnly = kind === 'sync' ? readOnlyOf(written) : []
   const wish: Wish = {
     kind,
     mode,
@@ -70,7 +74,7 @@ export function RunDialog({ config, kind: first, onClose }: RunDialogProps) {
   })
   const { word } = KINDS.find(({ value }) => value === kind) ?? { word: '' }
   return (
-    <Modal opened onClose={onClose} title={`${word}: ${config.name}`} size="lg">
+    <Dialog onClose={onClose} title={`${word}: ${config.name}`} size="lg">
       <form
         onSubmit={(event) => {
           event.preventDefault()
@@ -104,29 +108,10 @@ export function RunDialog({ config, kind: first, onClose }: RunDialogProps) {
             </Radio.Group>
           )}
           <TableChoice config={config} value={tables} onChange={setTables} />
-          {guarded && (
-            <section className={classes['guard']} aria-label={`This writes to ${target?.name ?? ''}`}>
-              <Mark tone="failed" icon={IconShieldExclamation}>{`This writes to ${target?.name ?? ''}`}</Mark>
-              <Stack gap="xs">
-                <Text size="sm">
-                  {target?.name} is <Environment name={target?.effective_environment ?? ''} />
-                  {sourceToo && (
-                    <>
-                      , and changes also go back to {source?.name}, which is{' '}
-                      <Environment name={source.effective_environment} />
-                    </>
-                  )}
-                  . Type its name to go on.
-                </Text>
-                <TextInput
-                  label={`Name of the target: ${target?.name ?? ''}`}
-                  autoComplete="off"
-                  value={typed}
-                  onChange={(event) => setTyped(event.currentTarget.value)}
-                />
-              </Stack>
-            </section>
-          )}
+          {guarded && <Guard target={target} source={sourceToo ? source : undefined} typed={typed} onType={setTyped} />}
+          {readOnly.map((one) => (
+            <LetWrite key={one.id} to={one} />
+          ))}
           {start.error !== null && <Problem error={start.error} />}
           <Group justify="space-between">
             <CopyAs curl={curlOf('POST', path, request)} cli={commandOf(config.name, wish)} />
@@ -134,14 +119,52 @@ export function RunDialog({ config, kind: first, onClose }: RunDialogProps) {
               <Button variant="default" onClick={onClose}>
                 Cancel
               </Button>
-              <Button type="submit" loading={start.isPending} disabled={guarded && typed !== target?.name}>
+              <Button
+                type="submit"
+                loading={start.isPending}
+                disabled={readOnly.length > 0 || (guarded && typed !== target?.name)}
+              >
                 {START[kind]}
               </Button>
             </Group>
           </Group>
         </Stack>
       </form>
-    </Modal>
+    </Dialog>
+  )
+}
+
+interface GuardProps {
+  readonly target: Datasource | undefined
+  /** Where changes go back to it, and that is protected too. */
+  readonly source: Datasource | undefined
+  readonly typed: string
+  readonly onType: (text: string) => void
+}
+
+/** Wants the name of the target typed before something protected is written. */
+function Guard({ target, source, typed, onType }: GuardProps) {
+  return (
+    <section className={classes['guard']} aria-label={`This writes to ${target?.name ?? ''}`}>
+      <Mark tone="failed" icon={IconShieldExclamation}>{`This writes to ${target?.name ?? ''}`}</Mark>
+      <Stack gap="xs">
+        <Text size="sm">
+          {target?.name} is <Environment name={target?.effective_environment ?? ''} />
+          {source !== undefined && (
+            <>
+              , and changes also go back to {source.name}, which is <Environment name={source.effective_environment} />
+            </>
+          )}
+          . Type its name to go on.
+        </Text>
+        <TextInput
+          label={`Name of the target: ${target?.name ?? ''}`}
+          autoComplete="off"
+          value={typed}
+          onChange={(event) => onType(event.currentTarget.value)}
+        />
+      </Stack>
+    </section>
   )
 }
 

@@ -1,6 +1,5 @@
-import { Button, Group, Modal, Stack, Text } from '@mantine/core'
+import { Button, Group, Stack, Text } from '@mantine/core'
 import { useState } from 'react'
-import { stringify } from 'yaml'
 import { ApiProblem } from '#api/client.ts'
 import { Differences } from '#features/sync-configs/differences.tsx'
 import { differencesOf, documentOf, rebase } from '#features/sync-configs/document.ts'
@@ -8,8 +7,10 @@ import { useDraft } from '#features/sync-configs/draft.tsx'
 import { tabOfPlace } from '#features/sync-configs/places.ts'
 import type { SyncConfig } from '#features/sync-configs/queries.ts'
 import { useShow } from '#features/sync-configs/use-shown.ts'
+import { fileMeans } from '#lib/config-file.ts'
 import { plural } from '#lib/format.ts'
 import { CopyAs, curlOf } from '#ui/copy.tsx'
+import { Dialog } from '#ui/dialog.tsx'
 import { Mark } from '#ui/mark.tsx'
 import { Problem } from '#ui/problem.tsx'
 import classes from './sync-configs.module.css'
@@ -34,8 +35,7 @@ export function SaveBar({ newest }: { readonly newest: SyncConfig }) {
           <Group gap="xs" wrap="nowrap">
             <CopyAs
               curl={curlOf('PUT', `/api/v1/sync-configs/${base.id}`, document)}
-              cli={"syncline apply -f - <<'YAML'\n" + fileOf(document) + 'YAML'}
-              yaml={fileOf(document)}
+              {...fileMeans({ sync_configs: [document] })}
             />
             <Button variant="subtle" color="gray" onClick={() => setShown(true)}>
               Show changes
@@ -51,17 +51,13 @@ export function SaveBar({ newest }: { readonly newest: SyncConfig }) {
         {refusal !== null && !isStale && <Refusal error={refusal} />}
       </Stack>
       {shown && (
-        <Modal opened onClose={() => setShown(false)} title="Changes that are not saved" size="xl">
+        <Dialog onClose={() => setShown(false)} title="Changes that are not saved" size="xl">
           <Differences differences={differencesOf(documentOf(base), document)} />
-        </Modal>
+        </Dialog>
       )}
       {isStale && newest.version > base.version && <Stale theirs={newest} />}
     </section>
   )
-}
-
-function fileOf(document: object): string {
-  return stringify({ sync_configs: [document] })
 }
 
 /** What the service refused: each place leads to where it is edited. */
@@ -90,7 +86,7 @@ function Stale({ theirs }: { readonly theirs: SyncConfig }) {
   const before = documentOf(base)
   const { document: merged, clashes } = rebase(before, document, documentOf(theirs))
   return (
-    <Modal opened onClose={close} title={`Somebody saved version ${theirs.version} meanwhile`} size="xl">
+    <Dialog onClose={close} title={`Somebody saved version ${theirs.version} meanwhile`} size="xl">
       <Stack gap="md">
         <Text size="sm">
           Your changes were made on version {base.version}. This is what version {theirs.version} changed:
@@ -111,6 +107,6 @@ function Stale({ theirs }: { readonly theirs: SyncConfig }) {
           <Button onClick={() => rest(theirs, merged)}>Put mine on version {theirs.version}</Button>
         </Group>
       </Stack>
-    </Modal>
+    </Dialog>
   )
 }

@@ -1,10 +1,11 @@
-import { ActionIcon, Group, Paper, Select, Stack, Text } from '@mantine/core'
-import { IconArrowDown, IconArrowUp, IconX } from '@tabler/icons-react'
+import { ActionIcon, Stack, Text } from '@mantine/core'
+import { IconArrowDown, IconArrowUp } from '@tabler/icons-react'
 import { useQuery } from '@tanstack/react-query'
 import { useMemo } from 'react'
 import { ArgumentInput } from '#features/sync-configs/argument-input.tsx'
 import { withField } from '#features/sync-configs/document.ts'
 import { kindOf, readStep, writeStep, type Field, type NamedStep } from '#features/sync-configs/mapping.ts'
+import { AddPart, NamedPart } from '#features/sync-configs/named-parts.tsx'
 import { transformsQuery, type Transform } from '#features/sync-configs/queries.ts'
 
 interface StepsEditorProps {
@@ -41,24 +42,11 @@ export function StepsEditor({ field, onChange }: StepsEditorProps) {
           onRemove={() => write(steps.filter((_, at) => at !== i))}
         />
       ))}
-      <Select
-        aria-label="Add a step"
-        placeholder="Add a step"
-        searchable
-        data={choices}
-        value={null}
-        maxDropdownHeight={320}
-        onChange={(name) => name !== null && write([...steps, { name, args: argsOf(transforms, name) }])}
-        renderOption={({ option }) => (
-          <Stack gap={0}>
-            <Text size="sm" className="mono">
-              {option.value}
-            </Text>
-            <Text size="xs" className="quiet">
-              {transforms.find(({ name }) => name === option.value)?.summary}
-            </Text>
-          </Stack>
-        )}
+      <AddPart
+        label="Add a step"
+        names={choices}
+        aboutOf={(name) => transforms.find((transform) => transform.name === name)?.summary}
+        onAdd={(name) => write([...steps, { name, args: argsOf(transforms, name) }])}
       />
     </Stack>
   )
@@ -93,42 +81,34 @@ interface StepCardProps {
 function StepCard({ step, transform, onChange, onUp, onDown, onRemove }: StepCardProps) {
   const { name, args } = step
   return (
-    <Paper withBorder p="xs" component="section" aria-label={`Step ${name}`}>
-      <Stack gap="xs">
-        <Group justify="space-between" wrap="nowrap" align="flex-start">
-          <Stack gap={0}>
-            <Text className="mono" fw={600}>
-              {name}
-            </Text>
-            <Text size="xs" className="quiet">
-              {transform?.summary ?? 'This page does not know it; the service says whether it is one.'}
-            </Text>
-          </Stack>
-          <Group gap={2} wrap="nowrap">
-            {onUp !== null && (
-              <ActionIcon variant="subtle" color="gray" aria-label={`Move ${name} up`} onClick={onUp}>
-                <IconArrowUp size={14} />
-              </ActionIcon>
-            )}
-            {onDown !== null && (
-              <ActionIcon variant="subtle" color="gray" aria-label={`Move ${name} down`} onClick={onDown}>
-                <IconArrowDown size={14} />
-              </ActionIcon>
-            )}
-            <ActionIcon variant="subtle" color="gray" aria-label={`Remove ${name}`} onClick={onRemove}>
-              <IconX size={14} />
+    <NamedPart
+      sort="Step"
+      name={name}
+      about={transform?.summary ?? 'This page does not know it; the service says whether it is one.'}
+      onRemove={onRemove}
+      acts={
+        <>
+          {onUp !== null && (
+            <ActionIcon variant="subtle" color="gray" aria-label={`Move ${name} up`} onClick={onUp}>
+              <IconArrowUp size={14} />
             </ActionIcon>
-          </Group>
-        </Group>
-        {transform?.arguments.map((argument) => (
-          <ArgumentInput
-            key={argument.name}
-            {...argument}
-            value={args[argument.name]}
-            onChange={(value) => onChange({ name, args: withField(args, argument.name, value) })}
-          />
-        ))}
-      </Stack>
-    </Paper>
+          )}
+          {onDown !== null && (
+            <ActionIcon variant="subtle" color="gray" aria-label={`Move ${name} down`} onClick={onDown}>
+              <IconArrowDown size={14} />
+            </ActionIcon>
+          )}
+        </>
+      }
+    >
+      {transform?.arguments.map((argument) => (
+        <ArgumentInput
+          key={argument.name}
+          {...argument}
+          value={args[argument.name]}
+          onChange={(value) => onChange({ name, args: withField(args, argument.name, value) })}
+        />
+      ))}
+    </NamedPart>
   )
 }

@@ -1,4 +1,4 @@
-import { Checkbox, Group, Stack, Table as Grid, Text, Title } from '@mantine/core'
+import { Button, Checkbox, Group, Stack, Table as Grid, Text, Title } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
 import { useEffect, useMemo, useState } from 'react'
 import { api, body } from '#api/client.ts'
@@ -14,6 +14,7 @@ interface SuggestTablesProps {
   readonly target: string
   /** Tables that the target lacks are made, and can be chosen too. */
   readonly makesMissing: boolean
+  readonly onMakeMissing: () => void
   /** Null: nothing is said, so that all tables of both sides take part. */
   readonly onChange: (tables: readonly Table[] | null) => void
 }
@@ -30,7 +31,7 @@ interface Offered {
 const TICKED = 0.5
 
 /** Which table goes where, as names, types and rows of both sides suggest it. */
-export function SuggestTables({ source, target, makesMissing, onChange }: SuggestTablesProps) {
+export function SuggestTables({ source, target, makesMissing, onMakeMissing, onChange }: SuggestTablesProps) {
   const suggestions = useQuery({
     queryKey: ['sync-configs', 'suggest-tables', source, target],
     queryFn: () =>
@@ -56,7 +57,8 @@ export function SuggestTables({ source, target, makesMissing, onChange }: Sugges
         name,
         table: { source: name },
         one: null,
-        score: 0,
+        // Where the target has nothing yet, what it is to get is all that there is.
+        score: data?.tables.length === 0 && data.left_out.length === 0 ? 1 : 0,
       })),
     ],
     [data, makesMissing],
@@ -78,7 +80,7 @@ export function SuggestTables({ source, target, makesMissing, onChange }: Sugges
     <Stack gap="sm" component="section" aria-label="Tables">
       <Group justify="space-between">
         <Title order={2}>Tables</Title>
-        {data !== undefined && (
+        {offered.length > 0 && (
           <Text size="sm" className="quiet numbers" aria-live="polite">
             {chosen.length} of {plural(offered.length, 'table')} chosen
           </Text>
@@ -94,10 +96,14 @@ export function SuggestTables({ source, target, makesMissing, onChange }: Sugges
       )}
       {suggestions.isPending && <Lines count={5} />}
       {data !== undefined && offered.length === 0 && (
-        <Text size="sm">
-          No table of the target suits one of the source. With “Add columns, make tables” below, the target gets them
-          from the source.
-        </Text>
+        <Group gap="xs">
+          <Text size="sm">No table of the target suits one of the source.</Text>
+          {data.unmatched.length > 0 && (
+            <Button variant="default" onClick={onMakeMissing}>
+              Have the first run make {plural(data.unmatched.length, 'table')}
+            </Button>
+          )}
+        </Group>
       )}
       {offered.length > 0 && <Pairs offered={offered} isTicked={isTicked} set={set} />}
       {!makesMissing && (data?.unmatched.length ?? 0) > 0 && (

@@ -1,4 +1,4 @@
-import { Autocomplete, Button, Drawer, Group, MultiSelect, Select, Stack, Text, Textarea } from '@mantine/core'
+import { Autocomplete, Button, Group, MultiSelect, Select, Stack, Text, Textarea } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
 import type { Table } from '#features/sync-configs/document.ts'
 import { useDraft } from '#features/sync-configs/draft.tsx'
@@ -8,6 +8,7 @@ import { indexOfTable, setTableField, tableOf } from '#features/sync-configs/tab
 import { CONFLICTS, DELETES, DETECTION, wordOf } from '#features/sync-configs/words.ts'
 import { useShow } from '#features/sync-configs/use-shown.ts'
 import { formatTableName } from '#lib/table-name.ts'
+import { SideDialog } from '#ui/dialog.tsx'
 
 interface TableSettingsProps {
   readonly name: string
@@ -19,7 +20,7 @@ export function TableSettings({ name, onClose }: TableSettingsProps) {
   const { mayEdit } = useDraft()
   const show = useShow()
   return (
-    <Drawer opened onClose={onClose} title={<span className="mono">{name}</span>} size={480}>
+    <SideDialog onClose={onClose} title={<span className="mono">{name}</span>} size={480}>
       <Stack gap="md">
         {mayEdit ? <Form name={name} /> : <Facts name={name} />}
         {!name.includes('*') && (
@@ -30,7 +31,7 @@ export function TableSettings({ name, onClose }: TableSettingsProps) {
           </Group>
         )}
       </Stack>
-    </Drawer>
+    </SideDialog>
   )
 }
 

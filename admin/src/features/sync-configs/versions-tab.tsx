@@ -1,4 +1,4 @@
-import { Button, Group, Modal, Stack, Text } from '@mantine/core'
+import { Button, Group, Stack, Text } from '@mantine/core'
 import { useInfiniteQuery } from '@tanstack/react-query'
 import { useMemo, useState } from 'react'
 import type { Schemas } from '#api/client.ts'
@@ -9,6 +9,7 @@ import { versionsQuery } from '#features/sync-configs/queries.ts'
 import { plural } from '#lib/format.ts'
 import { CopyAs, curlOf, quote } from '#ui/copy.tsx'
 import { DataTable, type DataColumn } from '#ui/data-table.tsx'
+import { Dialog } from '#ui/dialog.tsx'
 import { Lines } from '#ui/page.tsx'
 import { Problem } from '#ui/problem.tsx'
 import { Time } from '#ui/time.tsx'
@@ -43,11 +44,7 @@ export function VersionsTab() {
         rows={rows}
         keyOf={({ version }) => String(version)}
         onOpen={setOpened}
-        more={
-          versions.hasNextPage
-            ? { load: () => void versions.fetchNextPage(), loading: versions.isFetchingNextPage }
-            : null
-        }
+        more={versions}
       />
       {opened !== null && <VersionDialog version={opened} onClose={() => setOpened(null)} />}
     </Stack>
@@ -104,7 +101,7 @@ function VersionDialog({ version, onClose }: { readonly version: Version; readon
   const then = version.document as Document
   const toNow = differencesOf(document, then)
   return (
-    <Modal opened onClose={onClose} title={`Version ${version.version} of ${base.name}`} size="xl">
+    <Dialog onClose={onClose} title={`Version ${version.version} of ${base.name}`} size="xl">
       <Stack gap="md">
         <Group gap="xs">
           <Button variant={own ? 'filled' : 'default'} onClick={() => setOwn(true)} aria-pressed={own}>
@@ -133,6 +130,6 @@ function VersionDialog({ version, onClose }: { readonly version: Version; readon
           </Group>
         )}
       </Stack>
-    </Modal>
+    </Dialog>
   )
 }

@@ -6,170 +6,99 @@ export interface Choice {
   readonly about: string
 }
 
-export const DIRECTIONS: readonly Choice[] = [
-  { value: 'one_way', word: 'One way', about: 'Changes of the source reach the target.' },
-  {
-    value: 'two_way',
-    word: 'Two ways',
-    about: 'Changes of either side reach the other. Needs commit mode “as they go”.',
-  },
-]
+/** Value, word, and what it means. */
+function choices(...all: readonly (readonly [value: string, word: string, about: string])[]): readonly Choice[] {
+  return all.map(([value, word, about]) => ({ value, word, about }))
+}
 
-export const DETECTION: readonly Choice[] = [
-  {
-    value: 'hash',
-    word: 'Hash',
-    about: 'Digests of row ranges on both sides; reads more only where they differ. Sees everything.',
-  },
-  { value: 'full', word: 'Full', about: 'Every row on both sides, each time. Sees everything.' },
-  { value: 'content', word: 'Content', about: 'Every row, value by value, for types that have no equal digest.' },
-  {
-    value: 'timestamp',
-    word: 'Timestamp',
-    about: 'Rows whose time column is later than last time. Deletes by a pass of their own.',
-  },
-  {
-    value: 'rowversion',
-    word: 'Row version',
-    about: 'Rows whose version column is higher than last time. Deletes by a pass of their own.',
-  },
-  { value: 'primary_key', word: 'Primary key', about: 'Keys only: inserts and deletes. Does not see updates.' },
-]
+export const DIRECTIONS = choices(
+  ['one_way', 'One way', 'Changes of the source reach the target.'],
+  ['two_way', 'Two ways', 'Changes of either side reach the other. Needs commit mode “as they go”.'],
+)
 
-export const CONFLICTS: readonly Choice[] = [
-  { value: 'source_wins', word: 'Source wins', about: 'The source has the last word, on every row.' },
-  { value: 'target_wins', word: 'Target wins', about: 'What the target changed stays there.' },
-  {
-    value: 'newer_wins',
-    word: 'Newer wins',
-    about: 'The row whose time or version column is later. Needs that column.',
-  },
-  {
-    value: 'merge',
-    word: 'Merge',
-    about: 'Field by field: what one side alone changed is taken; only fields that both changed conflict.',
-  },
-  { value: 'manual', word: 'Manual', about: 'Somebody decides each conflict; the other rows go on.' },
-  {
-    value: 'webhook',
-    word: 'Webhook',
-    about: 'An endpoint of yours is asked, signed and with retries. Needs its URL.',
-  },
-]
+export const DETECTION = choices(
+  ['hash', 'Hash', 'Digests of row ranges on both sides; reads more only where they differ. Sees everything.'],
+  ['full', 'Full', 'Every row on both sides, each time. Sees everything.'],
+  ['content', 'Content', 'Every row, value by value, for types that have no equal digest.'],
+  ['timestamp', 'Timestamp', 'Rows whose time column is later than last time. Deletes by a pass of their own.'],
+  ['rowversion', 'Row version', 'Rows whose version column is higher than last time. Deletes by a pass of their own.'],
+  ['primary_key', 'Primary key', 'Keys only: inserts and deletes. Does not see updates.'],
+)
 
-export const FIELD_CONFLICTS: readonly Choice[] = [
-  { value: 'manual', word: 'Manual', about: 'Somebody decides.' },
-  { value: 'source_wins', word: 'Source wins', about: 'The value of the source, where both changed it.' },
-  { value: 'target_wins', word: 'Target wins', about: 'The value of the target, where both changed it.' },
-  { value: 'newer_wins', word: 'Newer wins', about: 'The value of the side whose row is newer.' },
-  {
-    value: 'non_null',
-    word: 'The one that is there',
-    about: 'The side that has a value; where both have one, somebody decides.',
-  },
-  { value: 'max', word: 'Greatest', about: 'The greater value, by the order of the type.' },
-  { value: 'min', word: 'Least', about: 'The lesser value, by the order of the type.' },
-  { value: 'sum', word: 'Sum of both changes', about: 'What both added to the last common number.' },
-  { value: 'union', word: 'Union', about: 'A list with what either side added, without what either removed.' },
-  {
-    value: 'source_owns',
-    word: 'Source owns it',
-    about: 'Always the value of the source, also where only the target changed it.',
-  },
-  {
-    value: 'target_owns',
-    word: 'Target owns it',
-    about: 'Always the value of the target, also where only the source changed it.',
-  },
-]
+export const CONFLICTS = choices(
+  ['source_wins', 'Source wins', 'The source has the last word, on every row.'],
+  ['target_wins', 'Target wins', 'What the target changed stays there.'],
+  ['newer_wins', 'Newer wins', 'The row whose time or version column is later. Needs that column.'],
+  ['merge', 'Merge', 'Field by field: what one side alone changed is taken; only fields that both changed conflict.'],
+  ['manual', 'Manual', 'Somebody decides each conflict; the other rows go on.'],
+  ['webhook', 'Webhook', 'An endpoint of yours is asked, signed and with retries. Needs its URL.'],
+)
 
-export const DELETES: readonly Choice[] = [
-  { value: 'ignore', word: 'Leave them', about: 'Rows that the source no longer has stay in the target.' },
-  {
-    value: 'delete',
-    word: 'Delete them',
-    about: 'Rows that the source no longer has are deleted in the target, within the brake.',
-  },
-]
+export const FIELD_CONFLICTS = choices(
+  ['manual', 'Manual', 'Somebody decides.'],
+  ['source_wins', 'Source wins', 'The value of the source, where both changed it.'],
+  ['target_wins', 'Target wins', 'The value of the target, where both changed it.'],
+  ['newer_wins', 'Newer wins', 'The value of the side whose row is newer.'],
+  ['non_null', 'The one that is there', 'The side that has a value; where both have one, somebody decides.'],
+  ['max', 'Greatest', 'The greater value, by the order of the type.'],
+  ['min', 'Least', 'The lesser value, by the order of the type.'],
+  ['sum', 'Sum of both changes', 'What both added to the last common number.'],
+  ['union', 'Union', 'A list with what either side added, without what either removed.'],
+  ['source_owns', 'Source owns it', 'Always the value of the source, also where only the target changed it.'],
+  ['target_owns', 'Target owns it', 'Always the value of the target, also where only the source changed it.'],
+)
 
-export const DELETE_SCOPES: readonly Choice[] = [
-  {
-    value: 'owned',
-    word: 'Rows that this sync wrote',
-    about: 'Rows that came into the target in another way are never deleted.',
-  },
-  {
-    value: 'mirror',
-    word: 'All rows',
-    about: 'The target becomes a mirror: any row that the source lacks may be deleted.',
-  },
-]
+export const DELETES = choices(
+  ['ignore', 'Leave them', 'Rows that the source no longer has stay in the target.'],
+  ['delete', 'Delete them', 'Rows that the source no longer has are deleted in the target, within the brake.'],
+)
 
-export const COMMIT_MODES: readonly Choice[] = [
-  { value: 'streaming', word: 'As they go', about: 'Batch by batch; conflicts are set aside, the other rows go on.' },
-  {
-    value: 'staged',
-    word: 'All at once',
-    about: 'Nothing reaches the target until every conflict is decided; then one transaction.',
-  },
-  { value: 'approval', word: 'After approval', about: 'All at once, and somebody approves the very changes first.' },
-]
+export const DELETE_SCOPES = choices(
+  ['owned', 'Rows that this sync wrote', 'Rows that came into the target in another way are never deleted.'],
+  ['mirror', 'All rows', 'The target becomes a mirror: any row that the source lacks may be deleted.'],
+)
 
-export const STAGING: readonly Choice[] = [
-  { value: 'embedded', word: 'In the service', about: 'Changes that wait are kept in files of the service.' },
-  { value: 'redis', word: 'In Redis', about: 'Changes that wait are kept in the Redis of the settings.' },
-]
+export const COMMIT_MODES = choices(
+  ['streaming', 'As they go', 'Batch by batch; conflicts are set aside, the other rows go on.'],
+  ['staged', 'All at once', 'Nothing reaches the target until every conflict is decided; then one transaction.'],
+  ['approval', 'After approval', 'All at once, and somebody approves the very changes first.'],
+)
 
-export const AUDIT_LEVELS: readonly Choice[] = [
-  { value: 'none', word: 'Nothing', about: 'No record of what a run wrote.' },
-  { value: 'summary', word: 'Counts', about: 'What a run came to.' },
-  { value: 'standard', word: 'Keys and operations', about: 'Each change by its key and operation.' },
-  {
-    value: 'detailed',
-    word: 'Rows before and after',
-    about: 'Each row as it was and as it became: what undoing a run needs.',
-  },
-]
+export const STAGING = choices(
+  ['embedded', 'In the service', 'Changes that wait are kept in files of the service.'],
+  ['redis', 'In Redis', 'Changes that wait are kept in the Redis of the settings.'],
+)
 
-export const SCHEMA_POLICIES: readonly Choice[] = [
-  {
-    value: 'add_columns',
-    word: 'Add columns',
-    about: 'Columns that the target lacks are added as the source has them.',
-  },
-  { value: 'create', word: 'Add columns, make tables', about: 'Tables that the target lacks are made as well.' },
-  { value: 'strict', word: 'Change nothing', about: 'The run stops with the difference.' },
-]
+export const AUDIT_LEVELS = choices(
+  ['none', 'Nothing', 'No record of what a run wrote.'],
+  ['summary', 'Counts', 'What a run came to.'],
+  ['standard', 'Keys and operations', 'Each change by its key and operation.'],
+  ['detailed', 'Rows before and after', 'Each row as it was and as it became: what undoing a run needs.'],
+)
 
-export const ON_REJECT: readonly Choice[] = [
-  {
-    value: 'quarantine',
-    word: 'Set the row aside',
-    about: 'The others go on; rows that were set aside can be mended and tried again.',
-  },
-  { value: 'stop', word: 'Stop the run', about: 'The first row that the target refuses ends the run.' },
-]
+export const SCHEMA_POLICIES = choices(
+  ['add_columns', 'Add columns', 'Columns that the target lacks are added as the source has them.'],
+  ['create', 'Add columns, make tables', 'Tables that the target lacks are made as well.'],
+  ['strict', 'Change nothing', 'The run stops with the difference.'],
+)
 
-export const VERIFY: readonly Choice[] = [
-  {
-    value: 'auto',
-    word: 'As the run suggests',
-    about: 'All rows after a first load and once a day, else what was touched.',
-  },
-  { value: 'full', word: 'Every row', about: 'Proofs of both sides over whole tables, after each run.' },
-  { value: 'changed', word: 'What was touched', about: 'The ranges of rows in which something was written.' },
-  { value: 'off', word: 'Not at all', about: 'The counts are still checked.' },
-]
+export const ON_REJECT = choices(
+  ['quarantine', 'Set the row aside', 'The others go on; rows that were set aside can be mended and tried again.'],
+  ['stop', 'Stop the run', 'The first row that the target refuses ends the run.'],
+)
 
-export const BASELINES: readonly Choice[] = [
-  {
-    value: 'auto',
-    word: 'Where it is needed',
-    about: 'Kept where conflicts, two ways or deletes of own rows need it.',
-  },
-  { value: 'fingerprints', word: 'Fingerprints', about: 'A digest of each row as both sides last agreed on it.' },
-  { value: 'none', word: 'Nothing', about: 'The target keeps no memory of the rows.' },
-]
+export const VERIFY = choices(
+  ['auto', 'As the run suggests', 'All rows after a first load and once a day, else what was touched.'],
+  ['full', 'Every row', 'Proofs of both sides over whole tables, after each run.'],
+  ['changed', 'What was touched', 'The ranges of rows in which something was written.'],
+  ['off', 'Not at all', 'The counts are still checked.'],
+)
+
+export const BASELINES = choices(
+  ['auto', 'Where it is needed', 'Kept where conflicts, two ways or deletes of own rows need it.'],
+  ['fingerprints', 'Fingerprints', 'A digest of each row as both sides last agreed on it.'],
+  ['none', 'Nothing', 'The target keeps no memory of the rows.'],
+)
 
 export function wordOf(choices: readonly Choice[], value: string | undefined): string {
   return (choices.find((choice) => choice.value === value) ?? choices[0])?.word ?? ''

@@ -1,5 +1,4 @@
 import type { KeyFingerprint, RowSource } from '#adapters/adapter.ts'
-import type { Key } from '#model/change.ts'
 import type { TablePlan } from '#sync/plan.ts'
 import { sameRow } from '#sync/stages/replay-source.ts'
 import { rowsByKey } from '#sync/stages/set-aside.ts'
@@ -20,7 +19,8 @@ export async function differingValues(
   const known = new Map(rows.target.map(({ key, fingerprint }) => [JSON.stringify(key), fingerprint]))
   const alike = rows.source.filter(({ key, fingerprint }) => known.get(JSON.stringify(key)) === fingerprint)
   const differing = new Set<string>()
-  for (const keys of chunks(alike)) {
+  for (const rows of rowChunks(alike)) {
+    const keys = rows.map(({ key }) => key)
     const [here, there] = await Promise.all([
       rowsByKey(sides.source, plan.sourceScan, keys),
       rowsByKey(sides.target, plan.write.scan, keys),
@@ -33,8 +33,9 @@ export async function differingValues(
   return differing
 }
 
-function* chunks(rows: readonly KeyFingerprint[]): Generator<readonly Key[]> {
-  let chunk: Key[] = []
+/** Rows of which as many as may stand in memory are looked at together. */
+export function* rowChunks<T extends { readonly bytes: number }>(rows: readonly T[]): Generator<readonly T[]> {
+  let chunk: T[] = []
   let bytes = 0
   for (const row of rows) {
     if (chunk.length > 0 && (chunk.length >= CHUNK_ROWS || bytes + row.bytes > CHUNK_BYTES)) {
@@ -42,7 +43,7 @@ function* chunks(rows: readonly KeyFingerprint[]): Generator<readonly Key[]> {
       chunk = []
       bytes = 0
     }
-    chunk.push(row.key)
+    chunk.push(row)
     bytes += row.bytes
   }
   if (chunk.length > 0) yield chunk

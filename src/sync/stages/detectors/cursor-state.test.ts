@@ -8,6 +8,9 @@ const S = 1_000_000n
 const ORDER: Cursor = { column: 'v', type: 'bigint', guard: 'order', nullable: false, bytes: false }
 const CLOCK: Cursor = { ...ORDER, column: 'at', type: 'timestamp with time zone', guard: 'clock' }
 
+const SEEN = { complete: true, why: null, remedy: null } as const
+const UNSEEN = { complete: false, why: 'this login sees itself alone', remedy: null } as const
+
 function reached(value: string | null, at: bigint): CursorReached {
   return { value, at, cached: false }
 }
@@ -20,17 +23,17 @@ describe('since when every open transaction has begun', () => {
   const now = 1_000n * S
 
   test('the oldest one, and a margin in which its start may not be seen yet', () => {
-    expect(openSince({ now, oldest: 900n * S, complete: true }, 300)).toBe(895n * S)
-    expect(openSince({ now, oldest: now, complete: true }, 300)).toBe(995n * S)
+    expect(openSince({ now, oldest: 900n * S, ...SEEN }, 300)).toBe(895n * S)
+    expect(openSince({ now, oldest: now, ...SEEN }, 300)).toBe(995n * S)
   })
 
   test('a window where not all of them are seen, or one that is seen and older', () => {
-    expect(openSince({ now, oldest: now, complete: false }, 300)).toBe(700n * S)
-    expect(openSince({ now, oldest: 500n * S, complete: false }, 300)).toBe(495n * S)
+    expect(openSince({ now, oldest: now, ...UNSEEN }, 300)).toBe(700n * S)
+    expect(openSince({ now, oldest: 500n * S, ...UNSEEN }, 300)).toBe(495n * S)
   })
 
   test('nobody knows when a prepared one began', () => {
-    expect(openSince({ now, oldest: null, complete: true }, 300)).toBeNull()
+    expect(openSince({ now, oldest: null, ...SEEN }, 300)).toBeNull()
   })
 })
 
@@ -49,6 +52,31 @@ describe('A2: a time', () => {
       expect(advance(before, CLOCK, now).position).toBe(before.position)
     }
   })
+})
+
+test('A3: the time of a statement that waited for its table before its transaction began is not passed', () => {
+  const cursor: Cursor = { ...CLOCK, guard: 'waiting clock' }
+  const at = (second: bigint): string => `2020-01-01 00:00:${String(second).padStart(2, '0')}+00`
+  // Each run: what is open by the server's word, and what the snapshot came to, cut there.
+  const runs = [
+    { oldest: 20n, now: 20n },
+    // A statement of second 22 waits since then.
+    { oldest: 21n, now: 30n },
+    // It has got its table, and its transaction began, by the server's word, at second 35; it is open still.
+    { oldest: 35n, now: 42n },
+    { oldest: 35n, now: 55n },
+  ]
+  let before: CursorState | null = null
+  for (const { oldest, now } of runs) {
+    const open = openSince({ now: now * S, oldest: oldest * S, ...SEEN }, 300) ?? 0n
+    before = state(cursor, advance(before, cursor, { open, reached: reached(at(open / S), now * S) }))
+    expect((before.position ?? '') <= at(22n), `a run at second ${now} has come to ${before.position}`).toBe(true)
+  }
+  expect(before?.position).toBe(at(16n))
+  const unknown = advance(before, cursor, { open: null, reached: reached(at(58n), 58n * S) })
+  expect(unknown).toEqual({ position: at(16n), reached: before?.reached })
+  const over = advance(before, cursor, { open: 58n * S, reached: reached(at(58n), 59n * S) })
+  expect(over.position).toBe(at(30n))
 })
 
 describe('A3: what only grows', () => {

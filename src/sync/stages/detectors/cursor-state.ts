@@ -20,11 +20,21 @@ export interface CursorState {
 /** A session takes the time at which its transaction begins a moment before others can see it. */
 const MARGIN_US = 5_000_000n
 const SECOND_US = 1_000_000n
+/** No zone that a session of MySQL or MariaDB can have is further behind UTC. */
+export const ZONES_BEHIND_HOURS = 14
+const ZONES_BEHIND_US = BigInt(ZONES_BEHIND_HOURS) * 3_600_000_000n
 /** Of more of them every other one goes: the position moves in larger steps then. */
 const MOST_REACHED = 64
 
-export function cursorName({ column, type }: Cursor): string {
-  return JSON.stringify([column, type])
+/** A position of a `wall clock` says so: one that was not cut may lie in the future. */
+export function cursorName({ column, type, guard }: Cursor): string {
+  return JSON.stringify([column, type, ...(guard === 'wall clock' ? [guard] : [])])
+}
+
+/** The time beyond which no position goes, in microseconds since 1970; null: wherever the cursor has come. */
+export function ceilingOf({ guard }: Cursor, open: bigint | null): bigint | null {
+  if (guard === 'order' || open === null) return null
+  return guard === 'wall clock' ? open - ZONES_BEHIND_US : open
 }
 
 /** The time since which every transaction that is still open has begun; null where nobody knows. */
@@ -48,6 +58,12 @@ export function openSince(horizon: Horizon, windowSeconds: number): bigint | nul
  * before it, so before `at`, by a transaction that had begun by then; it is not open any more, and what it committed was in
  * this run's snapshot. So all that comes still lies at or behind `value`. Equal values are looked at again, so that it may
  * be given out more than once.
+ *
+ * `waiting clock`: a cursor is the time of a statement, whose transaction begins when it has got its table. What an earlier run
+ * had seen was cut at what was open then, statements that waited included: whoever has begun since then writes nothing before
+ * that, and who had begun is not open any more, as above. `wall clock`: the same of a time that shows at most
+ * `ZONES_BEHIND_HOURS` less than UTC, at whatever place and in whatever night the clock is read: all of it holds of what is
+ * cut so much earlier.
  */
 export function advance(
   before: CursorState | null,
@@ -58,9 +74,10 @@ export function advance(
   if (cursor.guard === 'clock') return { position: open === null ? last : (reached.value ?? last), reached: [] }
   const known = before?.reached ?? []
   const safe = open === null ? -1 : known.findLastIndex(({ at }) => at <= open)
+  const isCut = cursor.guard === 'order' || open !== null
   const pending = [
     ...known.slice(Math.max(safe, 0)),
-    ...(reached.value === null ? [] : [{ value: reached.value, at: reached.at }]),
+    ...(reached.value === null || !isCut ? [] : [{ value: reached.value, at: reached.at }]),
   ]
   return {
     position: known[safe]?.value ?? last,

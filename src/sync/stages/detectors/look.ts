@@ -6,7 +6,16 @@ import type { Policies } from '#model/sync-config.ts'
 import { tableName } from '#model/table.ts'
 import type { TablePlan } from '#sync/plan.ts'
 import type { Candidates } from './candidates.ts'
-import { advance, cursorName, openSince, readState, writeState, type CursorState } from './cursor-state.ts'
+import {
+  advance,
+  ceilingOf,
+  cursorName,
+  type CursorState,
+  openSince,
+  readState,
+  writeState,
+  ZONES_BEHIND_HOURS,
+} from './cursor-state.ts'
 import { keysOfOneSide } from './key-sets.ts'
 
 const HOUR_US = 3_600_000_000n
@@ -87,7 +96,7 @@ export class Look {
     const { source, policies, horizon } = this.#tools
     if (cursor === null || horizon === null) return null
     const open = openSince(horizon, policies.cursorWindowSeconds)
-    const reached = await source.cursorReached(table.ref, cursor, cursor.guard === 'clock' ? open : null)
+    const reached = await source.cursorReached(table.ref, cursor, ceilingOf(cursor, open))
     this.#cached = reached.cached
     if (left > 0) return null
     const before = this.#partial ? this.#before : withoutPosition(this.#before)
@@ -120,6 +129,11 @@ export class Look {
           ? 'deletes by a comparison of all keys'
           : `deletes were last looked for at ${timeOf(this.#before?.keysAt ?? null)}`
     const own = ['what was changed in the target alone is not looked for']
+    if (cursor.guard === 'wall clock') {
+      own.push(
+        `rows of the last ${ZONES_BEHIND_HOURS} hours, and of as many as their clock is ahead of UTC, are looked at by every run, because "${cursor.column}" does not say of which time zone it is`,
+      )
+    }
     if (cursor.nullable) own.push(`rows without a value of "${cursor.column}" are looked at by every run`)
     const [guard, why] = this.#guard(horizon)
     const seen = guard === 'exact' && policies.deletePolicy === 'delete' && !this.#keysCompared ? 'bounded' : guard
@@ -138,10 +152,8 @@ export class Look {
     }
     if (horizon === null || horizon.complete) return ['exact', '']
     const seconds = this.#tools.policies.cursorWindowSeconds
-    return [
-      'bounded',
-      `, read again for ${seconds} s because this login does not see all sessions of the source (GRANT pg_read_all_stats)`,
-    ]
+    const mended = horizon.remedy === null ? '' : ` (${horizon.remedy.replace(/;$/, '')})`
+    return ['bounded', `, read again for ${seconds} s because ${horizon.why}${mended}`]
   }
 
   /** For people; null where nothing is to be said. */

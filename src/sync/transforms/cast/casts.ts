@@ -2,12 +2,11 @@
 import { z } from 'zod'
 
 import { isRefusal, ofText, refuse, type Transform } from '#sync/transforms/transform.ts'
-import { anyType, TEXT, typeName, typeOf } from '#sync/transforms/types.ts'
+import { anyType, integerName, TEXT, typeName, typeOf } from '#sync/transforms/types.ts'
 import { rounding } from '#sync/transforms/number/decimal.ts'
 import { castLoses, comesBack, converter } from './convert.ts'
 
 /** How the way back is spelled. */
-const SPELLED = { integer: { 16: 'smallint', 32: 'integer', 64: 'bigint' } } as const
 
 const cast = ofText({
   name: 'cast',
@@ -32,7 +31,7 @@ const cast = ofText({
   loses: ({ to, ...options }, [from = TEXT]) => castLoses(from, typeOf(to), options),
   inverse: ({ to }, [from = TEXT]) => {
     if (!comesBack(from, typeOf(to))) return refuse('the former spelling or type is not kept')
-    return { name: 'cast', args: { to: from.kind === 'integer' ? SPELLED.integer[from.bits] : from.kind } }
+    return { name: 'cast', args: { to: from.kind === 'integer' ? integerName(from) : from.kind } }
   },
   example: { args: { to: 'decimal(6,2)', rounding: 'half_even' }, input: ['1234.565'], output: '1234.56' },
   make: ({ to, ...options }, _context, [from = TEXT]) => {

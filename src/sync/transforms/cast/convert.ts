@@ -1,5 +1,5 @@
 /** How a value of one type becomes one of another; what would be lost on the way is rejected unless it was chosen. */
-import { describeType, judgePair, type ColumnType } from '#model/column-type.ts'
+import { describeType, integerRange, judgePair, type ColumnType } from '#model/column-type.ts'
 
 import { fail, refuse, type Refusal } from '#sync/transforms/transform.ts'
 import { maxLength } from '#sync/transforms/types.ts'
@@ -73,7 +73,7 @@ export function castLoses(from: ColumnType, to: ColumnType, options: CastOptions
 /** Types whose values come back by the opposite cast, digit for digit. */
 export function comesBack(from: ColumnType, to: ColumnType): boolean {
   if (from.kind === 'boolean' && (to.kind === 'integer' || (to.kind === 'text' && to.maxLength === null))) return true
-  if (from.kind === 'integer' && to.kind === 'integer') return to.bits >= from.bits
+  if (from.kind === 'integer' && to.kind === 'integer') return judgePair(from, to).ok
   if (from.kind === 'integer' && to.kind === 'decimal') return to.precision === null
   if (from.kind === 'date' && to.kind === 'timestamp') return !to.zoned
   const asText = to.kind === 'text' && to.maxLength === null
@@ -147,8 +147,8 @@ function boundsOf(
   type: Extract<ColumnType, { kind: 'integer' | 'decimal' }>,
 ): readonly [Decimal | null, Decimal | null] {
   if (type.kind === 'integer') {
-    const limit = new Decimal(2).pow(type.bits - 1)
-    return [limit.neg(), limit.sub(1)]
+    const { least, most } = integerRange(type)
+    return [new Decimal(String(least)), new Decimal(String(most))]
   }
   if (type.precision === null) return [null, null]
   const scale = type.scale ?? 0

@@ -233,7 +233,9 @@ const lookup = ofValue({
   summary: 'Replaces a key by a column of the row that has it in another table of the source.',
   args: z
     .strictObject({
-      table: z.string().min(1).max(200).meta({ description: 'The table, as schema.table.' }),
+      table: z.string().min(1).max(200).meta({
+        description: 'The table, as schema.table; without a schema in public, or in the database of the URL.',
+      }),
       key: z.string().min(1).max(63).meta({ description: 'Its column that the value is looked up in.' }),
       value: z.string().min(1).max(63).meta({ description: 'Its column that takes the value’s place.' }),
       as: typeName.default('text'),

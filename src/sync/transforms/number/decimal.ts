@@ -2,7 +2,7 @@
 import { Decimal as Base } from 'decimal.js'
 import { z } from 'zod'
 
-import type { ColumnType } from '#model/column-type.ts'
+import { describeType, integerRange, type ColumnType, type IntegerType } from '#model/column-type.ts'
 
 import { fail } from '#sync/transforms/transform.ts'
 
@@ -61,20 +61,17 @@ export function writeNumber(number: Decimal, scale?: number): string {
   return made.startsWith('-') && number.isZero() ? made.slice(1) : made
 }
 
-const LIMITS = { 16: 2n ** 15n, 32: 2n ** 31n, 64: 2n ** 63n } as const
-
 /** The digits of a whole number, if a type can hold it. */
-export function writeInteger(number: Decimal, bits: 16 | 32 | 64): string {
+export function writeInteger(number: Decimal, type: IntegerType): string {
   const made = number.toFixed(0)
   const whole = BigInt(made)
-  return whole < LIMITS[bits] && whole >= -LIMITS[bits]
-    ? String(whole)
-    : fail(`the number does not fit ${bits}-bit integers`)
+  const { least, most } = integerRange(type)
+  return whole >= least && whole <= most ? String(whole) : fail(`the number does not fit ${describeType(type)}s`)
 }
 
 /** Writes results in a type: integers in their bounds, decimals with the digits that the type or the calculation gives. */
 export function numberWriter(type: ColumnType | undefined): (number: Decimal, scale: number) => string {
-  if (type?.kind === 'integer') return (number) => writeInteger(number, type.bits)
+  if (type?.kind === 'integer') return (number) => writeInteger(number, type)
   if (type?.kind === 'decimal' && type.precision !== null) {
     const { precision, scale: digits } = type
     const limit = new Decimal(10).pow(precision - (digits ?? 0))

@@ -76,7 +76,7 @@ const roundTo = ofText({
     return (value) => {
       // toNearest compares remainders exactly, where a quotient such as x / 3 would already be rounded.
       const made = readNumber(value).toNearest(step, ROUNDING[mode])
-      return whole ? writeInteger(made, 64) : writeNumber(made, digits)
+      return whole ? writeInteger(made, BIGINT) : writeNumber(made, digits)
     }
   },
 })
@@ -139,7 +139,7 @@ const scale = ofText({
     const unit = new Decimal(10).pow(power)
     return (value) => {
       const made = readNumber(value).mul(unit)
-      return whole ? writeInteger(made, 64) : writeNumber(made, Math.max(0, scaleOf(value) - power))
+      return whole ? writeInteger(made, BIGINT) : writeNumber(made, Math.max(0, scaleOf(value) - power))
     }
   },
 })

@@ -160,7 +160,7 @@ const fromBase = ofText({
         if (worth >= base) return fail(`the text has a digit that base ${base} lacks`)
         whole = whole * BigInt(base) + BigInt(worth)
       }
-      return writeInteger(new Decimal(String(sign === '-' ? -whole : whole)), 64)
+      return writeInteger(new Decimal(String(sign === '-' ? -whole : whole)), BIGINT)
     },
 })
 

@@ -1,0 +1,43 @@
+import type { SequenceState } from '#adapters/adapter.ts'
+import type { Column } from '#model/table.ts'
+import type { Connection } from './connection.ts'
+import type { MyTable } from './introspect.ts'
+import { readSequences } from './sequences.ts'
+import { quote, quoteTable } from './sql.ts'
+
+/**
+ * Advances the number that a table gives out next, so that it is one that neither side has given out (hazard D1): past the
+ * source's last value, past the target's, and past the largest value in the column. It never goes back. Inserting a value
+ * moves the server's counter by itself, so that mostly nothing is to be done; ALTER TABLE commits what is open. A column whose
+ * numbers have come to their end stays: there is none to be given out any more.
+ * Returns how many had to move.
+ */
+export async function advanceAutoIncrement(
+  connection: Connection,
+  table: MyTable,
+  states: readonly SequenceState[],
+): Promise<number> {
+  const column = table.schema.columns.find(({ sequence }) => sequence !== null)
+  const source = states.find((state) => state.column === column?.name)
+  if (column === undefined) return 0
+  const [own] = await readSequences(connection, table)
+  const [row] = await connection.query(
+    `SELECT CAST(CAST(COALESCE(MAX(${quote(column.name)}), 0) AS DECIMAL(65, 0)) AS CHAR) FROM ${quoteTable(table.schema.ref)}`,
+  )
+  const largest = BigInt(row?.[0] ?? '0')
+  const wanted = [source === undefined ? 0n : nextOf(source), largest + 1n].reduce((a, b) => (a > b ? a : b))
+  if (wanted <= (own === undefined ? 1n : nextOf(own)) || wanted > largestOf(column)) return 0
+  await connection.execute(`ALTER TABLE ${quoteTable(table.schema.ref)} AUTO_INCREMENT = ${wanted}`)
+  return 1
+}
+
+/** The largest number of a column. */
+function largestOf({ type }: Column): bigint {
+  if (type.kind === 'boolean') return 127n
+  if (type.kind !== 'integer') return BigInt(Number.MAX_SAFE_INTEGER)
+  return 2n ** BigInt(type.unsigned ? type.bits : type.bits - 1) - 1n
+}
+
+function nextOf({ lastValue, called }: SequenceState): bigint {
+  return called ? lastValue + 1n : lastValue
+}

@@ -1,0 +1,262 @@
+/** What a dump has to know of the catalogue beside what pg_dump writes of it. */
+import type { DumpColumn, DumpTable, DumpWish } from '#adapters/dump-source.ts'
+import { AppError } from '#model/errors.ts'
+import { formatTableName, matches } from '#model/table-pattern.ts'
+import type { TableRef } from '#model/table.ts'
+import type { Connection } from './connection.ts'
+import { quote, quoteTable } from './sql.ts'
+
+/** Schemas that hold what we keep in a database: never dumped. A `*` as in patterns of psql. */
+export const OWN_SCHEMAS = ['syncline', 'syncline_control*'] as const
+
+/** Which schemas are dumped. */
+export interface SchemaChoice {
+  /** Null: all but the excluded ones. */
+  readonly only: readonly string[] | null
+  readonly exclude: readonly string[]
+}
+
+/** What is read of a table beside what everybody may know. */
+export interface CataloguedTable extends DumpTable {
+  readonly oid: string
+  /** Of its root where it is a partition, else its own. */
+  readonly rootOid: string
+  readonly pages: number
+  readonly isHeap: boolean
+  /** Rows of a table of an extension that belong to the user: ` WHERE …`, or empty. */
+  readonly condition: string
+}
+
+const CHOSEN = `n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+   AND n.nspname <> 'syncline' AND n.nspname !~ '^syncline_control'
+   AND ($1::text[] IS NULL OR n.nspname = ANY ($1)) AND n.nspname <> ALL ($2::text[])`
+
+const NOT_IN_EXTENSION = `NOT EXISTS (SELECT FROM pg_catalog.pg_depend e WHERE e.classid = 'pg_catalog.pg_class'::regclass
+   AND e.objid = c.oid AND e.deptype = 'e')`
+
+/**
+ * A row in a hash partition by an enum belongs elsewhere in another database, where the labels have other OIDs: such rows go
+ * by way of the root, as pg_dump has it.
+ */
+const TABLES = `
+  WITH RECURSIVE up(leaf, parent) AS (
+      SELECT i.inhrelid, i.inhparent FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class p ON p.oid = i.inhparent
+       WHERE p.relkind = 'p'
+    UNION ALL
+      SELECT up.leaf, i.inhparent FROM up JOIN pg_catalog.pg_inherits i ON i.inhrelid = up.parent
+  ), unsafe AS (
+      SELECT DISTINCT up.leaf FROM up JOIN pg_catalog.pg_partitioned_table t ON t.partrelid = up.parent AND t.partstrat = 'h'
+       WHERE EXISTS (SELECT FROM unnest(t.partclass::oid[]) o JOIN pg_catalog.pg_opclass k ON k.oid = o
+                      WHERE k.opcintype = 'pg_catalog.anyenum'::regtype)
+  ), above(child, parent) AS (
+      SELECT inhrelid, inhparent FROM pg_catalog.pg_inherits
+    UNION
+      SELECT above.child, i.inhparent FROM above JOIN pg_catalog.pg_inherits i ON i.inhrelid = above.parent
+  ), config AS (
+      SELECT x.extconfig[i] AS oid, x.extcondition[i] AS condition
+        FROM pg_catalog.pg_extension x, generate_subscripts(x.extconfig, 1) i
+  )
+  SELECT c.oid, n.nspname, c.relname, coalesce(pg_catalog.pg_partition_root(c.oid)::oid, c.oid), rn.nspname, r.relname,
+         c.reltuples::float8, coalesce(pg_catalog.pg_table_size(c.oid), 0),
+         coalesce(pg_catalog.pg_relation_size(c.oid), 0) / pg_catalog.current_setting('block_size')::int8,
+         (SELECT amname = 'heap' FROM pg_catalog.pg_am WHERE oid = c.relam), coalesce(config.condition, ''),
+         EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attidentity <> '' AND NOT a.attisdropped),
+         (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(a.attname, a.atttypid::int8) ORDER BY a.attnum), '[]')
+            FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''),
+         pg_catalog.row_security_active(c.oid), c.relfilenode = pg_catalog.pg_relation_filenode(c.oid),
+         pg_catalog.has_table_privilege(c.oid, 'SELECT'),
+         (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(pn.nspname, p.relname) ORDER BY pn.nspname, p.relname), '[]')
+            FROM above a JOIN pg_catalog.pg_class p ON p.oid = a.parent JOIN pg_catalog.pg_namespace pn ON pn.oid = p.relnamespace
+           WHERE a.child = c.oid)
+    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    LEFT JOIN config ON config.oid = c.oid
+    LEFT JOIN unsafe ON unsafe.leaf = c.oid
+    LEFT JOIN pg_catalog.pg_class r ON unsafe.leaf IS NOT NULL AND r.oid = pg_catalog.pg_partition_root(c.oid)
+    LEFT JOIN pg_catalog.pg_namespace rn ON rn.oid = r.relnamespace
+   WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND ${CHOSEN}
+     AND (config.oid IS NOT NULL OR ${NOT_IN_EXTENSION})
+   ORDER BY n.nspname, c.relname`
+
+/** Types whose values stand in SQL without quotes: int8, int2, int4, numeric; and bool. */
+const NUMBERS: readonly unknown[] = [20, 21, 23, 1700]
+const BOOLEAN = 16
+
+interface FoundTable {
+  readonly table: CataloguedTable
+  readonly hidesRows: boolean
+  /** It has not been rewritten since the snapshot was taken. */
+  readonly asItWas: boolean
+  readonly readable: boolean
+}
+
+/**
+ * The tables whose rows are dumped. Called again once they are locked, it finds those that were rewritten between the snapshot
+ * and the lock, and look empty to the snapshot.
+ * @throws AppError `row_level_security`, `missing_privilege`, `schema_changed`
+ */
+export async function readDumpTables(
+  connection: Connection,
+  { schemas, wish }: { readonly schemas: SchemaChoice; readonly wish: DumpWish },
+): Promise<readonly CataloguedTable[]> {
+  const rows = await connection.query(TABLES, [schemas.only, schemas.exclude])
+  const found = rows.map(toFound).filter(({ table: { ref } }) => wantsTable(wish, ref))
+  const name = (those: readonly FoundTable[]): string => those.map(({ table }) => formatTableName(table.ref)).join(', ')
+  const hidden = found.filter(({ hidesRows }) => hidesRows)
+  if (hidden.length > 0) {
+    throw new AppError('row_level_security', `Row-level security hides rows of ${name(hidden)} from this login.`)
+  }
+  const unreadable = found.filter(({ readable }) => !readable)
+  if (unreadable.length > 0) {
+    throw new AppError('missing_privilege', `This login may not read ${name(unreadable)}.`, {
+      hint: `Run as the owner: ${unreadable.map(({ table }) => `GRANT SELECT ON ${quoteTable(table.ref)} TO …`).join('; ')}`,
+    })
+  }
+  const rewritten = found.filter(({ asItWas }) => !asItWas)
+  if (rewritten.length > 0) {
+    throw new AppError('schema_changed', `${name(rewritten)} was rewritten while the dump began.`, { retry: 'later' })
+  }
+  return found.map(({ table }) => table)
+}
+
+export function wantsTable({ tables, excludeTables }: DumpWish, ref: TableRef): boolean {
+  if (excludeTables.some((pattern) => matches(pattern, ref))) return false
+  return tables === null || tables.some((pattern) => matches(pattern, ref))
+}
+
+function toFound(row: readonly (string | null)[]): FoundTable {
+  const [oid, schema, name, rootOid, rootSchema, rootName, tuples, bytes, pages, heap, condition, identity] = row
+  const [columns, hidesRows, asItWas, readable, parents] = row.slice(12)
+  const ref = { schema: schema ?? '', name: name ?? '' }
+  return {
+    table: {
+      oid: oid ?? '',
+      rootOid: rootOid ?? '',
+      ref,
+      into: rootSchema && rootName ? { schema: rootSchema, name: rootName } : ref,
+      parents: toPairs(parents ?? '[]').map(([parentSchema, parent]) => ({
+        schema: String(parentSchema),
+        name: String(parent),
+      })),
+      columns: toColumns(columns ?? '[]'),
+      hasIdentity: identity === 't',
+      rowEstimate: Number(tuples) < 0 ? null : Math.round(Number(tuples)),
+      bytes: Number(bytes),
+      pages: Number(pages),
+      isHeap: heap === 't',
+      condition: condition ?? '',
+    },
+    hidesRows: hidesRows === 't',
+    asItWas: asItWas === 't',
+    readable: readable === 't',
+  }
+}
+
+function toColumns(json: string): DumpColumn[] {
+  return toPairs(json).map(([name, type]) => ({
+    name: String(name),
+    literal: NUMBERS.includes(type) ? 'number' : type === BOOLEAN ? 'boolean' : 'text',
+  }))
+}
+
+function toPairs(json: string): readonly (readonly unknown[])[] {
+  const found: unknown = JSON.parse(json)
+  return (Array.isArray(found) ? found : []).map((pair: unknown) => (Array.isArray(pair) ? pair : []))
+}
+
+/** Parents before children, by foreign keys: rows that are restored without definitions meet keys that hold already. */
+export async function inOrderOfKeys(
+  connection: Connection,
+  tables: readonly CataloguedTable[],
+): Promise<{ readonly tables: readonly CataloguedTable[]; readonly inRings: readonly CataloguedTable[] }> {
+  const rows = await connection.query(`
+    SELECT coalesce(pg_catalog.pg_partition_root(conrelid)::oid, conrelid), coalesce(pg_catalog.pg_partition_root(confrelid)::oid, confrelid)
+      FROM pg_catalog.pg_constraint WHERE contype = 'f'`)
+  const needs = new Map<string, Set<string>>()
+  for (const [from = '', to = ''] of rows) {
+    if (from === null || to === null || from === to) continue
+    needs.set(from, (needs.get(from) ?? new Set()).add(to))
+  }
+  const waiting = new Map<string, CataloguedTable[]>()
+  for (const table of tables) waiting.set(table.rootOid, [...(waiting.get(table.rootOid) ?? []), table])
+  const ordered: CataloguedTable[] = []
+  const inRings: CataloguedTable[] = []
+  while (waiting.size > 0) {
+    const free = [...waiting.keys()].filter((oid) => [...(needs.get(oid) ?? [])].every((each) => !waiting.has(each)))
+    const next = free.length > 0 ? free : [...waiting.keys()]
+    for (const oid of next) {
+      const those = waiting.get(oid) ?? []
+      ordered.push(...those)
+      if (free.length === 0) inRings.push(...those)
+      waiting.delete(oid)
+    }
+  }
+  return { tables: ordered, inRings }
+}
+
+const SEQUENCES = `
+  SELECT n.nspname, c.relname, owner.refobjid::text
+    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    LEFT JOIN pg_catalog.pg_depend owner ON owner.classid = 'pg_catalog.pg_class'::regclass AND owner.objid = c.oid
+          AND owner.refclassid = owner.classid AND owner.deptype IN ('a', 'i')
+   WHERE c.relkind = 'S' AND c.relpersistence <> 't' AND ${CHOSEN} AND ${NOT_IN_EXTENSION}
+   ORDER BY n.nspname, c.relname`
+
+/** Sequences of the chosen schemas, each with the table whose column it feeds. */
+export async function readSequenceNames(
+  connection: Connection,
+  schemas: SchemaChoice,
+): Promise<readonly (TableRef & { readonly owner: string | null })[]> {
+  const rows = await connection.query(SEQUENCES, [schemas.only, schemas.exclude])
+  return rows.map(([schema, name, owner]) => ({ schema: schema ?? '', name: name ?? '', owner: owner ?? null }))
+}
+
+const SEQUENCES_AT_ONCE = 200
+
+/** Statements that bring sequences to where they are now. */
+export async function readSetvals(connection: Connection, sequences: readonly TableRef[]): Promise<readonly string[]> {
+  const statements: string[] = []
+  for (let at = 0; at < sequences.length; at += SEQUENCES_AT_ONCE) {
+    const part = sequences.slice(at, at + SEQUENCES_AT_ONCE)
+    const rows = await connection.query(
+      part.map((ref, i) => `SELECT ${i}, last_value, is_called FROM ${quoteTable(ref)}`).join(' UNION ALL '),
+    )
+    for (const [i, value, called] of rows.toSorted(([a], [b]) => Number(a) - Number(b))) {
+      const ref = part[Number(i)]
+      if (ref === undefined) continue
+      const name = textLiteral(quoteTable(ref))
+      statements.push(`SELECT pg_catalog.setval(${name}, ${value}, ${called === 't'})`)
+    }
+  }
+  return statements
+}
+
+function textLiteral(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`
+}
+
+const LEFT_OUT = `
+  SELECT (SELECT pg_catalog.count(*) FROM pg_catalog.pg_largeobject_metadata),
+         (SELECT pg_catalog.count(*) FROM pg_catalog.pg_user_mappings),
+         (SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_subscription WHERE relid IS NULL),
+         (SELECT pg_catalog.string_agg(n.nspname || '.' || c.relname, ', ' ORDER BY 1) FROM pg_catalog.pg_class c
+            JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'f' AND ${CHOSEN}),
+         (SELECT pg_catalog.string_agg(n.nspname || '.' || c.relname, ', ' ORDER BY 1) FROM pg_catalog.pg_class c
+            JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.reltablespace <> 0 AND ${CHOSEN})`
+
+/** What no dump of ours carries, in words for whoever restores it. */
+export async function readLeftOut(connection: Connection, schemas: SchemaChoice): Promise<readonly string[]> {
+  const [row = []] = await connection.query(LEFT_OUT, [schemas.only, schemas.exclude])
+  const [largeObjects, mappings, subscriptions, foreign, tablespaces] = row
+  const notes: string[] = []
+  if (Number(largeObjects) > 0) notes.push(`${largeObjects} large objects are not in the dump.`)
+  if (Number(mappings) > 0) notes.push(`User mappings of foreign servers (${mappings}) are not: they hold passwords.`)
+  if (Number(subscriptions) > 0) notes.push(`Subscriptions (${subscriptions}) are not: they hold passwords.`)
+  if (foreign) notes.push(`Rows of foreign tables stay where they are: ${foreign}.`)
+  if (tablespaces) notes.push(`Everything is restored into the default tablespace; not there by now: ${tablespaces}.`)
+  return notes
+}
+
+/** The columns of a table in SQL; empty where it has none. */
+export function columnList({ columns }: DumpTable): string {
+  return columns.map(({ name }) => quote(name)).join(', ')
+}

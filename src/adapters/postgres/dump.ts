@@ -1,0 +1,295 @@
+import type { Readable } from 'node:stream'
+import type {
+  Definition,
+  DumpPiece,
+  DumpRows,
+  DumpSource,
+  DumpTable,
+  OpenDump,
+  RowCondition,
+  RowsWish,
+} from '#adapters/dump-source.ts'
+import { watch } from '#adapters/watchdog.ts'
+import { assert } from '#lib/assert.ts'
+import { AppError } from '#model/errors.ts'
+import { formatPattern, formatTableName } from '#model/table-pattern.ts'
+import { tableId, type TableRef } from '#model/table.ts'
+import { conditionText } from './condition-sql.ts'
+import { Connection } from './connection.ts'
+import { readTableDdl } from './ddl.ts'
+import { withDumper, type DumperOptions } from './ddl-sessions.ts'
+import {
+  columnList,
+  inOrderOfKeys,
+  readDumpTables,
+  readLeftOut,
+  readSequenceNames,
+  readSetvals,
+  type CataloguedTable,
+  type SchemaChoice,
+} from './dump-catalog.ts'
+import { fromTableDdl, readSection, sectionArguments, type DumpSection } from './dump-definitions.ts'
+import type { Endpoint } from './endpoint.ts'
+import { toAppError } from './errors.ts'
+import type { ReadingSessions } from './reading-sessions.ts'
+import { SharedSnapshot } from './snapshot.ts'
+import { quote, quoteTable } from './sql.ts'
+
+/** For the definitions of all tables: a second or two for thousands of them, more where locks are held. */
+const DDL_TIMEOUT_MS = 300_000
+
+type Definitions = DumpSource['definitions']
+
+/**
+ * Opens a database to be dumped: definitions, tables and rows are those of one snapshot, and the tables are locked against
+ * whoever would alter them meanwhile.
+ * @throws AppError `row_level_security`, `missing_privilege`, `no_tables`, `pooler_not_supported`, `schema_changed`,
+ *   `unsafe_definition`
+ */
+export async function openDump(
+  { endpoint, sessions }: { readonly endpoint: Endpoint; readonly sessions: ReadingSessions },
+  { wish, readers, signal }: OpenDump,
+): Promise<DumpSource> {
+  const snapshot = await SharedSnapshot.open(sessions, { connections: readers, signal })
+  try {
+    if (snapshot.id === null) {
+      throw new AppError('server_not_supported', 'The server cannot share its moment among sessions.', {
+        hint: 'Export from the primary server, or from a standby that allows it.',
+      })
+    }
+    const schemas = toSchemaChoice(endpoint, { wish, readers, signal })
+    const tables = wish.rows || wish.tables !== null ? await holdTables(snapshot, { schemas, wish }) : []
+    const some = wish.tables !== null
+    if (some && tables.length === 0) throw new AppError('no_tables', 'No table of the source is named.')
+    const dumper: DumperOptions = {
+      connect: async () => (await Connection.open(endpoint, signal)).client,
+      snapshot: snapshot.id,
+      signal,
+      timeoutMs: DDL_TIMEOUT_MS,
+    }
+    const made = wish.definitions
+      ? some
+        ? await readSome(dumper, tables, snapshot.major)
+        : await readAll(dumper, wish, schemas)
+      : { definitions: { beforeRows: [], afterRows: [] }, notes: [] }
+    const facts = await snapshot.use(async (connection) => {
+      const ordered = wish.definitions ? { tables, inRings: [] } : await inOrderOfKeys(connection, tables)
+      const names = await readSequenceNames(connection, schemas)
+      const own = new Set(tables.map(({ oid }) => oid))
+      return {
+        ordered,
+        sequences: some ? names.filter(({ owner }) => owner !== null && own.has(owner)) : names,
+        leftOut: await readLeftOut(connection, schemas),
+      }
+    })
+    const notes = [
+      ...facts.leftOut,
+      ...made.notes,
+      ...hiddenNote(endpoint, wish.schemas),
+      ...ringNote(facts.ordered.inRings),
+      ...withoutRowsNote(wish),
+    ]
+    return new PostgresDump(snapshot, {
+      database: endpoint.database,
+      tables: wish.rows ? facts.ordered.tables : [],
+      sequences: wish.rows ? facts.sequences : [],
+      definitions: made.definitions,
+      notes,
+    })
+  } catch (error) {
+    await snapshot[Symbol.asyncDispose]()
+    throw toAppError(error, 'opening a database to be dumped')
+  }
+}
+
+function toSchemaChoice({ schemas, hidden }: Endpoint, { wish }: OpenDump): SchemaChoice {
+  const only = wish.schemas ?? schemas
+  return { only, exclude: [...wish.excludeSchemas, ...(only === null ? hidden : [])] }
+}
+
+function hiddenNote({ schemas, hidden }: Endpoint, named: readonly string[] | null): readonly string[] {
+  if (named !== null || schemas !== null || hidden.length === 0) return []
+  return [`Schemas of the provider are left out unless they are named: ${hidden.join(', ')}.`]
+}
+
+/** What refers to such a table, or looks into it, could not be made without it. */
+function withoutRowsNote({ tables, excludeTables, definitions, rows }: OpenDump['wish']): readonly string[] {
+  if (tables !== null || excludeTables.length === 0 || !definitions || !rows) return []
+  const names = excludeTables.map(formatPattern).join(', ')
+  return [`Made without rows, so that foreign keys to them may not hold: ${names}.`]
+}
+
+function ringNote(inRings: readonly CataloguedTable[]): readonly string[] {
+  if (inRings.length === 0) return []
+  const names = inRings.map(({ ref }) => formatTableName(ref)).join(', ')
+  return [`Foreign keys tie these tables into a ring; they are restored without other rows in the way alone: ${names}.`]
+}
+
+/** The tables, locked; read once more under the locks, so that none was rewritten in between. */
+async function holdTables(
+  snapshot: SharedSnapshot,
+  choice: Parameters<typeof readDumpTables>[1],
+): Promise<readonly CataloguedTable[]> {
+  const before = await snapshot.use((connection) => readDumpTables(connection, choice))
+  await snapshot.hold(before.map(({ ref }) => ({ query: null, schema: { ref, kind: 'table', partitions: [] } })))
+  return snapshot.use((connection) => readDumpTables(connection, choice))
+}
+
+/** Two runs of pg_dump: where it changes from what rows need to what goes by them, its text does not say. */
+async function readAll(
+  dumper: DumperOptions,
+  wish: OpenDump['wish'],
+  schemas: SchemaChoice,
+): Promise<{ readonly definitions: Definitions; readonly notes: readonly string[] }> {
+  const read = (section: DumpSection): Promise<readonly Definition[]> =>
+    withDumper(dumper, async ({ run }) => readSection(await run(sectionArguments(section, wish, schemas))))
+  const beforeRows = await read('pre-data')
+  const afterRows = await read('post-data')
+  return { definitions: { beforeRows, afterRows }, notes: [] }
+}
+
+/** Of some tables: with the types, functions and sequences that they cannot be without. */
+async function readSome(
+  dumper: DumperOptions,
+  tables: readonly CataloguedTable[],
+  targetMajor: number,
+): Promise<{ readonly definitions: Definitions; readonly notes: readonly string[] }> {
+  const ddl = await readTableDdl({ ...dumper, tables: tables.map(({ ref }) => ref), targetMajor })
+  const dumped = new Set(tables.map(({ ref }) => tableId(ref)))
+  const empty = ddl.tables.filter((ref) => !dumped.has(tableId(ref)))
+  const names = empty.map(formatTableName).join(', ')
+  const note = empty.length === 0 ? [] : [`Made without rows, because others need them: ${names}.`]
+  return { definitions: fromTableDdl(ddl), notes: [...ddl.notes, ...note] }
+}
+
+/** Blocks of a heap, `[first, end)`; no end where it reaches to the end of the heap. Null: the whole table. */
+interface Blocks {
+  readonly first: number
+  readonly end: number | null
+}
+
+interface Parts {
+  readonly database: string
+  readonly tables: readonly CataloguedTable[]
+  readonly sequences: readonly TableRef[]
+  readonly definitions: Definitions
+  readonly notes: readonly string[]
+}
+
+class PostgresDump implements DumpSource {
+  readonly database: string
+  readonly moment: string
+  readonly tables: readonly DumpTable[]
+  readonly notes: readonly string[]
+  readonly definitions: Definitions
+  readonly #snapshot: SharedSnapshot
+  readonly #tables: ReadonlyMap<DumpTable, CataloguedTable>
+  readonly #sequences: readonly TableRef[]
+
+  constructor(snapshot: SharedSnapshot, { database, tables, sequences, definitions, notes }: Parts) {
+    this.#snapshot = snapshot
+    this.#tables = new Map(tables.map((table) => [table, table]))
+    this.#sequences = sequences
+    this.database = database
+    this.moment = snapshot.position.label
+    this.tables = tables
+    this.notes = notes
+    this.definitions = definitions
+  }
+
+  pieces(table: DumpTable, bytes: number): readonly DumpPiece[] {
+    const { pages, isHeap, condition } = this.#known(table)
+    // Ranges of blocks are read without reading the rest from version 14 on. Beside a condition there is no place for them.
+    if (!isHeap || pages === 0 || condition !== '' || this.#snapshot.major < 14)
+      return [{ table, bytes: table.bytes, handle: null }]
+    const bytesPerPage = table.bytes / pages
+    const step = Math.max(1, Math.round(bytes / bytesPerPage))
+    if (step >= pages) return [{ table, bytes: table.bytes, handle: null }]
+    const pieces: DumpPiece[] = []
+    for (let first = 0; first < pages; first += step) {
+      const last = first + step >= pages
+      const handle: Blocks = { first, end: last ? null : first + step }
+      pieces.push({ table, bytes: Math.min(step, pages - first) * bytesPerPage, handle })
+    }
+    return pieces
+  }
+
+  async rows({ table, handle }: DumpPiece, { aheadBytes, where }: RowsWish): Promise<DumpRows> {
+    const sql = copySql(this.#known(table), handle, where)
+    const connection = await this.#snapshot.acquire()
+    const { stream, rows, seen } = connection.copyOut(sql, aheadBytes)
+    return {
+      chunks: chunksOf(connection, stream),
+      rows,
+      seen,
+      [Symbol.asyncDispose]: async () => {
+        // A COPY that was left in the middle cannot be ended politely: the snapshot is given up with it.
+        if (!stream.readableEnded && !connection.broken) {
+          stream.destroy()
+          connection.destroy(new AppError('connection_lost', 'A COPY was given up.'))
+        }
+        this.#snapshot.release(connection)
+      },
+    }
+  }
+
+  sequences(): Promise<readonly string[]> {
+    return this.#snapshot.use((connection) => readSetvals(connection, this.#sequences))
+  }
+
+  #known(table: DumpTable): CataloguedTable {
+    const known = this.#tables.get(table)
+    assert(known !== undefined, 'the table is one of this dump')
+    return known
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#snapshot[Symbol.asyncDispose]()
+  }
+}
+
+/** What takes its time between two chunks is no silence of the server's: only the waiting is watched (hazard A15). */
+async function* chunksOf(connection: Connection, stream: Readable): AsyncGenerator<Buffer> {
+  const chunks: AsyncIterator<Buffer> = stream[Symbol.asyncIterator]()
+  try {
+    for (;;) {
+      const { done = false, value } = await watch([connection], chunks.next())
+      if (done) return
+      yield value
+    }
+  } catch (error) {
+    throw toAppError(error, 'reading rows')
+  }
+}
+
+/** COPY of a table by its name leaves the rows of children to these, and gives a table without columns a line for each row. */
+function copySql(table: CataloguedTable, handle: unknown, where: RowCondition | null): string {
+  const columns = columnList(table)
+  const name = quoteTable(table.ref)
+  if (handle === null && table.condition === '' && where === null) {
+    return `COPY ${name} ${columns === '' ? '' : `(${columns})`} TO STDOUT (FORMAT text)`
+  }
+  const rows = `SELECT ${where === null ? columns : '*'} FROM ONLY ${name} ${table.condition} ${blocksSql(handle)}`
+  if (where === null) return `COPY (${rows}) TO STDOUT (FORMAT text)`
+  return `COPY (SELECT ${columns} FROM (${rows}) f WHERE ${whereSql(where)}) TO STDOUT (FORMAT text)`
+}
+
+function whereSql({ condition, columns }: RowCondition): string {
+  const isEnum = (name: string): boolean =>
+    columns.some(({ name: each, type }) => each === name && type.kind === 'enum')
+  return conditionText(condition, (name) => ({ sql: `f.${quote(name)}`, isEnum: isEnum(name) }))
+}
+
+function blocksSql(handle: unknown): string {
+  if (handle === null) return ''
+  assert(isBlocks(handle), 'the piece is one of this dump')
+  const bounds = [
+    ...(handle.first > 0 ? [`ctid >= '(${handle.first},0)'::pg_catalog.tid`] : []),
+    ...(handle.end === null ? [] : [`ctid < '(${handle.end},0)'::pg_catalog.tid`]),
+  ]
+  return `WHERE ${bounds.join(' AND ')}`
+}
+
+function isBlocks(handle: unknown): handle is Blocks {
+  return typeof handle === 'object' && handle !== null && 'first' in handle && 'end' in handle
+}

@@ -1,0 +1,22 @@
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import { expect, test } from 'vitest'
+
+import { DumpDirectory, UNBOUNDED } from './directory.ts'
+
+test('a file that is under way, or was left so by a process that was killed, is named and stays', async () => {
+  const path = mkdtempSync(join(tmpdir(), 'syncline-dumps-'))
+  try {
+    const directory = new DumpDirectory(path)
+    writeFileSync(join(path, 'shop.sql.part'), 'half')
+    await expect(directory.create('shop.sql', UNBOUNDED)).rejects.toMatchObject({
+      code: 'usage',
+      message: expect.stringContaining('shop.sql.part is there already') as unknown,
+    })
+    expect(readdirSync(path)).toEqual(['shop.sql.part'])
+  } finally {
+    rmSync(path, { recursive: true, force: true })
+  }
+})

@@ -1,0 +1,101 @@
+/** The words of what is recognized in a dump, and what is known of it so far. */
+import type { MadeObjects, ObjectName, Place, PlannedClass } from './named-objects.ts'
+
+/** What a statement does. `label` names it for people, without anything that could be a value. */
+export type Recognized =
+  /** `fix` is what somebody may do about it, where that can be told. */
+  | { readonly does: 'refused'; readonly label: string; readonly why: string; readonly fix: string | null }
+  | { readonly does: 'skip'; readonly label: string; readonly because: Skipped }
+  | {
+      readonly does: 'run'
+      readonly label: string
+      readonly makes: Made | null
+      /** Not run where these are there already, as they may be: what is there is kept as it is. */
+      readonly about: Kept | null
+      /** A sequence that it moves and that the file does not make. */
+      readonly moves: ObjectName | null
+      /** A table that others have made, and whose triggers it switches: for a table that the file fills. */
+      readonly silences: ObjectName | null
+      /** A large object that it makes. */
+      readonly largeObject: string | null
+    }
+  /** `sql` sets the same for the transaction alone. */
+  | {
+      readonly does: 'set'
+      readonly label: string
+      readonly name: string
+      readonly value: string
+      readonly sql: string
+    }
+  | { readonly does: 'load'; readonly label: string; readonly table: ObjectName }
+  | {
+      readonly does: 'insert'
+      readonly label: string
+      readonly table: ObjectName
+      readonly rows: number
+      /** Rows whose key is there already are left out. */
+      readonly skips: boolean
+    }
+
+export type Skipped = 'transaction' | 'drop' | 'owner' | 'grant' | 'statistics' | 'public schema' | 'security label'
+
+export interface Made extends ObjectName {
+  readonly object: PlannedClass
+  /** As its statement calls it: `table`, `view`, `function`. */
+  readonly word: string
+  /** A function that runs with the rights of its owner, whoever calls it. */
+  readonly asOwner: boolean
+}
+
+/** Extensions and schemas that a dump makes only where they are not there. */
+export interface Kept {
+  readonly extensions: readonly string[]
+  readonly schemas: readonly string[]
+}
+
+/** What the target must have. */
+export interface Needs {
+  readonly roles: Set<string>
+  readonly extensions: Set<string>
+  readonly languages: Set<string>
+  readonly tablespaces: Set<string>
+}
+
+export interface RecognizeOptions {
+  /** Who owns what and who has been granted what is carried. */
+  readonly owners: boolean
+  readonly grants: boolean
+  /** The file may do whatever the login may, but for what no dump does. */
+  readonly trusted: boolean
+}
+
+/** A statement of the file. */
+export interface Statement extends Place {
+  readonly label: string
+  readonly text: string
+}
+
+/** A file as far as it was read. */
+export interface FileSoFar {
+  readonly options: RecognizeOptions
+  readonly made: MadeObjects
+  readonly needs: Needs
+  /** Where a name without a schema is. */
+  schema: string
+  /** As `pg_dump --clean` puts something in the place of a view before it drops what that needs: it is made later. */
+  expect(view: ObjectName, label: string): void
+  /** The triggers of a table that others have made are switched off, or on again. */
+  silence(table: ObjectName, off: boolean, label: string): void
+}
+
+const NOTHING: Kept = { extensions: [], schemas: [] }
+export const RUN = { does: 'run', makes: null, about: null, moves: null, silences: null, largeObject: null } as const
+
+/** What a dump says of `public` is part of it, although every database has that schema. */
+export function keptSchemas(schemas: readonly string[]): Kept {
+  return { ...NOTHING, schemas: schemas.filter((name) => name !== 'public') }
+}
+
+export function keptExtension(name: string): Kept {
+  return { ...NOTHING, extensions: [name] }
+}

@@ -1,0 +1,78 @@
+import type { Adapter } from '#adapters/adapter.ts'
+import { getDump, recordDrill } from '#control/dumps.ts'
+import type { Job } from '#control/jobs.ts'
+import type { DumpFile } from '#dump/dump-file.ts'
+import { drillDump, type Drilled } from '#dump/drill-dump.ts'
+import { must } from '#lib/assert.ts'
+import { SYSTEM } from '#model/access.ts'
+import type { Dump } from '#model/dump.ts'
+import { AppError } from '#model/errors.ts'
+import { limitsOf } from './dumps.ts'
+import { fromStore } from './from-store.ts'
+import type { WorkTools } from './job-work.ts'
+
+/** What a trial of a dump ended with. */
+export interface DrillResult extends Drilled {
+  readonly dump: Pick<Dump, 'id' | 'file' | 'bytes' | 'sha256'>
+  readonly works: boolean
+  /** As the server calls itself. */
+  readonly server: string
+}
+
+/**
+ * Tries the dump of a job in a database of its own beside the job's target, and keeps with the dump what came of it. The
+ * database bears the name of the job, so that another attempt drops what this one may leave.
+ * @returns `failure` where the dump does not work
+ * @throws AppError for what is no fault of the dump
+ */
+export async function drillWork(
+  job: Job,
+  { target, tools }: { readonly target: Adapter; readonly tools: WorkTools },
+): Promise<{ readonly result: DrillResult; readonly failure: AppError | null }> {
+  const { dumps, store, clock, identity, stop } = tools
+  const { dump: id, passphrase, ...wish } = must(job.request.drill, 'what is to be tried')
+  const dump = await fromStore(getDump(store, id))
+  const scratchOf = target.restore?.scratch
+  if (scratchOf === undefined || scratchOf === null) {
+    throw new AppError('server_not_supported', 'Dumps are tried on PostgreSQL servers alone.')
+  }
+  try {
+    await using handle = await dumps.directory.open(dump.file)
+    await using scratch = await scratchOf(`syncline_drill_${job.id}`)
+    const drilled = await drillDump(scratch, fileOf(dump, handle), wish, {
+      limits: limitsOf(dump, dumps, wish),
+      passphrase: passphrase === null ? null : await dumps.lookUpPassphrase(passphrase),
+      signal: stop,
+      journal: tools.journal,
+      program: dumps.program,
+      onDigest: (sha256) => {
+        if (sha256 === dump.sha256) return
+        throw new AppError('dump_damaged', `The file ${dump.file} is not the one that was written.`)
+      },
+    })
+    await identity.confirm()
+    const { file, bytes, sha256 } = dump
+    const works = drilled.faults.length === 0
+    const server = target.server.product
+    const { faults } = drilled
+    await fromStore(recordDrill(store, id, { jobId: job.id, at: clock.now(), server, works, faults }, SYSTEM))
+    return {
+      result: { dump: { id, file, bytes, sha256 }, works, server, ...drilled },
+      failure: failureOf(dump, faults),
+    }
+  } catch (error) {
+    if (!stop.aborted) throw error
+    throw new AppError('interrupted', 'The trial was interrupted; its database was dropped.', { cause: error })
+  }
+}
+
+function fileOf(
+  { file: name, bytes }: Dump,
+  handle: Awaited<ReturnType<WorkTools['dumps']['directory']['open']>>,
+): DumpFile {
+  return { name, bytes, read: () => handle.createReadStream({ start: 0, autoClose: false }) }
+}
+
+function failureOf({ file }: Dump, faults: readonly string[]): AppError | null {
+  return faults.length === 0 ? null : new AppError('drill_failed', `${file} does not work. ${faults.join(' ')}`)
+}

@@ -1,0 +1,252 @@
+import type { Adapter } from '#adapters/adapter.ts'
+import { startersOf } from '#control/audit-list.ts'
+import { getDump, listDumps } from '#control/dumps.ts'
+import { readJobEvents, type Job } from '#control/jobs.ts'
+import type { DumpFile, ReadDump } from '#dump/dump-file.ts'
+import { DumpWriter } from '#dump/dump-writer.ts'
+import { exportDatabase } from '#dump/export-database.ts'
+import { importDump, type Imported, type Kept } from '#dump/import-dump.ts'
+import { planImport, replacedObjects, schemasOf, type ImportPlan, type RestorePlan } from '#dump/plan-import.ts'
+import { checkDump } from '#dump/check-dump.ts'
+import { DEFAULT_STATEMENT_BYTES } from '#dump/sql-lexer.ts'
+import { must } from '#lib/assert.ts'
+import { delay } from '#lib/clock.ts'
+import { SYSTEM } from '#model/access.ts'
+import type { Datasource } from '#model/datasource.ts'
+import { DEFAULT_EXPORT, type Dump } from '#model/dump.ts'
+import { AppError } from '#model/errors.ts'
+import { toJobError, type JobError } from '#model/job.ts'
+import { objectName, tableName } from '#model/table.ts'
+import { fromStore } from './from-store.ts'
+import { limitsOf, writeDump } from './dumps.ts'
+import type { WorkTools } from './job-work.ts'
+
+/** What a restore does, or would do, to its target. */
+export interface RestoreFindings {
+  readonly target: RestorePlan['target']
+  readonly makes: readonly { readonly what: string; readonly name: string }[]
+  /** What was there and is, or would be, replaced. */
+  readonly replaced: readonly {
+    readonly what: string
+    readonly name: string
+    /** On disk; null where that is not known, or is nothing of its own. */
+    readonly bytes: number | null
+  }[]
+  /** What a restore had made before which the dump was kept: it went, or would go. */
+  readonly takesBack: readonly { readonly what: string; readonly name: string; readonly bytes: number | null }[]
+  /** What is not among it and depends on what is replaced, as the server describes it: that is a refusal. */
+  readonly dependents: readonly string[]
+}
+
+/** What an import ended with, or would do. */
+export interface ImportResult extends RestoreFindings {
+  readonly dump: Pick<Dump, 'id' | 'file' | 'bytes' | 'sha256'>
+  readonly tables: Imported['tables']
+  readonly rows: number
+  /** The dump that has what was replaced; null where nothing was. */
+  readonly backup: string | null
+  readonly notes: readonly string[]
+  /** Of a dry run: why it would not be done. */
+  readonly refusals: readonly JobError[]
+}
+
+export interface ImportEnds {
+  /** Opens the database, once the file is known to be a dump. */
+  readonly open: () => Promise<Adapter>
+  readonly datasource: Datasource
+  readonly tools: WorkTools
+}
+
+/** Of what is restored, the database that is open by now. */
+export interface RestoreEnds extends Omit<ImportEnds, 'open'> {
+  readonly target: Adapter
+}
+
+/**
+ * Restores a dump of the directory into the database of a job, once, however often its process dies: by which transaction it is
+ * committed is known before that, and the server knows how it ended.
+ * @throws AppError
+ */
+export async function importWork(job: Job, { open, datasource, tools }: ImportEnds): Promise<ImportResult> {
+  const { dumps, store, journal, stop } = tools
+  const request = must(job.request.import, 'what is to be imported')
+  const dump = await fromStore(getDump(store, request.dump))
+  await using handle = await dumps.directory.open(dump.file)
+  const file: DumpFile = {
+    name: dump.file,
+    bytes: dump.bytes,
+    read: () => handle.createReadStream({ start: 0, autoClose: false }),
+  }
+  const passphrase = request.passphrase === null ? null : await dumps.lookUpPassphrase(request.passphrase)
+  const limits = limitsOf(dump, dumps, request)
+  const options: ReadDump = { limits, passphrase, signal: stop }
+  try {
+    const { trusted, owners, grants, swap } = request
+    const checked = await checkDump(file, { ...options, trusted, owners, grants })
+    if (checked.digest !== dump.sha256) {
+      throw new AppError(
+        'dump_damaged',
+        `The file ${dump.file} is not the one that was written: its digest is another.`,
+      )
+    }
+    await using target = await open()
+    const isCommitted = await wasCommitted(job, { target, tools })
+    // What it would replace is by now what it has brought.
+    const wish = { trusted, owners, grants, swap, replace: request.replace || isCommitted }
+    const plan = await planImport(target, checked, wish)
+    if (isCommitted) return toResult(dump, plan, { ...committedEarlier(plan), backup: await earlierBackup(job, tools) })
+    if (job.request.dryRun) return { ...toResult(dump, plan, null), refusals: plan.refusals.map(toJobError) }
+    const imported = await importDump(
+      target,
+      { file, plan },
+      { ...options, ...wish },
+      {
+        journal,
+        backup: request.backup ? (kept) => backUp(job, kept, { target, datasource, tools }) : null,
+        beforeCommit: (transaction) => announceCommit(transaction, tools),
+      },
+    )
+    return toResult(dump, plan, imported)
+  } catch (error) {
+    if (!stop.aborted || isUnknown(error)) throw error
+    throw new AppError('interrupted', 'The import was interrupted; the target is as it was.', { cause: error })
+  }
+}
+
+/** Whether the target may be as it was, or as it was to be. */
+export function isUnknown(error: unknown): boolean {
+  return error instanceof AppError && error.code === 'restore_unknown'
+}
+
+const COMMITTED = /^It is committed as transaction (\d+)\.$/
+
+/** Notes by which transaction a restore is committed, so that whoever takes the job over can ask how that ended. */
+export async function announceCommit(
+  transaction: string,
+  { journal, keepJournal, identity }: WorkTools,
+): Promise<void> {
+  journal.record({ type: 'note', text: `It is committed as transaction ${transaction}.` })
+  await keepJournal()
+  // Whoever has lost the lease commits nothing (invariant 8).
+  await identity.confirm()
+}
+
+const EVENTS = 500
+const FATE_WAIT_MS = 1_000
+
+/** Whether an earlier process of this job came to commit it. */
+export async function wasCommitted(
+  job: Job,
+  { target, tools }: Pick<RestoreEnds, 'target' | 'tools'>,
+): Promise<boolean> {
+  for (let after = 0; ;) {
+    const events = await fromStore(readJobEvents(tools.store, job.id, { after, limit: EVENTS }))
+    for (const { type, data } of events) {
+      const transaction = type === 'log' ? COMMITTED.exec(String(data['text']))?.[1] : undefined
+      if (transaction !== undefined && (await endOf(transaction, target, tools)) === 'committed') return true
+    }
+    const last = events.at(-1)
+    if (last === undefined) return false
+    after = last.seq
+  }
+}
+
+/** What a process that came to commit had kept before. */
+export async function earlierBackup({ id }: Job, { store }: WorkTools): Promise<string | null> {
+  const page = { sort: 'created_at', descending: true, after: null, limit: 1 } as const
+  const [last] = await fromStore(listDumps(store, { origin: 'backup', jobId: id }, page))
+  return last?.id ?? null
+}
+
+async function endOf(transaction: string, target: Adapter, tools: WorkTools): Promise<'committed' | 'aborted'> {
+  const restore = must(target.restore, 'a target that takes dumps')
+  for (;;) {
+    const fate = await restore.fateOf(transaction)
+    if (fate !== 'in progress') return fate
+    await delay(FATE_WAIT_MS, tools.stop)
+  }
+}
+
+function committedEarlier({ dump, notes }: ImportPlan): Omit<Imported, 'backup'> {
+  const rows = dump.loads.reduce((sum, load) => sum + load.rows, 0)
+  const tables = dump.loads.map(({ table, rows: count }) => ({ table, rows: count }))
+  return { tables, rows, statements: dump.statements, notes }
+}
+
+function toResult(
+  { id, file, bytes, sha256 }: Dump,
+  plan: ImportPlan,
+  imported: Omit<Imported, 'statements'> | null,
+): ImportResult {
+  const { dump, notes } = plan
+  return {
+    ...findingsOf(plan),
+    dump: { id, file, bytes, sha256 },
+    tables: imported?.tables ?? dump.loads.map(({ table, rows }) => ({ table, rows })),
+    rows: imported?.rows ?? dump.loads.reduce((sum, { rows }) => sum + rows, 0),
+    backup: imported?.backup ?? null,
+    notes: imported?.notes ?? notes,
+    refusals: [],
+  }
+}
+
+export function findingsOf({ dump, target, facts, replaced, takesBack }: RestorePlan): RestoreFindings {
+  const sized = (bytes: number): number | null => (bytes === 0 ? null : bytes)
+  return {
+    target,
+    makes: dump.makes.map((made) => ({ what: made.word, name: objectName(made) })),
+    replaced: [
+      ...replacedObjects({ facts, takesBack }).map((each) => ({
+        what: each.what,
+        name: tableName(each),
+        bytes: sized(each.bytes),
+      })),
+      ...replaced.empty.map((table) => ({ what: 'rows', name: tableName(table), bytes: null })),
+      ...replaced.sequences.map((sequence) => ({ what: 'sequence', name: tableName(sequence), bytes: null })),
+    ],
+    takesBack: takesBack.map((each) => ({ what: each.what, name: objectName(each), bytes: sized(each.bytes) })),
+    dependents: facts.dependents,
+  }
+}
+
+/** Keeps the schemas of what is replaced, reads the file back and checks it. */
+export async function backUp(
+  job: Job,
+  { replaced, takeBack }: Kept,
+  { target, datasource, tools }: RestoreEnds,
+): Promise<string> {
+  const { dumps, store, journal, clock, identity, stop } = tools
+  const epoch = must(identity.lease, 'the claim of a job')
+  const starter = (await startersOf(store, [job.id])).get(job.id)
+  const schemas = schemasOf(replaced)
+  const draft = {
+    origin: 'backup',
+    database: datasource.connection.database,
+    datasourceId: datasource.id,
+    writer: { jobId: job.id, epoch },
+    compression: DEFAULT_EXPORT.compression,
+    sealed: false,
+    createdBy: starter?.name ?? job.requestedBy,
+    createdAt: clock.now(),
+  } as const
+  const options = { ...DEFAULT_EXPORT, schemas, owners: true, grants: true }
+  const dump = await writeDump(dumps, { draft, content: 'all', actor: SYSTEM }, async (file) => {
+    await using packed = await DumpWriter.open(file, { compression: options.compression, passphrase: null })
+    const quiet = { record: () => undefined }
+    const tool = { journal: quiet, clock, signal: stop, program: dumps.program, takeBack }
+    const { head, rows, bytes, notes } = await exportDatabase(target, options, packed, tool)
+    return { head, rows, sqlBytes: bytes, notes }
+  })
+  await readBack(dump, tools)
+  journal.record({ type: 'note', text: `What is replaced is kept in the backup ${dump.id}.` })
+  return dump.id
+}
+
+/** A backup that cannot be restored is none. */
+async function readBack({ file, bytes }: Dump, { dumps, stop }: WorkTools): Promise<void> {
+  await using handle = await dumps.directory.open(file)
+  const read = (): AsyncIterable<Buffer> => handle.createReadStream({ start: 0, autoClose: false })
+  const limits = { maxBytes: Number.MAX_SAFE_INTEGER, maxRatio: null, maxStatementBytes: DEFAULT_STATEMENT_BYTES }
+  const wish = { owners: true, grants: true, trusted: true }
+  await checkDump({ name: file, bytes, read }, { limits, passphrase: null, signal: stop, ...wish })
+}

@@ -1,0 +1,1 @@
+export { projectScript } from '#adapters/registry.ts'

@@ -1,0 +1,58 @@
+/** Dumps that are tried by themselves, whoever carries out jobs: a worker does without a service. */
+import { describe, expect, test } from 'vitest'
+
+import { getDump, listDumps } from '#control/dumps.ts'
+import { listJobs } from '#control/jobs.ts'
+import { startJob, type JobWish } from '#jobs/start-job.ts'
+import { must } from '#lib/assert.ts'
+import { SYSTEM } from '#model/access.ts'
+import { DEFAULT_EXPORT } from '#model/dump.ts'
+import { testId } from '#test/harness/api.ts'
+import { createDatabase } from '#test/harness/database.ts'
+import { sharedServers } from '#test/harness/postgres.ts'
+import { expectNoProgramSurvives } from '#test/harness/process.ts'
+import { TestService } from '#test/harness/service.ts'
+import { STORE_KINDS } from '#test/harness/store.ts'
+
+expectNoProgramSurvives()
+
+describe.each(STORE_KINDS)('with the store in %s', (kind) => {
+  test('P14: two workers at once try a new export, once', async () => {
+    await using db = await createDatabase(sharedServers().source)
+    await db.sql('CREATE TABLE item (id int PRIMARY KEY); INSERT INTO item SELECT generate_series(1, 100)')
+    await using service = await TestService.create(kind)
+    const { store } = service
+    const shop = await service.addDatasource(db.url)
+    const wish: JobWish = {
+      kind: 'export',
+      what: { source: shop, target: shop, policies: {} },
+      mode: 'full',
+      dryRun: false,
+      tables: null,
+      allowProtectedWrite: false,
+      approvedDeletes: null,
+      approvedOverwrites: null,
+      export: DEFAULT_EXPORT,
+    }
+    const tools = { store, rules: { protectedEnvironments: [] }, newJobId: () => testId('job') }
+    await startJob(tools, wish, SYSTEM)
+    const room = { DUMP_FREE_BYTES: '0' }
+    expect((await service.work(room)).job.status).toBe('succeeded')
+    const env = { ...room, DUMP_DRILL_INTO: shop, DUMP_DRILL_TRUST: 'true' }
+    await using one = service.startWorker(env)
+    await using other = service.startWorker(env)
+    const drills = () => listJobs(store, { kind: ['drill'], limit: 10 })
+    await expect
+      .poll(async () => (await drills()).map(({ status }) => status), { timeout: 120_000 })
+      .toEqual(['succeeded'])
+    const page = { sort: 'created_at', descending: true, after: null, limit: 1 } as const
+    const { id } = must((await listDumps(store, {}, page))[0], 'the dump')
+    expect((await getDump(store, id)).drill).toMatchObject({ works: true, faults: [] })
+    for (const worker of [one, other]) {
+      worker.signal('SIGTERM')
+      expect(await worker.exit).toMatchObject({ code: 0 })
+    }
+    expect(await drills()).toHaveLength(1)
+    expect(`${one.stderr}${other.stderr}`.match(/tries whether it works/g)).toHaveLength(1)
+  })
+})
