@@ -197,7 +197,7 @@ test('UX 13: what would be replaced is listed with what needs it, kept first, an
   await page.getByRole('button', { name: 'Import into copy' }).click(ONE_JOB)
   const dialog = page.getByRole('dialog', { name: 'Import into copy' })
   await dialog.getByText('1 thing that is there now is replaced').waitFor()
-  await dialog.getByText('They are kept as a backup first').waitFor()
+  await dialog.getByText('A backup of it is kept first').waitFor()
   await dialog.getByRole('button', { name: 'Import', exact: true }).click()
   await page.getByText('350 rows of 2 tables are in').waitFor(ONE_JOB)
   await browser.look(page, 'dump-imported-backup')

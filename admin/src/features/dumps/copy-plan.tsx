@@ -1,50 +1,12 @@
-import { Button } from '@mantine/core'
 import { copyDraftOf, copyRequestAfter, copyRequestOf, type CopyDraft } from '#features/dumps/copy-draft.ts'
 import { OfWhat } from '#features/dumps/copy-receipt.tsx'
-import { LiveJob } from '#features/dumps/live-job.tsx'
 import { copyMeans } from '#features/dumps/means.ts'
 import { startCopy } from '#features/dumps/queries.ts'
 import { RestorePlan } from '#features/dumps/restore-plan.tsx'
+import type { Onward } from '#features/dumps/restore-steps.tsx'
 import { nameOfDatasource, useAnyDatasource } from '#features/jobs/job-name.tsx'
-import { isActive, useLiveJob, type Job } from '#features/jobs/queries.ts'
+import type { Job } from '#features/jobs/queries.ts'
 import type { CopyReceipt } from '#features/jobs/receipt.ts'
-import { Page } from '#ui/page.tsx'
-
-interface CopyPlanProps {
-  /** The job that plans. */
-  readonly id: string
-  readonly onPlanned: (job: string) => void
-  readonly onStarted: (job: string) => void
-  /** Back to the form, as it was. */
-  readonly onChange: () => void
-}
-
-/** What a copy would do, before anybody agrees to it. */
-export function CopyPlan({ id, onPlanned, onStarted, onChange }: CopyPlanProps) {
-  const { data: job } = useLiveJob(id)
-  return (
-    <Page
-      title="Plan of a copy"
-      state="Both databases are looked at. Nothing is written before you agree."
-      action={
-        job !== undefined &&
-        !isActive(job) && (
-          <Button variant="default" onClick={onChange}>
-            Change what is copied
-          </Button>
-        )
-      }
-    >
-      <LiveJob id={id}>
-        {(of, found) =>
-          found.kind === 'copy' ? (
-            <PlannedCopy job={of} copied={found.copied} onPlanned={onPlanned} onStarted={onStarted} />
-          ) : null
-        }
-      </LiveJob>
-    </Page>
-  )
-}
 
 /** What takes away a refusal. */
 const REMEDIES = [
@@ -62,12 +24,14 @@ const REMEDIES = [
   readonly isAdmins: boolean
 }[]
 
-interface PlannedCopyProps extends Pick<CopyPlanProps, 'onPlanned' | 'onStarted'> {
+interface CopyPlanProps extends Onward {
+  /** The job that planned it. */
   readonly job: Job
   readonly copied: CopyReceipt
 }
 
-function PlannedCopy({ job, copied, onPlanned, onStarted }: PlannedCopyProps) {
+/** What a copy would do, before anybody agrees to it. */
+export function CopyPlan({ job, copied, ...onward }: CopyPlanProps) {
   const source = useAnyDatasource(job.source_datasource_id)
   const target = useAnyDatasource(job.target_datasource_id)
   if (source === undefined || target === undefined) return null
@@ -87,8 +51,7 @@ function PlannedCopy({ job, copied, onPlanned, onStarted }: PlannedCopyProps) {
       start={(consent, once) => startCopy({ ...request, ...consent }, once)}
       planAgain={plan({})}
       remedies={REMEDIES.map(({ change, ...remedy }) => ({ ...remedy, again: plan(change) }))}
-      onPlanned={onPlanned}
-      onStarted={onStarted}
+      {...onward}
     />
   )
 }

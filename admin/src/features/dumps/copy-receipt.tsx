@@ -1,11 +1,8 @@
-import { Group, Stack, Text } from '@mantine/core'
-import { amountOf, Details, PlanHead, WayBack } from '#features/dumps/restored.tsx'
+import { RestoreReceiptView } from '#features/dumps/restore-receipt.tsx'
 import { Ends } from '#features/jobs/job-name.tsx'
 import type { Job } from '#features/jobs/queries.ts'
 import type { CopyReceipt } from '#features/jobs/receipt.ts'
 import { plural } from '#lib/format.ts'
-import { ButtonLink } from '#ui/link.tsx'
-import { Mark } from '#ui/mark.tsx'
 
 interface CopyReceiptViewProps {
   readonly job: Job
@@ -15,25 +12,9 @@ interface CopyReceiptViewProps {
 /** What a copy did, and the way back; of its plan, what it would do. */
 export function CopyReceiptView({ job, copied }: CopyReceiptViewProps) {
   return (
-    <Stack gap="md">
-      {job.dry_run ? (
-        <PlanHead restored={copied} />
-      ) : (
-        <Mark tone="done">{`${amountOf(copied)} are copied, all of it in one transaction`}</Mark>
-      )}
-      <Text size="sm" className="quiet" component="div">
-        <OfWhat job={job} copied={copied} />.
-      </Text>
-      {copied.backup !== null && <WayBack job={job} backup={copied.backup} />}
-      <Details restored={copied} isPlan={job.dry_run} />
-      {job.dry_run && (
-        <Group>
-          <ButtonLink variant="default" to="/dumps/copy" search={{ plan: job.id }}>
-            Open it as a plan
-          </ButtonLink>
-        </Group>
-      )}
-    </Stack>
+    <RestoreReceiptView job={job} restored={copied} done="are copied" plans="/dumps/copy">
+      <OfWhat job={job} copied={copied} />.
+    </RestoreReceiptView>
   )
 }
 

@@ -7,7 +7,7 @@ import { ChooseDatasource } from '#features/dumps/choose-datasource.tsx'
 import { DrillReceiptView } from '#features/dumps/drill-receipt.tsx'
 import { FIRST_FILE, fileRequest, type FileDraft } from '#features/dumps/file-draft.ts'
 import { DumpField, FileFields } from '#features/dumps/file-fields.tsx'
-import { LiveJob } from '#features/dumps/live-job.tsx'
+import { JobPage } from '#features/dumps/job-page.tsx'
 import { drillMeans } from '#features/dumps/means.ts'
 import { choiceQuery, startDrill } from '#features/dumps/queries.ts'
 import { ConsentDialog } from '#features/jobs/consent-dialog.tsx'
@@ -26,19 +26,15 @@ export function DrillPage() {
     return <DrillForm key={dump} first={dump} onStarted={(id) => void navigate({ search: { job: id } })} />
   }
   return (
-    <Page
+    <JobPage
       title={TITLE}
       state="It goes on where nobody looks. The database that is made for it is dropped at its end."
-      action={
-        <Button variant="default" onClick={() => void navigate({ search: {} })}>
-          Try another one
-        </Button>
-      }
+      again="Try another one"
+      onAgain={() => void navigate({ search: {} })}
+      job={job}
     >
-      <LiveJob key={job} id={job}>
-        {(_job, found) => (found.kind === 'drill' ? <DrillReceiptView drilled={found.drilled} /> : null)}
-      </LiveJob>
-    </Page>
+      {(_job, found) => (found.kind === 'drill' ? <DrillReceiptView drilled={found.drilled} /> : null)}
+    </JobPage>
   )
 }
 

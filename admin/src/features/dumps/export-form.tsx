@@ -1,17 +1,14 @@
-import { Button, Radio, SegmentedControl, Stack, Text, TextInput, Title } from '@mantine/core'
-import { useMutation, useQueryClient } from '@tanstack/react-query'
+import { Radio, SegmentedControl, Stack, Text, TextInput, Title } from '@mantine/core'
 import { useState } from 'react'
-import { ApiProblem } from '#api/client.ts'
+import type { ApiProblem } from '#api/client.ts'
 import { useDatasource } from '#features/datasources/queries.ts'
 import { ChooseDatasource } from '#features/dumps/choose-datasource.tsx'
+import { JobForm, useAsking } from '#features/dumps/job-form.tsx'
 import { exportMeans } from '#features/dumps/means.ts'
 import { startExport, type ExportRequest } from '#features/dumps/queries.ts'
 import { FIRST_READING, isChosen, NO_NAMES, readingRequest, type ReadingDraft } from '#features/dumps/reading-draft.ts'
 import { ContentField, PartFields, ReadersField, RightsFields } from '#features/dumps/reading-fields.tsx'
 import { COMPRESSION_WORDS, STYLE_WORDS } from '#features/dumps/words.ts'
-import { CopyAs } from '#ui/copy.tsx'
-import { Page } from '#ui/page.tsx'
-import { Problem } from '#ui/problem.tsx'
 import classes from './dumps.module.css'
 
 interface Draft extends ReadingDraft {
@@ -41,67 +38,36 @@ interface ExportFormProps {
 }
 
 export function ExportForm({ first, onStarted }: ExportFormProps) {
-  const client = useQueryClient()
   const [id, setId] = useState(first)
-  const [draft, setDraft] = useState(FIRST)
+  const { draft, set, problem, ...asking } = useAsking(FIRST, startExport, onStarted)
   const datasource = useDatasource(id)
-  const request = requestOf(datasource?.name ?? '', draft)
-  const start = useMutation({
-    meta: { shown: true },
-    mutationFn: () => startExport(request, crypto.randomUUID()),
-    onSuccess: async ({ job_id: job }) => {
-      await client.invalidateQueries({ queryKey: ['jobs'] })
-      onStarted(job)
-    },
-  })
-  const problem = start.error instanceof ApiProblem ? start.error : null
-  const set = (change: Partial<Draft>): void => {
-    start.reset()
-    setDraft((old) => ({ ...old, ...change }))
-  }
-  const mayGo = datasource !== undefined && isChosen(draft)
   return (
-    <Page
+    <JobForm
       title="Export a database"
       state="Into one file of plain SQL, of one moment. The database is only read."
-      action={
-        <>
-          {mayGo && <CopyAs {...exportMeans(request)} />}
-          <Button type="submit" form="export" disabled={!mayGo} loading={start.isPending}>
-            Export
-          </Button>
-        </>
-      }
+      verb="Export"
+      asking={asking}
+      request={datasource !== undefined && isChosen(draft) ? requestOf(datasource.name, draft) : null}
+      means={exportMeans}
     >
-      <form
-        id="export"
-        onSubmit={(event) => {
-          event.preventDefault()
-          if (mayGo) start.mutate()
-        }}
-      >
+      <div className={classes['split']}>
         <Stack gap="lg">
-          {start.error !== null && <Problem error={start.error} />}
-          <div className={classes['split']}>
-            <Stack gap="lg">
-              <ChooseDatasource
-                label="Database"
-                description="PostgreSQL, also of Supabase and Neon, reached by its connection string."
-                value={id}
-                error={problem?.of('datasource')}
-                onChange={(next) => {
-                  setId(next)
-                  set(NO_NAMES)
-                }}
-              />
-              <ContentField draft={draft} set={set} />
-              {id !== null && <PartFields datasource={id} draft={draft} set={set} problem={problem} />}
-            </Stack>
-            <How draft={draft} set={set} problem={problem} />
-          </div>
+          <ChooseDatasource
+            label="Database"
+            description="PostgreSQL, also of Supabase and Neon, reached by its connection string."
+            value={id}
+            error={problem?.of('datasource')}
+            onChange={(next) => {
+              setId(next)
+              set(NO_NAMES)
+            }}
+          />
+          <ContentField draft={draft} set={set} />
+          {id !== null && <PartFields datasource={id} draft={draft} set={set} problem={problem} />}
         </Stack>
-      </form>
-    </Page>
+        <How draft={draft} set={set} problem={problem} />
+      </div>
+    </JobForm>
   )
 }
 

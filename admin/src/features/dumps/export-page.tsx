@@ -1,9 +1,7 @@
-import { Button } from '@mantine/core'
 import { useNavigate, useSearch } from '@tanstack/react-router'
 import { ExportForm } from '#features/dumps/export-form.tsx'
 import { ExportReceiptView } from '#features/dumps/export-receipt.tsx'
-import { LiveJob } from '#features/dumps/live-job.tsx'
-import { Page } from '#ui/page.tsx'
+import { JobPage } from '#features/dumps/job-page.tsx'
 
 /** From a database to a file: what is exported, how far it is, and the file. */
 export function ExportPage() {
@@ -19,18 +17,14 @@ export function ExportPage() {
     )
   }
   return (
-    <Page
+    <JobPage
       title="Export a database"
       state="It goes on where nobody looks; the dump is in the list once it is whole."
-      action={
-        <Button variant="default" onClick={() => void navigate({ search: {} })}>
-          Export another one
-        </Button>
-      }
+      again="Export another one"
+      onAgain={() => void navigate({ search: {} })}
+      job={job}
     >
-      <LiveJob key={job} id={job}>
-        {(_job, found) => (found.kind === 'export' ? <ExportReceiptView exported={found.exported} /> : null)}
-      </LiveJob>
-    </Page>
+      {(_job, found) => (found.kind === 'export' ? <ExportReceiptView exported={found.exported} /> : null)}
+    </JobPage>
   )
 }

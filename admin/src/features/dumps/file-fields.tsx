@@ -2,6 +2,7 @@ import { Select, Switch, TextInput } from '@mantine/core'
 import type { ApiProblem } from '#api/client.ts'
 import { useMay } from '#app/session.ts'
 import type { FileDraft } from '#features/dumps/file-draft.ts'
+import { flips } from '#features/dumps/flips.ts'
 import type { Dump } from '#features/dumps/queries.ts'
 import { lineOfDump } from '#features/dumps/words.ts'
 
@@ -36,11 +37,7 @@ interface FileFieldsProps {
 
 export function FileFields({ draft, isSealed, set, problem }: FileFieldsProps) {
   const isAdmin = useMay('admin')
-  const flip = (name: 'owners' | 'grants' | 'trust') => ({
-    size: 'xs',
-    checked: draft[name],
-    onChange: (event: { currentTarget: { checked: boolean } }) => set({ [name]: event.currentTarget.checked }),
-  })
+  const flip = flips(draft, set)
   return (
     <>
       <Switch

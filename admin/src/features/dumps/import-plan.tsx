@@ -1,50 +1,12 @@
-import { Button } from '@mantine/core'
 import { draftOf, requestAfter, requestOf, type ImportDraft } from '#features/dumps/import-draft.ts'
-import { LiveJob } from '#features/dumps/live-job.tsx'
 import { importMeans } from '#features/dumps/means.ts'
 import { startImport } from '#features/dumps/queries.ts'
 import { RestorePlan } from '#features/dumps/restore-plan.tsx'
+import type { Onward } from '#features/dumps/restore-steps.tsx'
 import { nameOfDatasource, useAnyDatasource } from '#features/jobs/job-name.tsx'
-import { isActive, useLiveJob, type Job } from '#features/jobs/queries.ts'
+import type { Job } from '#features/jobs/queries.ts'
 import type { ImportReceipt } from '#features/jobs/receipt.ts'
 import { TextLink } from '#ui/link.tsx'
-import { Page } from '#ui/page.tsx'
-
-interface ImportPlanProps {
-  /** The job that plans. */
-  readonly id: string
-  readonly onPlanned: (job: string) => void
-  readonly onStarted: (job: string) => void
-  /** Back to the form, as it was. */
-  readonly onChange: () => void
-}
-
-/** What an import would do, before anybody agrees to it. */
-export function ImportPlan({ id, onPlanned, onStarted, onChange }: ImportPlanProps) {
-  const { data: job } = useLiveJob(id)
-  return (
-    <Page
-      title="Plan of an import"
-      state="The whole file is checked, and the target is looked at. Nothing is written before you agree."
-      action={
-        job !== undefined &&
-        !isActive(job) && (
-          <Button variant="default" onClick={onChange}>
-            Change what is imported
-          </Button>
-        )
-      }
-    >
-      <LiveJob id={id}>
-        {(of, found) =>
-          found.kind === 'import' ? (
-            <PlannedImport job={of} imported={found.imported} onPlanned={onPlanned} onStarted={onStarted} />
-          ) : null
-        }
-      </LiveJob>
-    </Page>
-  )
-}
 
 /** What takes away a refusal. */
 const REMEDIES = [
@@ -68,12 +30,14 @@ const REMEDIES = [
   readonly isAdmins: boolean
 }[]
 
-interface PlannedImportProps extends Pick<ImportPlanProps, 'onPlanned' | 'onStarted'> {
+interface ImportPlanProps extends Onward {
+  /** The job that planned it. */
   readonly job: Job
   readonly imported: ImportReceipt
 }
 
-function PlannedImport({ job, imported, onPlanned, onStarted }: PlannedImportProps) {
+/** What an import would do, before anybody agrees to it. */
+export function ImportPlan({ job, imported, ...onward }: ImportPlanProps) {
   const target = useAnyDatasource(job.target_datasource_id)
   if (target === undefined) return null
   const { dump, replaced, takes_back: back = [] } = imported
@@ -100,8 +64,7 @@ function PlannedImport({ job, imported, onPlanned, onStarted }: PlannedImportPro
       start={(consent, once) => startImport({ ...request, ...consent }, once)}
       planAgain={plan({})}
       remedies={REMEDIES.map(({ change, ...remedy }) => ({ ...remedy, again: plan(change) }))}
-      onPlanned={onPlanned}
-      onStarted={onStarted}
+      {...onward}
     />
   )
 }

@@ -15,7 +15,7 @@ import { Problem } from '#ui/problem.tsx'
 import { Duration } from '#ui/time.tsx'
 import classes from './dumps.module.css'
 
-interface LiveJobProps {
+export interface LiveJobProps {
   readonly id: string
   /** What it came to, once it has come to an end that leaves a receipt. */
   readonly children: (job: Job, found: Found) => ReactNode

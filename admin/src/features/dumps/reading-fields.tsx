@@ -2,6 +2,7 @@ import { MultiSelect, NumberInput, Radio, SegmentedControl, Stack, Switch, TagsI
 import { useQuery } from '@tanstack/react-query'
 import { useMemo } from 'react'
 import type { ApiProblem } from '#api/client.ts'
+import { flips } from '#features/dumps/flips.ts'
 import { FIRST_READING, type Part, type ReadingDraft } from '#features/dumps/reading-draft.ts'
 import { CONTENT_WORDS } from '#features/dumps/words.ts'
 import { tablesQuery } from '#features/sync-configs/queries.ts'
@@ -131,54 +132,39 @@ interface NamesProps {
   readonly onChange: (names: readonly string[]) => void
 }
 
-function Schemas({ offered, value, nothing, clear, ...field }: NamesProps) {
-  return (
-    <MultiSelect
-      {...field}
-      placeholder={value.length === 0 ? nothing : ''}
-      data={offered}
-      searchable
-      clearable
-      clearButtonProps={{ 'aria-label': clear }}
-      value={[...value]}
-    />
-  )
+function common({ offered, value, nothing, clear, ...field }: NamesProps) {
+  return {
+    ...field,
+    placeholder: value.length === 0 ? nothing : '',
+    data: offered,
+    clearable: true,
+    clearButtonProps: { 'aria-label': clear },
+    value: [...value],
+  }
+}
+
+function Schemas(props: NamesProps) {
+  return <MultiSelect {...common(props)} searchable />
 }
 
 /** More of them are found by typing. */
 const OFFERED = 100
 
 /** Names that are chosen, or patterns that are written. */
-function Tables({ offered, value, nothing, clear, ...field }: NamesProps & { readonly description: string }) {
-  return (
-    <TagsInput
-      {...field}
-      placeholder={value.length === 0 ? nothing : ''}
-      data={offered}
-      limit={OFFERED}
-      clearable
-      clearButtonProps={{ 'aria-label': clear }}
-      value={[...value]}
-    />
-  )
+function Tables({ description, ...props }: NamesProps & { readonly description: string }) {
+  return <TagsInput {...common(props)} description={description} limit={OFFERED} />
 }
 
 export function RightsFields({ draft, set }: Omit<ReadingFieldsProps, 'problem'>) {
+  const flip = flips(draft, set)
   return (
     <Stack gap="xs">
       <Switch
-        size="xs"
+        {...flip('owners')}
         label="With who owns what"
         description="The roles must be there where it is restored."
-        checked={draft.owners}
-        onChange={(event) => set({ owners: event.currentTarget.checked })}
       />
-      <Switch
-        size="xs"
-        label="With who has been granted what"
-        checked={draft.grants}
-        onChange={(event) => set({ grants: event.currentTarget.checked })}
-      />
+      <Switch {...flip('grants')} label="With who has been granted what" />
     </Stack>
   )
 }

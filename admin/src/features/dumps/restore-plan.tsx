@@ -3,6 +3,7 @@ import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { useState, type ReactNode } from 'react'
 import type { Schemas } from '#api/client.ts'
 import { useMay } from '#app/session.ts'
+import type { Onward } from '#features/dumps/restore-steps.tsx'
 import { amountOf, Details, PlanHead } from '#features/dumps/restored.tsx'
 import { ConsentDialog, type Consent } from '#features/jobs/consent-dialog.tsx'
 import { nameOfDatasource } from '#features/jobs/job-name.tsx'
@@ -24,7 +25,7 @@ interface Remedy {
 }
 
 /** An import or a copy that is planned, and how it is asked for. */
-interface Planned {
+interface Planned extends Onward {
   readonly restored: RestoreReceipt
   readonly target: Datasource
   /** Where it comes from. */
@@ -37,8 +38,6 @@ interface Planned {
   readonly start: (consent: Consent, once: string) => Promise<Schemas['StartedJob']>
   readonly planAgain: () => Promise<Schemas['StartedJob']>
   readonly remedies: readonly Remedy[]
-  readonly onPlanned: (job: string) => void
-  readonly onStarted: (job: string) => void
 }
 
 /** What would be done, before anybody agrees to it. */
@@ -118,7 +117,7 @@ function Agree({ restored, target, verb, keeps, means, start, onStarted, onClose
           {plural(gone, 'thing')} that {gone === 1 ? 'is' : 'are'} there now {gone === 1 ? 'is' : 'are'} replaced
           {(restored.takes_back ?? []).length > 0 && ' or taken back'}.{' '}
           {keeps ? (
-            'They are kept as a backup first, which brings them back.'
+            'A backup of it is kept first, which brings it back.'
           ) : (
             <b>No backup is kept: what is replaced does not come back.</b>
           )}
