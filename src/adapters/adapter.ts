@@ -41,7 +41,7 @@ export type {
   MappingIdentity,
   StatePhase,
 } from './sync-state.ts'
-export type { RowImage, Telling, WrittenRows } from './written-rows.ts'
+export type { RowImage, Telling } from './written-rows.ts'
 
 /**
  * The contract between the engine and a database. The engine knows databases by these words alone.

@@ -47,6 +47,8 @@ function ours(sql: string, rows: readonly { schema: string; name: string; rows: 
 const TABLE = "CREATE TABLE public.t (\n    a integer,\n    b text DEFAULT 'x;y'\n);\n"
 const ROWS = `COPY public.t (a, b) FROM stdin;\n1\té\n2\t\\N\n\\.\n`
 
+const TAR = Buffer.concat([Buffer.from('toc.dat'), Buffer.alloc(250), Buffer.from('ustar\u000000'), Buffer.alloc(248)])
+
 describe('D14: cut or damaged', () => {
   test('a file of our own is refused at every cut, and with every bit turned', async () => {
     const whole = Buffer.from(ours(TABLE + ROWS, [{ schema: 'public', name: 't', rows: 2 }]))
@@ -131,17 +133,39 @@ describe('no dump', () => {
     ['a dump that breaks off within its first statement', native('CREATE TABLE').slice(0, 60), 'dump_damaged'],
     ['a dump with what no SQL has', native('SELECT 3rd;'), 'dump_refused'],
     ['an archive', 'PGDMP\u0001\u000f\u0000', 'not_a_dump'],
+    ['a tar archive', TAR, 'not_a_dump', /pg_restore/],
+    [
+      'a dump of MySQL',
+      '-- MySQL dump 10.13  Distrib 8.0\n--\nCREATE TABLE `a` (`b` int);\n',
+      'not_a_dump',
+      /sync from/,
+    ],
+    [
+      'a dump of MariaDB',
+      '/*M!999999\\- enable the sandbox mode */\n-- MariaDB dump 10.19\n',
+      'not_a_dump',
+      /sync from/,
+    ],
+    ['a database of SQLite', 'SQLite format 3\0aaaaaaaa', 'not_a_dump'],
     ['an archive of other things', 'PK\u0003\u0004aaaaaaaa', 'not_a_dump'],
     ['bytes', Buffer.from([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]), 'not_a_dump'],
     ['packed twice', gzipSync(gzipSync(Buffer.from(native(TABLE)))), 'not_a_dump'],
     ['Latin 1', Buffer.from(native(TABLE.replace('x;y', 'é')), 'latin1'), 'dump_encoding'],
+    ['UTF-16, as PowerShell writes it', Buffer.from(`\uFEFF${native(TABLE)}`, 'utf16le'), 'dump_encoding', /iconv/],
+    ['UTF-16 of the other byte order', Buffer.from(native(TABLE), 'utf16le').swap16(), 'dump_encoding', /iconv/],
     ['another encoding by its own word', native("SET client_encoding = 'LATIN1';"), 'dump_encoding'],
     ['a whole server', '-- PostgreSQL database cluster dump\n', 'dump_refused'],
     ['a later format', ours(TABLE).replace('-- Syncline dump 1', '-- Syncline dump 2'), 'dump_unfit'],
     ['a sealed one', Buffer.from('SYNDUMP1aaaaaaaaaaaaaaaa'), 'dump_sealed'],
-  ] as const)('%s: a clear refusal', async ([, bytes, code]) => {
+  ] as const)('%s: a clear refusal', async ([, bytes, code, says = /./]) => {
     const error = await refusal(check(Buffer.from(bytes)))
-    expect([error.code, error.hint === '']).toEqual([code, false])
+    expect([error.code, `${error.message} ${error.hint}`]).toEqual([code, expect.stringMatching(says)])
+    expect(error.hint).not.toBe('')
+  })
+
+  test('lines that end as Windows ends them are read as psql reads them', async () => {
+    const { loads, makes } = await check(native(TABLE + ROWS).replaceAll('\n', '\r\n'))
+    expect([makes.length, loads]).toEqual([1, [{ table: { schema: 'public', name: 't' }, rows: 2, bytes: 12 }]])
   })
 })
 

@@ -42,12 +42,19 @@ const ZSTD = Buffer.from([0x28, 0xb5, 0x2f, 0xfd])
 const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf])
 const MAGIC_BYTES = 8
 
+/** The mark of either byte order, or the two hyphens that a dump begins with. */
+const UTF16 = ['fffe', 'feff', '2d002d00', '002d002d'].map((hex) => Buffer.from(hex, 'hex'))
+
+const TAR = Buffer.from('ustar')
+const TAR_AT = 257
+
 /** What other files begin with, and what to do about them. */
 const STRANGERS: readonly (readonly [magic: Buffer, what: string])[] = [
   [Buffer.from('PGDMP'), 'an archive of pg_dump -Fc: pg_restore -f FILE makes a plain dump of it'],
   [Buffer.from('PK\u0003\u0004', 'latin1'), 'a ZIP archive: unpack it first'],
   [Buffer.from('BZh'), 'packed by bzip2: unpack it first'],
   [Buffer.from([0xfd, 0x37, 0x7a, 0x58, 0x5a]), 'packed by xz: unpack it first'],
+  [Buffer.from('SQLite f'), 'a database of SQLite, and no dump of one'],
   [GZIP, 'packed twice: unpack it first'],
   [ZSTD, 'packed twice: unpack it first'],
 ]
@@ -155,6 +162,21 @@ export class DumpReader {
   #asText(bytes: Buffer): Buffer {
     const stranger = STRANGERS.find(([magic]) => bytes.subarray(0, magic.length).equals(magic))
     if (stranger !== undefined) throw new AppError('not_a_dump', `${this.#file.name} is ${stranger[1]}.`)
+    if (bytes.subarray(TAR_AT, TAR_AT + TAR.length).equals(TAR)) {
+      throw new AppError(
+        'not_a_dump',
+        `${this.#file.name} is a tar archive: of one of pg_dump -Ft, pg_restore -f FILE makes a plain dump.`,
+      )
+    }
+    if (UTF16.some((magic) => bytes.subarray(0, magic.length).equals(magic))) {
+      throw new AppError(
+        'dump_encoding',
+        `${this.#file.name} is in UTF-16, as PowerShell writes what is sent to a file.`,
+        {
+          hint: 'Let pg_dump write the file itself (pg_dump -f FILE), or convert it: iconv -f UTF-16 -t UTF-8.',
+        },
+      )
+    }
     const marked = bytes.subarray(0, BYTE_ORDER_MARK.length).equals(BYTE_ORDER_MARK)
     return marked ? bytes.subarray(BYTE_ORDER_MARK.length) : bytes
   }

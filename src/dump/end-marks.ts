@@ -22,6 +22,7 @@ import type { DumpItem } from './dump-item.ts'
 /** One of its first lines says what it is; a failure may come before that line is taken. */
 const BEGINNING = /^-- (?:Syncline dump \d+|PostgreSQL database (?:cluster )?dump)\r?$/m
 const BEGINNING_BYTES = 4_096
+const OF_MYSQL = /^(?:-- (?:MySQL|MariaDB) dump |\/\*M!)/m
 
 const PG_FIRST = /^-- PostgreSQL database dump$/
 const PG_CLUSTER = /^-- PostgreSQL database cluster dump$/
@@ -134,6 +135,16 @@ export class EndMarks {
   }
 
   #noDump(cause?: unknown): AppError {
+    if (OF_MYSQL.test(this.#beginning.toString('utf8', 0, BEGINNING_BYTES))) {
+      return new AppError(
+        'not_a_dump',
+        `${this.#name} is a dump of MySQL or MariaDB; an import is one of PostgreSQL.`,
+        {
+          hint: 'Load it into a MySQL or MariaDB server, add that as a datasource, and sync from there.',
+          cause,
+        },
+      )
+    }
     const message = `${this.#name} does not begin as a dump of syncline or of pg_dump does.`
     return new AppError('not_a_dump', message, { cause })
   }

@@ -7,19 +7,10 @@ import { LARGE_ROW_BYTES, sizeOfRow, type Row } from '#model/value.ts'
  * row where the mapping does not keep it: a value that nobody keeps up would be taken for the last common one later.
  * `fields` are fingerprints with commas between, `image` is the JSON of an array of texts.
  */
-export const DETAILS: readonly BaselineDetail[] = ['fields', 'image']
-
-/** The definitions of these columns, for CREATE TABLE. */
 export const DETAIL_COLUMNS = [
   'fields LONGTEXT CHARACTER SET ascii COLLATE ascii_bin NULL',
   'image LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NULL',
 ]
-
-/** Which details the text of the state names. */
-export function toDetails(text: string | null | undefined): BaselineDetail[] {
-  const names = (text ?? '').split(',')
-  return DETAILS.filter((name) => names.includes(name))
-}
 
 /** What a column has for a row; null where that is not known. */
 export function detailText(name: BaselineDetail, base: FieldBase | null): string | null {

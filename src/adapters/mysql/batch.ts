@@ -1,4 +1,5 @@
 import type { BatchKind, BatchRow, Claim, RowImage, Scan, WritePlan } from '#adapters/adapter.ts'
+import type { Applied } from '#adapters/batch-part.ts'
 import { RowsRefused } from '#adapters/rows-refused.ts'
 import { failpoint } from '#lib/failpoint.ts'
 import { assert, must } from '#lib/assert.ts'
@@ -23,17 +24,6 @@ const MARKS: Readonly<Record<Operation, string>> = { delete: 'd', update: 'u', i
 
 /** How often rows are inserted again that somebody else has inserted between the look and the write. */
 const INSERT_ATTEMPTS = 3
-
-/** Which rows of a batch were applied; the others had moved, or are blocked by rows outside of a `together` batch. */
-export interface Applied {
-  readonly moved: ReadonlySet<number>
-  readonly blocked: ReadonlySet<number>
-  readonly inserted: number
-  readonly updated: number
-  readonly deleted: number
-  /** Of the rows that were hit, by their places; empty where none are wanted. */
-  readonly images: ReadonlyMap<number, RowImage>
-}
 
 /**
  * A batch against one table (DESIGN 8.5): its rows go into a temporary stage. A locking read then finds the rows of the

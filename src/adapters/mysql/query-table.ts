@@ -1,3 +1,4 @@
+import { QUERY_COLUMN, QUERY_SCHEMA } from '#adapters/query-schema.ts'
 import type { Column, TableRef } from '#model/table.ts'
 import type { Connection, ResultField } from './connection.ts'
 import { columnId, unsteadyTables, type MyColumn, type MyTable } from './introspect.ts'
@@ -15,7 +16,7 @@ export async function describeQuery(connection: Connection, ref: TableRef, query
   const columns = fields.map(({ name }, i): Column => {
     const native = natives[i] ?? { name: 'null', spelled: 'null' }
     return {
-      ...COMPUTED_COLUMN,
+      ...QUERY_COLUMN,
       name,
       id: columnId(name),
       type: columnType({ spelled: native.spelled, charset: isText(native.name) ? 'utf8mb4' : null, isJson: false }),
@@ -38,31 +39,6 @@ export async function describeQuery(connection: Connection, ref: TableRef, query
     },
   }
 }
-
-const COMPUTED_COLUMN = {
-  nullable: true,
-  hasDefault: false,
-  generated: null,
-  expression: null,
-  collation: null,
-  identity: null,
-  sequence: null,
-} as const
-
-const QUERY_SCHEMA = {
-  storage: '',
-  kind: 'query',
-  primaryKey: null,
-  uniqueKeys: [],
-  foreignKeys: [],
-  referenced: false,
-  triggers: [],
-  rowSecurity: false,
-  rights: { use: true, select: true, insert: false, update: false, delete: false },
-  partitions: [],
-  rowEstimate: null,
-  bytes: 0,
-} as const
 
 function toMyColumn({ type, length }: ResultField, dataType: string): MyColumn {
   const isText = type === 15 || type >= 245

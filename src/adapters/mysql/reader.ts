@@ -3,6 +3,7 @@ import { must } from '#lib/assert.ts'
 import { tableName, type TableRef } from '#model/table.ts'
 import { MysqlBaseline } from './baseline-read.ts'
 import { readChangedKeys, readCursorReached } from './cursor-read.ts'
+import type { Connection } from './connection.ts'
 import { toAppError } from './errors.ts'
 import { readComparedAs } from './compared-as.ts'
 import { readHolders } from './holders.ts'
@@ -52,6 +53,18 @@ export class MysqlSnapshot implements Snapshot {
     return new TableSql(scan, this.#known.get(scan.table))
   }
 
+  /** Reads with a session to itself, for as long as somebody asks for more. */
+  async *#lend<T>(doing: string, read: (connection: Connection) => AsyncIterable<T>): AsyncGenerator<T> {
+    const connection = await this.#shared.acquire()
+    try {
+      yield* read(connection)
+    } catch (error) {
+      throw toAppError(error, doing)
+    } finally {
+      this.#shared.release(connection)
+    }
+  }
+
   hold(tables: readonly TableRef[]): Promise<void> {
     return this.#shared.hold(tables.map((ref) => this.#known.get(ref)))
   }
@@ -81,41 +94,18 @@ export class MysqlSnapshot implements Snapshot {
     return this.#shared.use((connection) => readKeyFaults(connection, this.#sql(scan)))
   }
 
-  async *digests(...[scan, bucketing]: Parameters<Snapshot['digests']>) {
-    const connection = await this.#shared.acquire()
-    try {
-      yield* readDigests(connection, this.#sql(scan), bucketing)
-    } catch (error) {
-      throw toAppError(error, `comparing ${tableName(scan.table)}`)
-    } finally {
-      this.#shared.release(connection)
-    }
+  digests(...[scan, bucketing]: Parameters<Snapshot['digests']>): ReturnType<Snapshot['digests']> {
+    return this.#lend(comparing(scan), (connection) => readDigests(connection, this.#sql(scan), bucketing))
   }
 
   partDigests(...[scan, parts]: Parameters<Snapshot['partDigests']>): ReturnType<Snapshot['partDigests']> {
-    return this.#sql(scan).seeksKeys ? this.#partDigests(scan, parts) : null
+    const sql = this.#sql(scan)
+    if (!sql.seeksKeys) return null
+    return this.#lend(comparing(scan), (connection) => readPartDigests(connection, sql, parts))
   }
 
-  async *#partDigests(...[scan, parts]: Parameters<Snapshot['partDigests']>) {
-    const connection = await this.#shared.acquire()
-    try {
-      yield* readPartDigests(connection, this.#sql(scan), parts)
-    } catch (error) {
-      throw toAppError(error, `comparing ${tableName(scan.table)}`)
-    } finally {
-      this.#shared.release(connection)
-    }
-  }
-
-  async *keys(...[scan, bucketing, buckets]: Parameters<Snapshot['keys']>) {
-    const connection = await this.#shared.acquire()
-    try {
-      yield* readKeys(connection, this.#sql(scan), { bucketing, buckets })
-    } catch (error) {
-      throw toAppError(error, `comparing ${tableName(scan.table)}`)
-    } finally {
-      this.#shared.release(connection)
-    }
+  keys(...[scan, bucketing, buckets]: Parameters<Snapshot['keys']>): ReturnType<Snapshot['keys']> {
+    return this.#lend(comparing(scan), (connection) => readKeys(connection, this.#sql(scan), { bucketing, buckets }))
   }
 
   sample(scan: Scan, limit: number): ReturnType<Snapshot['sample']> {
@@ -164,15 +154,10 @@ export class MysqlSnapshot implements Snapshot {
     return this.#shared.use((connection) => readHolders(connection, this.#sql(scan), { index, rows }))
   }
 
-  async *changedKeys(...[scan, cursor, from]: Parameters<Snapshot['changedKeys']>) {
-    const connection = await this.#shared.acquire()
-    try {
-      yield* readChangedKeys(connection, this.#sql(scan), { cursor, from })
-    } catch (error) {
-      throw toAppError(error, `looking for changes of ${tableName(scan.table)}`)
-    } finally {
-      this.#shared.release(connection)
-    }
+  changedKeys(...[scan, cursor, from]: Parameters<Snapshot['changedKeys']>): ReturnType<Snapshot['changedKeys']> {
+    return this.#lend(`looking for changes of ${tableName(scan.table)}`, (connection) =>
+      readChangedKeys(connection, this.#sql(scan), { cursor, from }),
+    )
   }
 
   cursorReached(...[table, cursor, ceiling]: Parameters<Snapshot['cursorReached']>) {
@@ -212,4 +197,8 @@ export class MysqlSnapshot implements Snapshot {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#shared[Symbol.asyncDispose]()
   }
+}
+
+function comparing({ table }: Scan): string {
+  return `comparing ${tableName(table)}`
 }

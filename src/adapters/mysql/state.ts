@@ -1,11 +1,11 @@
 import type { Claim, Closing, CommittedCounts, JobIdentity, MappingIdentity, StatePhase } from '#adapters/adapter.ts'
 import type { BatchRecord, WrittenPart } from '#adapters/commits.ts'
+import { DETAILS, toClaim, toDetails } from '#adapters/state-row.ts'
 import { failpoint } from '#lib/failpoint.ts'
 import { must } from '#lib/assert.ts'
 import type { BaselineDetail } from '#model/conflict.ts'
 import { AppError } from '#model/errors.ts'
 import type { Connection, Parameter, TextRow } from './connection.ts'
-import { DETAILS, toDetails } from './baseline-details.ts'
 import { writeKnown } from './new-columns.ts'
 import { baselineName, baselineTable, ownTable, type OwnTable } from './own-tables.ts'
 import { endWriter } from './sessions.ts'
@@ -177,30 +177,6 @@ function readNames(text: string | null | undefined): string[] | null {
   if (text === null || text === undefined) return null
   const names: unknown = JSON.parse(text)
   return Array.isArray(names) ? names.map(String) : null
-}
-
-function toClaim(row: TextRow, hasBaseline: boolean): Claim {
-  return {
-    mappingId: row[0] ?? '',
-    jobId: row[1] ?? '',
-    epoch: BigInt(row[2] ?? '0'),
-    phase: toPhase(row[3]),
-    committed: {
-      inserted: Number(row[4]),
-      updated: Number(row[5]),
-      deleted: Number(row[6]),
-      batches: Number(row[7]),
-    },
-    mappingHash: row[10] ?? '',
-    hasBaseline,
-    baselineDetails: toDetails(row[11]),
-    baselineComplete: row[8] === '1',
-    verifiedSecondsAgo: row[9] === null || row[9] === undefined ? null : Number(row[9]),
-  }
-}
-
-function toPhase(text: string | null | undefined): StatePhase {
-  return text === 'loading' || text === 'applying' || text === 'done' ? text : 'new'
 }
 
 /** Says what the job is about to do. Of a table that is loaded anew no earlier run knows anything. @throws AppError `stale_epoch` */

@@ -10,8 +10,6 @@ import type { TableSql } from './table-sql.ts'
  */
 export const DETAIL_TYPES: Readonly<Record<BaselineDetail, string>> = { fields: 'int8[]', image: 'text[]' }
 
-export const DETAILS = Object.keys(DETAIL_TYPES) as readonly BaselineDetail[]
-
 interface DetailColumn {
   readonly name: BaselineDetail
   readonly type: string

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { finished } from 'node:stream/promises'
 import type { BatchKind, BatchRow, Claim, RowImage, Scan, WritePlan } from '#adapters/adapter.ts'
+import type { Applied } from '#adapters/batch-part.ts'
 import { failpoint } from '#lib/failpoint.ts'
 import { assert } from '#lib/assert.ts'
 import type { Operation } from '#model/change.ts'
@@ -53,17 +54,6 @@ const SECOND_STAGE: StagePart = { name: 'syncline_stage_rest', own: '0::int4 AS 
 const NO_DETAIL = { name: '', value: '' }
 
 const MARKS: Readonly<Record<Operation, string>> = { delete: 'd', update: 'u', insert: 'i' }
-
-/** Which rows of a batch were applied; the others had moved, or are blocked by rows outside of a `together` batch. */
-export interface Applied {
-  readonly moved: ReadonlySet<number>
-  readonly blocked: ReadonlySet<number>
-  readonly inserted: number
-  readonly updated: number
-  readonly deleted: number
-  /** Of the rows that were hit, by their places; empty where none are wanted. */
-  readonly images: ReadonlyMap<number, RowImage>
-}
 
 /**
  * A batch against one table (DESIGN 8.5): its rows go by COPY into a temporary stage, then three statements in an open

@@ -1,3 +1,4 @@
+import { QUERY_COLUMN, QUERY_SCHEMA } from '#adapters/query-schema.ts'
 import type { Column, ForeignKey, TableRef, TableSchema, UniqueKey } from '#model/table.ts'
 import { tableId } from '#model/table.ts'
 import { must } from '#lib/assert.ts'
@@ -212,7 +213,7 @@ export async function describeQuery(connection: Connection, ref: TableRef, query
     if (binary !== null) binaryTypes.set(name, binary)
     comparison.set(name, { castType, operatorSchema: types.get(oid)?.equality ?? 'pg_catalog' })
     const type = columnType(types, oid, modifier, native)
-    return { ...COMPUTED_COLUMN, name, id: i + 1, type, nativeType: native }
+    return { ...QUERY_COLUMN, name, id: i + 1, type, nativeType: native }
   })
   return {
     query,
@@ -231,31 +232,6 @@ export async function describeQuery(connection: Connection, ref: TableRef, query
     },
   }
 }
-
-const COMPUTED_COLUMN = {
-  nullable: true,
-  hasDefault: false,
-  generated: null,
-  expression: null,
-  collation: null,
-  identity: null,
-  sequence: null,
-} as const
-
-const QUERY_SCHEMA = {
-  storage: '',
-  kind: 'query',
-  primaryKey: null,
-  uniqueKeys: [],
-  foreignKeys: [],
-  referenced: false,
-  triggers: [],
-  rowSecurity: false,
-  rights: { use: true, select: true, insert: false, update: false, delete: false },
-  partitions: [],
-  rowEstimate: null,
-  bytes: 0,
-} as const
 
 interface Parts {
   readonly digest: { readonly digest: string; readonly storage: string }

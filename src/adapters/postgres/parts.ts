@@ -1,13 +1,5 @@
-import type {
-  BatchKind,
-  BatchPart,
-  BatchResult,
-  BatchRow,
-  Claim,
-  CommittedCounts,
-  WritePlan,
-  WrittenRows,
-} from '#adapters/adapter.ts'
+import type { BatchKind, BatchPart, BatchResult, Claim, CommittedCounts, WritePlan } from '#adapters/adapter.ts'
+import { batchWriting, type Applied } from '#adapters/batch-part.ts'
 import type { BatchRecord, WrittenPart } from '#adapters/commits.ts'
 import { assert, must } from '#lib/assert.ts'
 import { failpoint } from '#lib/failpoint.ts'
@@ -37,46 +29,20 @@ export interface Part {
   readonly tell?: (batch: number) => Promise<void>
 }
 
-const NOTHING = { inserted: 0, updated: 0, deleted: 0 }
-
 /** A batch of one table as a part of a transaction, and what came of it once that was committed. */
 export function batchPart(
   { claim, plan, rows, telling }: BatchPart,
   { kind, known, number }: { kind: BatchKind; known: KnownTables; number: number },
 ): { part: Part; found: (committed: CommittedCounts) => BatchResult } {
-  const moved: BatchRow[] = []
-  const blocked: BatchRow[] = []
-  const hit: WrittenRows['rows'][number][] = []
   const batch = new BatchSql(plan, known.get(plan.scan.table))
-  // Two batches are under way at once: by its label one that was lost is told from one that got its number (hazard B3).
-  const label = `${rows.length} rows, write ${number}`
-  const record = async (connection: Connection): Promise<BatchRecord> => {
-    moved.length = 0
-    blocked.length = 0
-    hit.length = 0
-    const applied = await batch.apply(connection, claim, { rows, kind, images: telling?.images ?? null })
-    const missed = (seq: number): boolean => applied.moved.has(seq) || applied.blocked.has(seq)
-    for (const [seq, { op, key }] of rows.entries()) {
-      if (telling !== null && !missed(seq)) hit.push({ op, key, image: applied.images.get(seq) ?? null })
-    }
-    for (const index of applied.moved) moved.push(must(rows[index], 'a row of the batch'))
-    for (const index of applied.blocked) blocked.push(must(rows[index], 'a row of the batch'))
-    // A patch completes rows that were counted when they were inserted.
-    const { inserted, updated, deleted } = kind === 'patch' ? NOTHING : applied
-    return { kind: kind === 'patch' ? kind : 'apply', label, inserted, updated, deleted }
-  }
+  const apply = (connection: Connection): Promise<Applied> =>
+    batch.apply(connection, claim, { rows, kind, images: telling?.images ?? null })
+  const { record, tell, found } = batchWriting({ rows, telling }, { kind, number, apply })
   // Without a unique key nothing but the lock keeps two writers from inserting one key twice.
   const lock = plan.keyIsUnique ? 'ROW EXCLUSIVE' : 'SHARE ROW EXCLUSIVE'
   const prepare = (connection: Connection): Promise<void> => batch.keepStage(connection)
-  const tell = async (written: number): Promise<void> => {
-    // Told also where nothing was hit: a number that is missing would be a batch that was lost.
-    await telling?.tell({ batch: written, rows: hit })
-  }
   const furnish: Part['furnish'] = (connection, before) => batch.furnish(connection, before)
-  return {
-    part: { claim, plan, lock, prepare, furnish, record, tell },
-    found: (committed) => ({ committed, moved, blocked }),
-  }
+  return { part: { claim, plan, lock, prepare, furnish, record, tell }, found }
 }
 
 export function beginPartSql({ claim, plan, lock }: Part): string {

@@ -1,11 +1,12 @@
 import type { Claim, CommittedCounts, JobIdentity, MappingIdentity, StatePhase } from '#adapters/adapter.ts'
 import type { BatchRecord, WrittenPart } from '#adapters/commits.ts'
+import { DETAILS, toClaim, toDetails } from '#adapters/state-row.ts'
 import { failpoint } from '#lib/failpoint.ts'
 import { must } from '#lib/assert.ts'
 import type { BaselineDetail } from '#model/conflict.ts'
 import { AppError } from '#model/errors.ts'
 import type { Connection, TextRow } from './connection.ts'
-import { DETAILS, DETAIL_TYPES } from './baseline-details.ts'
+import { DETAIL_TYPES } from './baseline-details.ts'
 import { writeKnown } from './new-columns.ts'
 import { quote } from './sql.ts'
 
@@ -288,35 +289,6 @@ async function forgetDetailsOfOthers(connection: Connection, mapping: MappingIde
     if (there?.[0]) await forgetDetails(connection, other, toDetails(details))
     await connection.query(`UPDATE syncline.state SET baseline_details = '' WHERE mapping_id = $1`, [other])
   }
-}
-
-function toDetails(text: string | null | undefined): BaselineDetail[] {
-  const names = (text ?? '').split(',')
-  return DETAILS.filter((name) => names.includes(name))
-}
-
-function toClaim(row: TextRow, hasBaseline: boolean): Claim {
-  return {
-    mappingId: row[0] ?? '',
-    jobId: row[1] ?? '',
-    epoch: BigInt(row[2] ?? '0'),
-    phase: toPhase(row[3]),
-    committed: {
-      inserted: Number(row[4]),
-      updated: Number(row[5]),
-      deleted: Number(row[6]),
-      batches: Number(row[7]),
-    },
-    mappingHash: row[10] ?? '',
-    hasBaseline,
-    baselineDetails: toDetails(row[11]),
-    baselineComplete: row[8] === 't',
-    verifiedSecondsAgo: row[9] === null || row[9] === undefined ? null : Number(row[9]),
-  }
-}
-
-function toPhase(text: string | null | undefined): StatePhase {
-  return text === 'loading' || text === 'applying' || text === 'done' ? text : 'new'
 }
 
 /** Says what the job is about to do. Of a table that is loaded anew no earlier run knows anything. @throws AppError `stale_epoch` */
