@@ -199,8 +199,8 @@ async function syncFolder(path: string): Promise<void> {
 function asDiskError(thrown: unknown): Error {
   const error = toError(thrown)
   const code = 'code' in error ? error.code : undefined
-  if (code === 'ENOSPC' || code === 'EDQUOT') {
-    return new AppError('disk_full', `The disk of the dumps is full: ${error.message}.`, {
+  if (code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG') {
+    return new AppError('disk_full', `The disk of the dumps takes no more: ${error.message}.`, {
       cause: error,
       hint: 'Free space, then do the same again: nothing of the file stays.',
     })

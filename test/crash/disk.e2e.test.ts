@@ -3,7 +3,7 @@
  * file system in memory, which only root can mount: as another user the tests need `sudo` without a password.
  */
 import { execFile } from 'node:child_process'
-import { chown, mkdtemp, rm, stat, truncate, writeFile } from 'node:fs/promises'
+import { chown, mkdtemp, readdir, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -14,7 +14,7 @@ import { createDatabase, Database } from '#test/harness/database.ts'
 import { dump } from '#test/harness/dump.ts'
 import { importInto, pgDump, refusal, withoutKey } from '#test/harness/import.ts'
 import { sharedServers, startPrivateServer } from '#test/harness/postgres.ts'
-import { expectNoProgramSurvives } from '#test/harness/process.ts'
+import { expectNoProgramSurvives, runInside } from '#test/harness/process.ts'
 
 import { Books, codeOf, expectWhole, finishSync, startSync, type SyncOptions } from './runs.ts'
 import { createShop, fillShop, keepLedger, readLedger } from './shop.ts'
@@ -105,6 +105,41 @@ test.for([false, true])(
     await target.close()
   },
 )
+
+test('the disk of the dumps is full: no part of a file stays, and what was to be kept first is not replaced (F6, D14)', async () => {
+  await using disk = await mountDisk(2)
+  await using source = await createDatabase(sharedServers().source)
+  await using target = await createDatabase(sharedServers().target)
+  for (const db of [source, target]) {
+    await db.sql(`CREATE TABLE item (id int PRIMARY KEY, noise text);
+      INSERT INTO item SELECT n, md5(n::text) || md5(random()::text) FROM generate_series(1, 60000) n`)
+  }
+  await target.sql(`UPDATE item SET noise = 'as it was' WHERE id = 7`)
+  const before = withoutKey(await pgDump(target))
+  const env = { SOURCE: source.url, TARGET: target.url }
+  const file = join(disk.path, 'item.sql.zst')
+
+  const exported = await runInside(['export', 'env:SOURCE', '--output', file, '--json'], env)
+  expect([exported.code, codeOf(exported)], exported.stderr).toEqual([1, 'disk_full'])
+  expect(await readdir(disk.path)).toEqual([])
+
+  await disk.resize(20)
+  const whole = await runInside(['export', 'env:SOURCE', '--output', file, '--json'], env)
+  expect(whole.code, whole.stderr).toBe(0)
+  await disk.resizeToFit(1)
+  const kept = await readdir(disk.path)
+  const wish = ['--replace', '--backup', join(disk.path, 'backup.sql.zst'), '--trust-file', '--yes', '--json']
+  for (const command of [
+    ['import', 'env:TARGET', file],
+    ['copy', 'env:SOURCE', 'env:TARGET'],
+  ]) {
+    const flags = command[0] === 'copy' ? wish.map((flag) => flag.replace('trust-file', 'trust-source')) : wish
+    const failed = await runInside([...command, ...flags], env)
+    expect([failed.code, codeOf(failed)], failed.stderr).toEqual([1, 'disk_full'])
+    expect(await readdir(disk.path)).toEqual(kept)
+  }
+  expect(withoutKey(await pgDump(target))).toBe(before)
+})
 
 async function expectDiskFull(source: Database, target: Database, options: SyncOptions = {}): Promise<void> {
   await using program = startSync(source.url, target.url, options)

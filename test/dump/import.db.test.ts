@@ -73,6 +73,19 @@ describe('files of the server that is dumped', () => {
     },
   )
 
+  test.for([[[] as string[]], [['--inserts']]])(
+    'lines that end as Windows ends them bring the same rows: pg_dump %o',
+    async ([args]) => {
+      await using pair = await databases()
+      const { a, b } = pair
+      await a.sql(`CREATE TABLE t (id int PRIMARY KEY, v text, w text);
+        INSERT INTO t VALUES (1, 'last', 'é'), (2, 'x', NULL), (3, E'tab\t', E'back\\slash'), (4, '\\.', '')`)
+      const text = await pgDump(a, args)
+      await importInto(b, text.replaceAll('\n', '\r\n'))
+      expect(withoutKey(await pgDump(b, args))).toBe(withoutKey(text))
+    },
+  )
+
   test('large objects, definitions first and rows after', async () => {
     await using pair = await databases()
     const { a, b } = pair
