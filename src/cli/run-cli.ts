@@ -1,5 +1,5 @@
 import { Command, CommanderError } from 'commander'
-import { AppError, EXIT, type ExitCode } from '#model/errors.ts'
+import { AppError, EXIT, type ExitCode, leavesDoubt } from '#model/errors.ts'
 import { version } from '#service/version.ts'
 import type { CommonFlags, Context, Outcome, Runner } from './command.ts'
 import { factsOf, outliveReaders, Output, printHelp } from './output.ts'
@@ -121,17 +121,13 @@ async function execute(
     return exit
   } catch (thrown) {
     // What the abort tore down on its way fails in many voices; the cause is one, unless the target may have become another.
-    const error: unknown = stop.signal.aborted && !isUnknown(thrown) ? stop.signal.reason : thrown
+    const error: unknown = stop.signal.aborted && !leavesDoubt(thrown) ? stop.signal.reason : thrown
     report(error, output, command.name())
     if (stop.line !== null && mayRepeat(error)) output.advise(stop.line)
     return error instanceof AppError ? error.exit : EXIT.failed
   } finally {
     stop.forget()
   }
-}
-
-function isUnknown(error: unknown): boolean {
-  return error instanceof AppError && error.code === 'restore_unknown'
 }
 
 /** Whether the same command line, called again, goes on where this one stopped. */

@@ -2,10 +2,10 @@
 import type { Adapter } from '#adapters/adapter.ts'
 import { StatementRefused, type Replaced, type Restoration } from '#adapters/restore-target.ts'
 import { plural } from '#lib/amounts.ts'
-import { must } from '#lib/assert.ts'
+import { must, toError } from '#lib/assert.ts'
 import { failpoint } from '#lib/failpoint.ts'
 import type { TakeBack } from '#model/dump.ts'
-import { AppError } from '#model/errors.ts'
+import { AppError, leavesDoubt } from '#model/errors.ts'
 import { publicReason } from '#model/rejection.ts'
 import { formatTableName } from '#model/table-pattern.ts'
 import { sameTable, type TableRef } from '#model/table.ts'
@@ -21,14 +21,19 @@ import type { DumpItem } from './dump-item.ts'
 export interface ImportTools {
   readonly journal: Journal
   /**
-   * Keeps what is replaced, and returns what it is called. It reads what the import already keeps others from writing to; null
-   * where nobody wants that.
+   * Keeps what is replaced. It reads what the import already keeps others from writing to; null where nobody wants that.
    */
-  readonly backup: ((kept: Kept) => Promise<string>) | null
+  readonly backup: ((kept: Kept) => Promise<Backup>) | null
   /** Told of the transaction before it is committed; what it throws takes everything back. */
   readonly beforeCommit?: (transaction: string) => Promise<void>
   /** Told of whatever is read of a file, before it is restored. */
   readonly onItem?: (item: DumpItem) => void
+}
+
+export interface Backup {
+  readonly name: string
+  /** Removes it: nothing was replaced. */
+  readonly discard: () => Promise<void>
 }
 
 /** What is kept before a restore. */
@@ -103,19 +108,44 @@ export async function restoreItems(
   const begin = must(adapter.restore?.begin, 'a target that was opened for writing')
   announce(plan, tools.journal)
   await using restoration = await begin()
+  const kept: Backup[] = []
+  try {
+    const restored = await restore(restoration, { plan, items }, options, {
+      ...tools,
+      keep: async (replaced) => {
+        if (tools.backup !== null) kept.push(await tools.backup({ replaced, takeBack: takeBackOf(plan, adapter) }))
+      },
+    })
+    return { ...restored, backup: kept[0]?.name ?? null, notes: plan.notes }
+  } catch (error) {
+    // Where nobody knows whether it was committed, the backup may be all that is left of what was there.
+    if (!leavesDoubt(error)) for (const backup of kept) await backup.discard().catch(toError)
+    throw error
+  }
+}
+
+interface RestoreTools extends Pick<ImportTools, 'journal' | 'beforeCommit'> {
+  readonly keep: (replaced: Replaced) => Promise<void>
+}
+
+async function restore(
+  restoration: Restoration,
+  { plan, items }: Restorable,
+  options: RecognizeOptions & Pick<ReadDump, 'signal'>,
+  { journal, beforeCommit, keep }: RestoreTools,
+): Promise<Pick<Imported, 'tables' | 'rows' | 'statements'>> {
   const { replaced, dump } = plan
   const exchanges = plan.swap && replaced.drop.length > 0
-  let backup: string | null = null
   if (changesAnything(replaced)) {
     await restoration.hold(replaced)
     failpoint('import.held')
-    if (tools.backup !== null) backup = await tools.backup({ replaced, takeBack: takeBackOf(plan, adapter) })
+    await keep(replaced)
     failpoint('import.backed-up')
     if (exchanges) await restoration.setAside(replaced)
     else await restoration.clear(replaced)
   }
   await restoration.renew(dump.moves)
-  const run = new ImportRun(restoration, { plan, options, journal: tools.journal })
+  const run = new ImportRun(restoration, { plan, options, journal })
   try {
     await run.read(items)
   } finally {
@@ -127,9 +157,9 @@ export async function restoreItems(
     failpoint('import.exchange')
     await restoration.exchange(replaced, { grants: !options.grants })
   }
-  await tools.beforeCommit?.(restoration.transaction)
+  await beforeCommit?.(restoration.transaction)
   await run.commit()
-  return { ...run.result(), backup, notes: plan.notes }
+  return run.result()
 }
 
 function changesAnything({ drop, empty, sequences, schemas }: Replaced): boolean {

@@ -4,19 +4,11 @@ import { DatabaseCopy } from '#dump/copy-database.ts'
 import type { RestorePlan } from '#dump/plan-import.ts'
 import { must } from '#lib/assert.ts'
 import type { Datasource } from '#model/datasource.ts'
-import { AppError } from '#model/errors.ts'
+import { AppError, leavesDoubt } from '#model/errors.ts'
 import { toJobError, type JobError } from '#model/job.ts'
 import type { TableRef } from '#model/table.ts'
 import { exportReaders } from './connections.ts'
-import {
-  announceCommit,
-  backUp,
-  earlierBackup,
-  findingsOf,
-  isUnknown,
-  type RestoreFindings,
-  wasCommitted,
-} from './import-work.ts'
+import { announceCommit, backUp, earlierBackup, findingsOf, type RestoreFindings, wasCommitted } from './import-work.ts'
 import type { WorkTools } from './job-work.ts'
 
 /** What a copy ended with, or would do. */
@@ -68,7 +60,7 @@ export async function copyWork(job: Job, { source, target, from, to, tools }: Co
     const { moment, plan } = copy
     return { ...findingsOf(plan), moment, tables, rows, estimated: false, backup: copied.backup, notes, refusals: [] }
   } catch (error) {
-    if (!stop.aborted || isUnknown(error)) throw error
+    if (!stop.aborted || leavesDoubt(error)) throw error
     throw new AppError('interrupted', 'The copy was interrupted; the target is as it was.', { cause: error })
   }
 }

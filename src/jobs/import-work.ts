@@ -5,20 +5,20 @@ import { readJobEvents, type Job } from '#control/jobs.ts'
 import type { DumpFile, ReadDump } from '#dump/dump-file.ts'
 import { DumpWriter } from '#dump/dump-writer.ts'
 import { exportDatabase } from '#dump/export-database.ts'
-import { importDump, type Imported, type Kept } from '#dump/import-dump.ts'
+import { importDump, type Backup, type Imported, type Kept } from '#dump/import-dump.ts'
 import { planImport, replacedObjects, schemasOf, type ImportPlan, type RestorePlan } from '#dump/plan-import.ts'
 import { checkDump } from '#dump/check-dump.ts'
 import { DEFAULT_STATEMENT_BYTES } from '#dump/sql-lexer.ts'
-import { must } from '#lib/assert.ts'
+import { must, toError } from '#lib/assert.ts'
 import { delay } from '#lib/clock.ts'
 import { SYSTEM } from '#model/access.ts'
 import type { Datasource } from '#model/datasource.ts'
 import { DEFAULT_EXPORT, type Dump } from '#model/dump.ts'
-import { AppError } from '#model/errors.ts'
+import { AppError, leavesDoubt } from '#model/errors.ts'
 import { toJobError, type JobError } from '#model/job.ts'
 import { objectName, tableName } from '#model/table.ts'
 import { fromStore } from './from-store.ts'
-import { limitsOf, writeDump } from './dumps.ts'
+import { limitsOf, removeDump, writeDump } from './dumps.ts'
 import type { WorkTools } from './job-work.ts'
 
 /** What a restore does, or would do, to its target. */
@@ -108,14 +108,9 @@ export async function importWork(job: Job, { open, datasource, tools }: ImportEn
     )
     return toResult(dump, plan, imported)
   } catch (error) {
-    if (!stop.aborted || isUnknown(error)) throw error
+    if (!stop.aborted || leavesDoubt(error)) throw error
     throw new AppError('interrupted', 'The import was interrupted; the target is as it was.', { cause: error })
   }
-}
-
-/** Whether the target may be as it was, or as it was to be. */
-export function isUnknown(error: unknown): boolean {
-  return error instanceof AppError && error.code === 'restore_unknown'
 }
 
 const COMMITTED = /^It is committed as transaction (\d+)\.$/
@@ -214,7 +209,7 @@ export async function backUp(
   job: Job,
   { replaced, takeBack }: Kept,
   { target, datasource, tools }: RestoreEnds,
-): Promise<string> {
+): Promise<Backup> {
   const { dumps, store, journal, clock, identity, stop } = tools
   const epoch = must(identity.lease, 'the claim of a job')
   const starter = (await startersOf(store, [job.id])).get(job.id)
@@ -237,9 +232,18 @@ export async function backUp(
     const { head, rows, bytes, notes } = await exportDatabase(target, options, packed, tool)
     return { head, rows, sqlBytes: bytes, notes }
   })
-  await readBack(dump, tools)
+  const discard = async (): Promise<void> => {
+    await removeDump(dumps, dump.id, SYSTEM)
+    journal.record({ type: 'note', text: `Nothing was replaced: the backup ${dump.id} is removed.` })
+  }
+  try {
+    await readBack(dump, tools)
+  } catch (error) {
+    await discard().catch(toError)
+    throw error
+  }
   journal.record({ type: 'note', text: `What is replaced is kept in the backup ${dump.id}.` })
-  return dump.id
+  return { name: dump.id, discard }
 }
 
 /** A backup that cannot be restored is none. */

@@ -455,3 +455,8 @@ export class AppError extends Error {
     return entry.status ?? STATUS_OF_EXIT[entry.exit]
   }
 }
+
+/** Whether after this error the target may be as it was, or as it was to be: nobody knows. */
+export function leavesDoubt(error: unknown): boolean {
+  return error instanceof AppError && error.code === 'restore_unknown'
+}

@@ -9,7 +9,7 @@ import { DumpDirectory, UNBOUNDED } from '#dump/directory.ts'
 import { MAX_RATIO, type DumpFile, type ReadDump } from '#dump/dump-file.ts'
 import { DumpWriter } from '#dump/dump-writer.ts'
 import { exportDatabase } from '#dump/export-database.ts'
-import { importDump, type Imported, type Kept } from '#dump/import-dump.ts'
+import { importDump, type Backup, type Imported, type Kept } from '#dump/import-dump.ts'
 import { planImport, schemasOf, type ImportPlan, type ImportWish } from '#dump/plan-import.ts'
 import { DEFAULT_STATEMENT_BYTES } from '#dump/sql-lexer.ts'
 import { toError } from '#lib/assert.ts'
@@ -115,7 +115,7 @@ export async function backUp(
   { replaced, takeBack }: Kept,
   wanted: string,
   { target, signal, of }: { target: Adapter; signal: AbortSignal; of: Reference },
-): Promise<string> {
+): Promise<Backup> {
   const schemas = schemasOf(replaced)
   const options = { ...DEFAULT_EXPORT, schemas, owners: true, grants: true }
   const path = resolve(wanted === 'auto' ? `backup_${freeDumpName(of, options)}` : wanted)
@@ -131,9 +131,15 @@ export async function backUp(
     await exportDatabase(target, options, writer, tools)
     await written.complete()
   }
+  const discard = (): Promise<void> => directory.remove(basename(path))
   await using handle = await directory.open(basename(path))
   const limits = { maxBytes: Number.MAX_SAFE_INTEGER, maxRatio: null, maxStatementBytes: DEFAULT_STATEMENT_BYTES }
   const reading = { limits, passphrase: null, signal, owners: true, grants: true, trusted: true }
-  await checkDump(await fileOf(handle, path), reading)
-  return path
+  try {
+    await checkDump(await fileOf(handle, path), reading)
+  } catch (error) {
+    await discard().catch(toError)
+    throw error
+  }
+  return { name: path, discard }
 }

@@ -11,7 +11,7 @@ import type { RunEvent } from '#sync/journal.ts'
 
 import { createDatabase, expectSameTables, type Database } from '#test/harness/database.ts'
 import { EVERYTHING } from '#test/harness/everything.ts'
-import { pgDump, refusal, withoutKey } from '#test/harness/import.ts'
+import { KEPT, pgDump, refusal, withoutKey } from '#test/harness/import.ts'
 import { permitWrite } from '#test/harness/permit.ts'
 import { sharedServers, type TestServer } from '#test/harness/postgres.ts'
 import { postgresDialect } from '#test/harness/random-dialect.ts'
@@ -298,7 +298,7 @@ describe('what is there already', () => {
     const kept: number[] = []
     const backup: ImportTools['backup'] = async ({ replaced: { drop } }) => {
       kept.push(drop.length)
-      return 'kept'
+      return KEPT
     }
     expect(await copyInto(a, b, { replace: true, backup })).toMatchObject({ backup: 'kept' })
     expect(kept[0]).toBeGreaterThan(3)

@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { createDatabase, type Database } from '#test/harness/database.ts'
 import { dump } from '#test/harness/dump.ts'
 import { EVERYTHING } from '#test/harness/everything.ts'
-import { fileOf, importInto, pgDump, plan, refusal, withoutKey } from '#test/harness/import.ts'
+import { fileOf, importInto, KEPT, pgDump, plan, refusal, withoutKey } from '#test/harness/import.ts'
 import { sharedServers } from '#test/harness/postgres.ts'
 
 /** In which partition by hash a label lies, its OID says: the server's own files differ in that, however they are restored. */
@@ -161,7 +161,7 @@ describe('what is there already', () => {
           /lock timeout/,
         )
         backups.push((await dump(b)).rows, drop.length)
-        return 'kept'
+        return KEPT
       },
     })
     expect(backups[0]).toBe(90)

@@ -50,6 +50,12 @@ async function createTarget(): Promise<{ target: Database; file: Buffer; before:
   return { target, file, before: withoutKey(await pgDump(target, ['--no-owner'])), after }
 }
 
+const FAILS = `-- PostgreSQL database dump
+CREATE TABLE public.t3 (id int);
+INSERT INTO public.t3 VALUES ('x');
+-- PostgreSQL database dump complete
+`
+
 const ARGS = ['--replace', '--trust-file', '--yes', '--no-backup'] as const
 
 test('from a file into a URL: a plan first, then everything at once, and its backup brings back what was there', async () => {
@@ -182,6 +188,15 @@ test('by the service: a dump that was brought, a backup of what it replaces, and
   expect(unwritable.code, unwritable.stderr).toBe(5)
   const dry = await service.cli(['import', 'copy', id, '--dry-run'])
   expect(dry.code, dry.stderr).toBe(3)
+  const cut = join(folder.path, 'fails.sql')
+  writeFileSync(cut, FAILS)
+  const sent = await service.cli(['dumps', 'upload', cut, '--json'])
+  const failing = String((JSON.parse(sent.stdout) as { result: Answer }).result['id'])
+  const failed = await service.cli(['import', 'copy', failing, '--replace', '--trust-file', '--yes'])
+  expect([failed.code, failed.stderr]).toEqual([1, expect.stringMatching(/Line 3: INSERT INTO public\.t3/)])
+  expect(withoutKey(await pgDump(held, ['--no-owner']))).toBe(before)
+  // Nothing was replaced: what was kept of it would only take up room.
+  expect((await service.ask('GET', '/api/v1/dumps?origin=backup'))['items']).toEqual([])
   const done = await service.cli(['import', 'copy', id, '--replace', '--trust-file', '--yes'])
   expect(done, done.stderr).toMatchObject({ code: 0 })
   const backup = /what was replaced is in (dmp_\w+|dump_\w+|\w+_\w{26})/.exec(done.stdout)?.[1] ?? ''

@@ -2,9 +2,10 @@
 import { expect, test } from 'vitest'
 
 import type { DumpFile } from '#dump/dump-file.ts'
+import type { Backup } from '#dump/import-dump.ts'
 import { createDatabase, type Database } from '#test/harness/database.ts'
 import { dump } from '#test/harness/dump.ts'
-import { fileOf, importInto, pgDump, plan, refusal, withoutKey } from '#test/harness/import.ts'
+import { fileOf, importInto, KEPT, pgDump, plan, refusal, withoutKey } from '#test/harness/import.ts'
 import { sharedServers } from '#test/harness/postgres.ts'
 
 const oldest = (): ReturnType<typeof sharedServers>['source'] => {
@@ -85,9 +86,9 @@ test.for([[false], [true]])(
       CREATE MATERIALIZED VIEW shop.m AS SELECT * FROM public.other`)
     const file = await pgDump(db, ['--schema=shop'])
     const write = async (): Promise<void> => void (await db.sql(`${IMPATIENT} INSERT INTO other VALUES (1)`))
-    const backup = async (): Promise<string> => {
+    const backup = async (): Promise<Backup> => {
       await write()
-      return 'kept'
+      return KEPT
     }
     await importInto(db, pausing(file, write), { replace: true, swap, backup })
     expect(await db.sql('SELECT count(*) FROM shop.v')).toEqual([['2']])

@@ -1,8 +1,10 @@
 /** A backup that a restore kept before it takes back what that restore made besides: one step leads back to what was there. */
 import { expect, test } from 'vitest'
 
-import type { Kept } from '#dump/import-dump.ts'
+import type { Backup, Kept } from '#dump/import-dump.ts'
 import { schemasOf } from '#dump/plan-import.ts'
+import { AppError } from '#model/errors.ts'
+import type { RunEvent } from '#sync/journal.ts'
 import { createDatabase, type Database } from '#test/harness/database.ts'
 import { dump } from '#test/harness/dump.ts'
 import { fileOf, importInto, pgDump, plan, refusal, withoutKey, type ImportHooks } from '#test/harness/import.ts'
@@ -35,16 +37,18 @@ const OWN = `
 /** Keeps what is replaced as imports of the product do. */
 class Backups {
   readonly files: Buffer[] = []
+  readonly discarded: string[] = []
   readonly #db: Database
 
   constructor(db: Database) {
     this.#db = db
   }
 
-  readonly keep = async ({ replaced, takeBack }: Kept): Promise<string> => {
+  readonly keep = async ({ replaced, takeBack }: Kept): Promise<Backup> => {
     const options = { schemas: schemasOf(replaced), owners: true, grants: true }
     this.files.push((await dump(this.#db, options, { takeBack })).packed)
-    return `backup ${this.files.length}`
+    const name = `backup ${this.files.length}`
+    return { name, discard: () => Promise.resolve(void this.discarded.push(name)) }
   }
 
   get last(): Buffer {
@@ -152,4 +156,25 @@ test('SPEC 7: it is taken back in an exchange at the end too', async () => {
   await importInto(target, (await dump(source)).packed, { replace: true, swap: true, backup: backups.keep })
   await importInto(target, backups.last, { replace: true, swap: true })
   expect(await textOf(target)).toBe(before)
+})
+
+const FAILS = `-- PostgreSQL database dump
+CREATE TABLE public.buyer (id int);
+INSERT INTO public.buyer VALUES ('x');
+-- PostgreSQL database dump complete
+`
+
+test('B3: of an import that replaced nothing in the end no backup stays; of one whose end nobody knows it does', async () => {
+  await using target = await createDatabase(oldest())
+  await target.sql(OWN)
+  const backups = new Backups(target)
+  const failed = importInto(target, FAILS, { replace: true, backup: backups.keep })
+  expect((await refusal(failed)).code).toBe('restore_failed')
+  expect(backups.discarded).toEqual(['backup 1'])
+  const onEvent = ({ type }: RunEvent): void => {
+    if (type === 'phase') throw new AppError('restore_unknown', 'The server did not say how it ended.')
+  }
+  const doubtful = importInto(target, FAILS, { replace: true, backup: backups.keep, onEvent })
+  expect((await refusal(doubtful)).code).toBe('restore_unknown')
+  expect([backups.files.length, backups.discarded]).toEqual([2, ['backup 1']])
 })

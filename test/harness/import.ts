@@ -5,7 +5,7 @@ import { promisify } from 'node:util'
 import { openDatabase } from '#adapters/registry.ts'
 import { checkDump } from '#dump/check-dump.ts'
 import { MAX_RATIO, type DumpFile, type ReadDump } from '#dump/dump-file.ts'
-import { importDump, type Imported, type ImportTools } from '#dump/import-dump.ts'
+import { importDump, type Backup, type Imported, type ImportTools } from '#dump/import-dump.ts'
 import { planImport, type ImportPlan, type ImportWish } from '#dump/plan-import.ts'
 import { DEFAULT_STATEMENT_BYTES } from '#dump/sql-lexer.ts'
 import { AppError } from '#model/errors.ts'
@@ -24,6 +24,9 @@ export interface ImportHooks extends Partial<ImportWish>, Partial<ReadDump> {
 
 /** The login of the tests is a superuser, and they trust what they have written. */
 const WISH: ImportWish = { replace: false, swap: false, trusted: true, owners: true, grants: true }
+
+/** Of a test that looks at what is kept while it is kept. */
+export const KEPT: Backup = { name: 'kept', discard: () => Promise.reject(new Error('What was replaced is kept.')) }
 
 /** Bytes as a file, in chunks of so many. */
 export function fileOf(bytes: Buffer | string, chunk = 64 * 1024, name = 'test.sql'): DumpFile {
