@@ -29,7 +29,8 @@ export class MemoryConflicts implements Conflicts {
     { row = null, which = () => true }: { row?: Row | null; which?: (one: Waiting) => boolean } = {},
   ): void {
     for (const one of this.all.values()) {
-      if ((one.status === 'open' || one.status === 'applied') && which(one))
+      // Somebody may think better of what was decided until a run carries it out.
+      if (one.status !== 'closed' && which(one))
         this.all.set(one.id, { ...one, status: 'resolved', decision: { resolution, row } })
     }
   }
