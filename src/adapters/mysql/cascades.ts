@@ -24,6 +24,11 @@ const FROM_ELSEWHERE = `
   SELECT DISTINCT k.referenced_table_name FROM information_schema.key_column_usage k
   WHERE k.referenced_table_schema = ? AND k.table_schema <> ?`
 
+/** A key that has come since the table was described. */
+const FROM_HERE = `
+  SELECT 1 FROM information_schema.key_column_usage k
+  WHERE k.table_schema = ? AND k.referenced_table_schema = ? AND k.referenced_table_name = ? LIMIT 1`
+
 /** By database: its tables that foreign keys of other databases point to. Looked for once in the life of a writer. */
 const fromElsewhere = new WeakMap<MysqlEndpoint, Map<string, ReadonlySet<string>>>()
 
@@ -36,7 +41,7 @@ export async function isReferenced(connection: Connection, { schema: table }: My
   const names =
     known.get(schema) ?? new Set((await connection.query(FROM_ELSEWHERE, [schema, schema])).map(([each]) => each ?? ''))
   known.set(schema, names)
-  return names.has(name)
+  return names.has(name) || (await connection.query(FROM_HERE, [schema, schema, name])).length > 0
 }
 
 /**

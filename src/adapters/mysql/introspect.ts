@@ -34,6 +34,8 @@ export interface MyTable {
   /** A transaction can take back what it wrote there. */
   readonly transactional: boolean
   readonly columns: ReadonlyMap<string, MyColumn>
+  /** `schema.definition` without whether other tables point here, which no lookup of a single table tells. */
+  readonly ownDefinition: string
   /** The unique index by whose order the rows are walked; null where there is none without NULL. */
   readonly walk: UniqueKey | null
 }
@@ -101,11 +103,25 @@ export async function introspect(
   connection: Connection,
   wanted: readonly TableRef[] | 'all',
 ): Promise<readonly MyTable[]> {
+  return await readTables(connection, wanted, { pointing: true })
+}
+
+/** `ownDefinition` of a table as it is now; null where it is gone. What it costs does not grow with the database. */
+export async function readOwnDefinition(connection: Connection, table: TableRef): Promise<string | null> {
+  const found = await readTables(connection, [table], { pointing: false })
+  return found[0]?.ownDefinition ?? null
+}
+
+async function readTables(
+  connection: Connection,
+  wanted: readonly TableRef[] | 'all',
+  { pointing }: { readonly pointing: boolean },
+): Promise<readonly MyTable[]> {
   const asked = wanted === 'all' ? null : new Set(wanted.map(tableId))
   const rights = await readRights(connection)
   const tables: MyTable[] = []
   for (const scope of scopesOf(connection, wanted)) {
-    const read = await readScope(connection, scope)
+    const read = await readScope(connection, scope, pointing)
     for (const row of read.tables) {
       const ref = refOf(row)
       // The server may compare names without their case.
@@ -125,23 +141,25 @@ function scopesOf({ endpoint }: Connection, wanted: readonly TableRef[] | 'all')
   return [...new Set(wanted.map(({ schema }) => schema))].map((schema) => ({ schema, table: null }))
 }
 
-async function readScope(connection: Connection, { schema, table }: Scope): Promise<Read> {
+async function readScope(connection: Connection, { schema, table }: Scope, points: boolean): Promise<Read> {
   const rowsOf = async (sql: string, alias: string, names = NAMES, order = ''): Promise<readonly TextRow[]> => {
     const where = `${alias}.${names.schema} = ?${table === null ? '' : ` AND ${alias}.${names.table} = ?`}`
     return await connection.query(`${sql}${where}${order}`, table === null ? [schema] : [schema, table])
   }
   const grouped = async (...args: Parameters<typeof rowsOf>): Promise<Rows> => groupByTable(await rowsOf(...args))
   const { mariadb } = connection.version
-  const pointing = await connection.query(`${FOREIGN_KEYS} k.table_schema = ?`, [schema])
+  const pointing = points ? await connection.query(`${FOREIGN_KEYS} k.table_schema = ?`, [schema]) : []
+  const tables = (await rowsOf(TABLES, 't', NAMES, ` ORDER BY ${asBytes('t.table_name')}`)).filter(isTable)
+  const hasViews = tables.some((row) => kindOf(row) === 'view')
   return {
-    tables: (await rowsOf(TABLES, 't', NAMES, ` ORDER BY ${asBytes('t.table_name')}`)).filter(isTable),
+    tables,
     columns: await grouped(COLUMNS, 'c', NAMES, ' ORDER BY c.table_name, c.ordinal_position'),
     indexes: await grouped(INDEXES, 's', NAMES, ' ORDER BY s.table_name, s.index_name, s.seq_in_index'),
     foreignKeys: await grouped(FOREIGN_KEYS, 'k', NAMES, ' ORDER BY k.constraint_name, k.ordinal_position'),
     triggers: await grouped(TRIGGERS, 'g', OF_TRIGGERS, ' ORDER BY g.trigger_name'),
     partitions: await grouped(PARTITIONS, 'p', NAMES, ' ORDER BY p.partition_name'),
     views: await grouped(VIEWS, 'v'),
-    unsteady: await unsteadyTables(connection, schema),
+    unsteady: hasViews ? await unsteadyTables(connection, schema) : null,
     jsonChecks: mariadb ? await grouped(JSON_CHECKS, 'k', OF_CHECKS) : new Map(),
     referenced: new Set(pointing.map((row) => tableId({ schema: cell(row, 4), name: cell(row, 5) }))),
   }
@@ -156,6 +174,10 @@ const KINDS: Readonly<Record<string, TableSchema['kind']>> = {
   'SYSTEM VERSIONED': 'table',
   VIEW: 'view',
   'SYSTEM VIEW': 'view',
+}
+
+function kindOf(row: TextRow): TableSchema['kind'] {
+  return must(KINDS[cell(row, 2)], `the type of ${cell(row, 1)}`)
 }
 
 /** MariaDB lists sequences too. */
@@ -183,7 +205,7 @@ export async function unsteadyTables(connection: Connection, schema: string): Pr
 function toTable(row: TextRow, read: Read, rights: Rights): MyTable {
   const ref = refOf(row)
   const of = (rows: Rows): readonly TextRow[] => rows.get(tableId(ref)) ?? []
-  const kind = must(KINDS[cell(row, 2)], `the type of ${tableId(ref)}`)
+  const kind = kindOf(row)
   const engine = row[3] ?? null
   const jsonColumns = new Set(of(read.jsonChecks).flatMap((check) => jsonColumn(cell(check, 2)) ?? []))
   const columns = of(read.columns).filter((column) => !isOwnKey(cell(column, 2), cell(column, 7)))
@@ -197,23 +219,25 @@ function toTable(row: TextRow, read: Read, rights: Rights): MyTable {
   const transactional = kind !== 'view' && isTransactional(engine)
   const unsteady =
     kind === 'view' ? read.unsteady : transactional ? null : `${engine ?? 'its engine'} has no transactions`
-  const definition = digest([
-    [kind, engine, row[4], referenced],
+  const own = digest([
+    [kind, engine, row[4]],
     columns.map((column) => column.slice(2, 11)),
     [of(read.indexes), of(read.foreignKeys), of(read.triggers)],
     [of(read.jsonChecks), of(read.views), of(read.partitions).map((partition) => partition[2])],
   ])
+  const ownDefinition = `${own} ${storage}`
   return {
     query: null,
     engine,
     transactional,
     columns: myColumns,
+    ownDefinition,
     walk: kind === 'view' ? null : (primaryKey ?? uniqueOnes.find(({ notNull }) => notNull) ?? null),
     schema: {
       ref,
       // The number that the server has for a table is for administrators to see; another creation shows in `storage`.
       id: tableId(ref),
-      definition: `${definition} ${storage}`,
+      definition: `${ownDefinition}${referenced ? ' referenced' : ''}`,
       storage,
       kind,
       columns: columns.map((column) => toColumn(column, jsonColumns)),

@@ -48,11 +48,10 @@ export class KnownTables {
 
   /** Definitions as they are now, of tables that were described. */
   async definitions(tables: readonly TableRef[]): Promise<readonly (string | null)[]> {
-    return await this.ask((connection) => this.definitionsIn(connection, tables))
+    return await this.ask((connection) => this.#definitionsIn(connection, tables))
   }
 
-  /** The same, as a session sees them. */
-  async definitionsIn(connection: Connection, tables: readonly TableRef[]): Promise<readonly (string | null)[]> {
+  async #definitionsIn(connection: Connection, tables: readonly TableRef[]): Promise<readonly (string | null)[]> {
     const known = tables.map((ref) => this.get(ref))
     const relations = known.filter(({ query }) => query === null).map(({ schema }) => schema.ref)
     const found = new Map<string, string>()

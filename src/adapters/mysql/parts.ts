@@ -7,6 +7,7 @@ import { AppError } from '#model/errors.ts'
 import { tableName } from '#model/table.ts'
 import { BatchSql } from './batch.ts'
 import type { Connection } from './connection.ts'
+import { readOwnDefinition } from './introspect.ts'
 import type { KnownTables } from './known-tables.ts'
 import { asRefused } from './refusals.ts'
 import { quoteTable } from './sql.ts'
@@ -74,8 +75,8 @@ async function refuseDrift(
   known: KnownTables,
 ): Promise<void> {
   await connection.query(`SELECT 1 FROM ${quoteTable(table)} LIMIT 0`)
-  const [now] = await known.definitionsIn(connection, [table])
+  const { ownDefinition, schema } = known.get(table)
   // What was read of the catalogue since the plan was made does not fit the plan either.
-  if (now === definition && known.get(table).schema.definition === definition) return
+  if (schema.definition === definition && (await readOwnDefinition(connection, table)) === ownDefinition) return
   throw new AppError('schema_changed', `${tableName(table)} is defined otherwise than when the run planned it.`)
 }

@@ -23,17 +23,19 @@ export async function describeQuery(connection: Connection, ref: TableRef, query
       nativeType: native.spelled,
     }
   })
+  const definition = JSON.stringify([query, columns.map(({ name, type, nativeType: native }) => [name, type, native])])
   return {
     query,
     engine: null,
     transactional: false,
+    ownDefinition: definition,
     columns: new Map(fields.map((field, i) => [field.name, toMyColumn(field, natives[i]?.name ?? 'null')])),
     walk: null,
     schema: {
       ...QUERY_SCHEMA,
       ref,
       id: query,
-      definition: JSON.stringify([query, columns.map(({ name, type, nativeType: native }) => [name, type, native])]),
+      definition,
       columns,
       ...(unsteady === null ? {} : { unsteady }),
     },
