@@ -18,6 +18,7 @@ import { findDemo, forgetDemo, keepDemo, type StoredDemo } from '#control/demo-d
 import { listJobs } from '#control/jobs.ts'
 import type { Store } from '#control/store.ts'
 import { createConfig, deleteConfig, listConfigs, type StoredConfig } from '#control/sync-configs.ts'
+import { toError } from '#lib/assert.ts'
 import { Secret } from '#lib/secret.ts'
 import type { SecretBox } from '#lib/secret-box.ts'
 import type { Actor } from '#model/access.ts'
@@ -81,7 +82,7 @@ export class DemoHolder implements DemoTools, AsyncDisposable {
     const isThere = idOf('source') !== null || idOf('target') !== null || configs.own !== null
     const refused = await this.#refusal()
     return {
-      state: !isThere ? 'none' : this.#running === null ? 'ended' : 'ready',
+      state: !isThere ? 'none' : this.#running === null || hasEnded(this.#running) ? 'ended' : 'ready',
       sourceId: idOf('source'),
       targetId: idOf('target'),
       configId: configs.own?.id ?? null,
@@ -93,6 +94,8 @@ export class DemoHolder implements DemoTools, AsyncDisposable {
     return this.#inTurn(async () => {
       const refused = await this.#refusal()
       if (refused !== null) throw refused
+      // A server that ended by itself takes its half of the shop with it: both are made anew.
+      if (this.#running !== null && hasEnded(this.#running)) await this.#end()
       const wasRunning = this.#running !== null
       try {
         await this.#register((this.#running ??= await startFilled()), actor)
@@ -108,22 +111,24 @@ export class DemoHolder implements DemoTools, AsyncDisposable {
   edit(actor: Actor): Promise<readonly DemoEdit[]> {
     return this.#inTurn(async () => {
       const running = this.#running
-      if (running === null) {
+      if (running === null || hasEnded(running)) {
         throw new AppError('wrong_state', 'There are no demo databases that run.', { hint: 'Have them made first.' })
       }
       const { store } = this.#parts
       await recordAudit(store, actor, { action: 'demo.edit', subject: null, data: { time: running.edited + 1 } })
-      const wanted = running.edited === 0 ? DEMO_CHANGES : [{ end: 'source' as const, ...DEMO_LATER }]
-      const done: DemoEdit[] = []
-      for (const { end, words, sql } of wanted) {
-        const url = running.servers[end].url(DEMO_DATABASE)
-        // Before the first sync there is nothing in the copy that could be edited.
-        if (end === 'target' && !(await hasShop(url))) continue
-        await execute(url, sql)
-        done.push({ end, words })
-      }
+      const first = running.edited === 0
+      const { source, target } = { source: urlOf(running, 'source'), target: urlOf(running, 'target') }
+      const ofSource = first ? DEMO_CHANGES.filter(({ end }) => end === 'source') : [DEMO_LATER]
+      // Before the first sync of all tables there is nothing in the copy that could be edited.
+      const ofTarget = first && (await hasShop(target)) ? DEMO_CHANGES.filter(({ end }) => end === 'target') : []
+      await executeWhole(source, ofSource)
+      // What was inserted once cannot be inserted again, whatever becomes of the copy.
       running.edited += 1
-      return done
+      await executeWhole(target, ofTarget)
+      return [
+        ...ofSource.map(({ words }) => ({ end: 'source' as const, words })),
+        ...ofTarget.map(({ words }) => ({ end: 'target' as const, words })),
+      ]
     })
   }
 
@@ -278,9 +283,34 @@ async function startFilled(): Promise<Running> {
   return { servers, password: new Secret(password), edited: 0 }
 }
 
+/** Whether one of its servers is gone, which somebody has stopped or the system has killed. */
+function hasEnded({ servers }: Running): boolean {
+  return DEMO_ENDS.some((end) => servers[end].pid === undefined)
+}
+
+function urlOf({ servers }: Running, end: DemoEnd): string {
+  return servers[end].url(DEMO_DATABASE)
+}
+
 async function hasShop(url: string): Promise<boolean> {
-  const [row] = await execute(url, `SELECT to_regclass('public.order_lines') IS NOT NULL AS there`)
+  const [row] = await execute(
+    url,
+    `SELECT bool_and(to_regclass('public.' || name) IS NOT NULL) AS there FROM unnest('{customers,orders,order_lines}'::text[]) name`,
+  )
   return row?.['there'] === true
+}
+
+/** All of the edits or none. @throws AppError `database_error` */
+async function executeWhole(url: string, edits: readonly { readonly sql: string }[]): Promise<void> {
+  if (edits.length === 0) return
+  try {
+    await execute(url, ['BEGIN', ...edits.map(({ sql }) => sql), 'COMMIT'].join(';\n'))
+  } catch (error) {
+    throw new AppError('database_error', `The demo databases cannot be edited: ${toError(error).message}.`, {
+      hint: 'Somebody has altered their tables: remove the demo data and have it made again.',
+      cause: error,
+    })
+  }
 }
 
 interface Registered {

@@ -1,4 +1,8 @@
 /** Demo data by one call: real databases, registered as anybody would register theirs, and gone by another (UX 37). */
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
 import { expect, test } from 'vitest'
 
 import { createApi, type ApiUnderTest } from '#test/harness/api.ts'
@@ -131,3 +135,25 @@ test('UX 37: demo data is for admins of all datasources, and where it cannot be,
   })
   expect(await other.call('PUT', '/api/demo')).toMatchObject({ status: 409, body: { code: 'demo_unavailable' } })
 })
+
+test('UX 37: a server that somebody has killed is told, and both are made anew', async () => {
+  await using api = await createApi('sqlite', { withDemo: true })
+  const { call } = await clientOf(api)
+  const made = (await call('PUT', '/api/demo')).body
+  const { port } = (await call('GET', '/api/datasources/demo%20shop')).body
+  process.kill(postmasterAt(Number(port)), 'SIGKILL')
+  await expect.poll(async () => (await call('GET', '/api/demo')).body).toMatchObject({ state: 'ended' })
+  expect((await call('POST', '/api/demo/edits', {})).body).toMatchObject({ code: 'wrong_state' })
+  expect((await call('PUT', '/api/demo')).body).toEqual(made)
+  expect((await call('POST', '/api/datasources/demo%20shop/test')).body).toMatchObject({ ok: true })
+})
+
+/** The process of the private server at a port. */
+function postmasterAt(port: number): number {
+  for (const name of readdirSync(tmpdir())) {
+    const file = join(tmpdir(), name, 'data', 'postmaster.pid')
+    const lines = existsSync(file) ? readFileSync(file, 'utf8').split('\n') : []
+    if (lines[3] === String(port)) return Number(lines[0])
+  }
+  throw new Error(`No private server is at port ${port}.`)
+}

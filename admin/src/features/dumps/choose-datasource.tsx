@@ -14,7 +14,7 @@ interface ChooseDatasourceProps {
 
 /** One of the databases that can be dumped and restored. */
 export function ChooseDatasource({ label, description, value, error, onChange }: ChooseDatasourceProps) {
-  const { data } = useQuery(datasourcesQuery)
+  const { data, error: unread } = useQuery(datasourcesQuery)
   const offered = (data ?? []).filter(hasDumps)
   return (
     <Select
@@ -22,9 +22,11 @@ export function ChooseDatasource({ label, description, value, error, onChange }:
       description={description}
       placeholder="Choose a datasource"
       searchable
-      nothingFoundMessage="No PostgreSQL database has that in its name."
+      nothingFoundMessage={
+        data === undefined ? 'The datasources are not read yet.' : 'No PostgreSQL database has that in its name.'
+      }
       value={value}
-      error={error}
+      error={error ?? unread?.message}
       data={offered.map((one) => ({ value: one.id, label: wordsOf(one) }))}
       renderOption={({ option }) => <Offered one={offered.find(({ id }) => id === option.value)} />}
       onChange={onChange}

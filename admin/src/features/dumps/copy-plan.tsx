@@ -4,7 +4,7 @@ import { copyMeans } from '#features/dumps/means.ts'
 import { startCopy } from '#features/dumps/queries.ts'
 import { RestorePlan } from '#features/dumps/restore-plan.tsx'
 import type { Onward } from '#features/dumps/restore-steps.tsx'
-import { nameOfDatasource, useAnyDatasource } from '#features/jobs/job-name.tsx'
+import { nameOfDatasource, UnreadDatasource, useAnyDatasource } from '#features/jobs/job-name.tsx'
 import type { Job } from '#features/jobs/queries.ts'
 import type { CopyReceipt } from '#features/jobs/receipt.ts'
 
@@ -34,7 +34,8 @@ interface CopyPlanProps extends Onward {
 export function CopyPlan({ job, copied, ...onward }: CopyPlanProps) {
   const source = useAnyDatasource(job.source_datasource_id)
   const target = useAnyDatasource(job.target_datasource_id)
-  if (source === undefined || target === undefined) return null
+  if (source === undefined) return <UnreadDatasource id={job.source_datasource_id} />
+  if (target === undefined) return <UnreadDatasource id={job.target_datasource_id} />
   const names = { source: nameOfDatasource(source), target: nameOfDatasource(target) }
   const request = copyRequestAfter(job, { ...names, replaces: copied.replaced.length > 0 })
   const draft = copyDraftOf(job)

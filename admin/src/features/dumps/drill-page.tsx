@@ -53,7 +53,7 @@ function DrillForm({ first, onStarted }: DrillFormProps) {
   const client = useQueryClient()
   const [draft, setDraft] = useState<Draft>({ ...FIRST_FILE, dump: first, into: null })
   const [once, setOnce] = useState<string | null>(null)
-  const { data: dumps = [] } = useQuery(choiceQuery)
+  const { data: dumps = [], error: unread } = useQuery(choiceQuery)
   const dump = dumps.find(({ id }) => id === draft.dump)
   const into = useDatasource(draft.into)
   const needsPassphrase = dump?.sealed === true && draft.passphrase === ''
@@ -82,7 +82,7 @@ function DrillForm({ first, onStarted }: DrillFormProps) {
       >
         <div className={classes['split']}>
           <Stack gap="lg">
-            <DumpField dumps={dumps} value={draft.dump} error={undefined} onChange={(id) => set({ dump: id })} />
+            <DumpField dumps={dumps} value={draft.dump} error={unread?.message} onChange={(id) => set({ dump: id })} />
             <ChooseDatasource
               label="On the server of"
               description="A database is made beside it. The datasource itself stays as it is; its login must be allowed to make databases."

@@ -5,7 +5,7 @@ import { useNavigate } from '@tanstack/react-router'
 import { useState } from 'react'
 import { api, body } from '#api/client.ts'
 import { deleteMeans, fileOf } from '#features/dumps/means.ts'
-import type { Dump } from '#features/dumps/queries.ts'
+import { dumpQuery, type Dump } from '#features/dumps/queries.ts'
 import { formatBytes } from '#lib/format.ts'
 import { Confirm } from '#ui/confirm.tsx'
 import { CopyAs } from '#ui/copy.tsx'
@@ -45,14 +45,15 @@ export function DumpMenu({ dump }: { readonly dump: Dump }) {
           </Menu.Item>
         </Menu.Dropdown>
       </Menu>
-      {deleting && <DeleteDump dump={dump} onDeleted={() => undefined} onClose={() => setDeleting(false)} />}
+      {deleting && <DeleteDump dump={dump} onDeleted={() => Promise.resolve()} onClose={() => setDeleting(false)} />}
     </>
   )
 }
 
 interface DeleteDumpProps {
   readonly dump: Dump
-  readonly onDeleted: () => void
+  /** What was looked at is gone: away from it, before anybody asks for it again. */
+  readonly onDeleted: () => Promise<void>
   readonly onClose: () => void
 }
 
@@ -64,8 +65,9 @@ export function DeleteDump({ dump, onDeleted, onClose }: DeleteDumpProps) {
     mutationFn: () => body(api.DELETE('/api/v1/dumps/{id}', { params: { path: { id: dump.id } } })),
     onSuccess: async () => {
       onClose()
-      onDeleted()
+      await onDeleted()
       say(`${dump.file} is deleted.`)
+      client.removeQueries({ queryKey: dumpQuery(dump.id).queryKey })
       await client.invalidateQueries({ queryKey: ['dumps'] })
     },
   })

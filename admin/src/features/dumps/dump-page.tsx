@@ -3,6 +3,7 @@ import { IconDatabaseImport, IconDownload, IconTestPipe, IconTrash } from '@tabl
 import { useQuery } from '@tanstack/react-query'
 import { useNavigate, useParams } from '@tanstack/react-router'
 import { useState } from 'react'
+import { ApiProblem } from '#api/client.ts'
 import { useMay } from '#app/session.ts'
 import { useDatasource } from '#features/datasources/queries.ts'
 import { DeleteDump } from '#features/dumps/dump-actions.tsx'
@@ -25,7 +26,8 @@ import classes from './dumps.module.css'
 export function DumpPage() {
   const { id } = useParams({ from: '/shell/dumps/$id' })
   const { data, error, refetch } = useQuery(dumpQuery(id))
-  if (data !== undefined) return <Known key={id} dump={data} />
+  const isGone = error instanceof ApiProblem && error.status === 404
+  if (data !== undefined && !isGone) return <Known key={id} dump={data} />
   return (
     <Page title="Dump" state={<Code>{id}</Code>}>
       {error === null ? <Lines count={8} /> : <Problem error={error} retry={() => void refetch()} />}
@@ -139,7 +141,7 @@ function Actions({ dump }: { readonly dump: Dump }) {
       {deleting && (
         <DeleteDump
           dump={dump}
-          onDeleted={() => void navigate({ to: '/dumps', search: {} })}
+          onDeleted={() => navigate({ to: '/dumps', search: {} })}
           onClose={() => setDeleting(false)}
         />
       )}

@@ -115,9 +115,18 @@ function Ways() {
 
 function UploadDialog({ onClose }: { readonly onClose: () => void }) {
   const navigate = useNavigate()
+  const [isSending, setSending] = useState(false)
   return (
-    <Dialog onClose={onClose} title="Upload a file" size="lg" closeOnClickOutside={false}>
-      <UploadFile onUploaded={({ id }) => void navigate({ to: '/dumps/$id', params: { id } })} />
+    <Dialog
+      onClose={onClose}
+      title="Upload a file"
+      size="lg"
+      closeOnClickOutside={false}
+      // What is on its way is ended by its own button alone.
+      closeOnEscape={!isSending}
+      withCloseButton={!isSending}
+    >
+      <UploadFile onUploaded={({ id }) => void navigate({ to: '/dumps/$id', params: { id } })} onSending={setSending} />
     </Dialog>
   )
 }

@@ -22,7 +22,7 @@ interface ImportFormProps {
 /** What is imported, and where; nothing is written by it, because a plan comes first. */
 export function ImportForm({ first, onPlanned }: ImportFormProps) {
   const { draft, set, problem, ...asking } = useAsking(first, startImport, onPlanned)
-  const { data: dumps = [] } = useQuery(choiceQuery)
+  const { data: dumps = [], error: unread } = useQuery(choiceQuery)
   const target = useDatasource(draft.datasource)
   const dump = dumps.find(({ id }) => id === draft.dump)
   const needsPassphrase = dump?.sealed === true && draft.passphrase === ''
@@ -38,7 +38,7 @@ export function ImportForm({ first, onPlanned }: ImportFormProps) {
     >
       <div className={classes['split']}>
         <Stack gap="lg">
-          <ChooseDump draft={draft} dumps={dumps} set={set} problem={problem} />
+          <ChooseDump draft={draft} dumps={dumps} set={set} error={problem?.of('dump') ?? unread?.message} />
           <ChooseDatasource
             label="Target"
             description="The database that it is imported into, in one transaction."
@@ -59,11 +59,16 @@ interface DraftProps {
   readonly problem: ApiProblem | null
 }
 
-function ChooseDump({ draft, dumps, set, problem }: DraftProps & { readonly dumps: readonly Dump[] }) {
+interface ChooseDumpProps extends Omit<DraftProps, 'problem'> {
+  readonly dumps: readonly Dump[]
+  readonly error: string | undefined
+}
+
+function ChooseDump({ draft, dumps, set, error }: ChooseDumpProps) {
   const isUnscoped = useIsUnscoped()
   return (
     <Stack gap="sm">
-      <DumpField dumps={dumps} value={draft.dump} error={problem?.of('dump')} onChange={(dump) => set({ dump })} />
+      <DumpField dumps={dumps} value={draft.dump} error={error} onChange={(dump) => set({ dump })} />
       {isUnscoped && (
         <div>
           <Text size="sm" fw={700} mb={4}>

@@ -3,7 +3,7 @@ import { importMeans } from '#features/dumps/means.ts'
 import { startImport } from '#features/dumps/queries.ts'
 import { RestorePlan } from '#features/dumps/restore-plan.tsx'
 import type { Onward } from '#features/dumps/restore-steps.tsx'
-import { nameOfDatasource, useAnyDatasource } from '#features/jobs/job-name.tsx'
+import { nameOfDatasource, UnreadDatasource, useAnyDatasource } from '#features/jobs/job-name.tsx'
 import type { Job } from '#features/jobs/queries.ts'
 import type { ImportReceipt } from '#features/jobs/receipt.ts'
 import { TextLink } from '#ui/link.tsx'
@@ -39,7 +39,7 @@ interface ImportPlanProps extends Onward {
 /** What an import would do, before anybody agrees to it. */
 export function ImportPlan({ job, imported, ...onward }: ImportPlanProps) {
   const target = useAnyDatasource(job.target_datasource_id)
-  if (target === undefined) return null
+  if (target === undefined) return <UnreadDatasource id={job.target_datasource_id} />
   const { dump, replaced, takes_back: back = [] } = imported
   const name = nameOfDatasource(target)
   const draft = draftOf(job)

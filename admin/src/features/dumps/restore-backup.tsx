@@ -5,7 +5,7 @@ import { useState } from 'react'
 import { importMeans } from '#features/dumps/means.ts'
 import { startImport, type ImportRequest } from '#features/dumps/queries.ts'
 import { ConsentDialog } from '#features/jobs/consent-dialog.tsx'
-import { nameOfDatasource, useAnyDatasource } from '#features/jobs/job-name.tsx'
+import { nameOfDatasource, UnreadDatasource, useAnyDatasource } from '#features/jobs/job-name.tsx'
 import type { Job } from '#features/jobs/queries.ts'
 
 interface RestoreBackupProps {
@@ -21,7 +21,7 @@ export function RestoreBackup({ job, backup, onClose }: RestoreBackupProps) {
   const navigate = useNavigate()
   const target = useAnyDatasource(job.target_datasource_id)
   const [once] = useState(() => crypto.randomUUID())
-  if (target === undefined) return null
+  if (target === undefined) return <UnreadDatasource id={job.target_datasource_id} onClose={onClose} />
   const name = nameOfDatasource(target)
   const request: ImportRequest = {
     datasource: name,

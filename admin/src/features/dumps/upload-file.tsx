@@ -1,7 +1,7 @@
 import { Button, FileButton, Group, Progress, Stack, Text } from '@mantine/core'
 import { IconUpload } from '@tabler/icons-react'
 import { useMutation, useQueryClient } from '@tanstack/react-query'
-import { useRef, useState, type DragEvent } from 'react'
+import { useEffect, useRef, useState, type DragEvent } from 'react'
 import { uploadDump } from '#api/client.ts'
 import { dumpQuery, type Dump } from '#features/dumps/queries.ts'
 import { uploadMeans } from '#features/dumps/means.ts'
@@ -13,10 +13,12 @@ import classes from './dumps.module.css'
 
 interface UploadFileProps {
   readonly onUploaded: (dump: Dump) => void
+  /** Told when a file is on its way, and when it no longer is. */
+  readonly onSending?: (isSending: boolean) => void
 }
 
 /** Takes a file of whoever looks at the page into the directory of dumps, however large it is. */
-export function UploadFile({ onUploaded }: UploadFileProps) {
+export function UploadFile({ onUploaded, onSending }: UploadFileProps) {
   const client = useQueryClient()
   const [over, setOver] = useState(false)
   const [sent, setSent] = useState(0)
@@ -38,6 +40,9 @@ export function UploadFile({ onUploaded }: UploadFileProps) {
       onUploaded(dump)
     },
   })
+  useEffect(() => onSending?.(upload.isPending), [onSending, upload.isPending])
+  // Whoever has left would otherwise be led to a file that they no longer wait for.
+  useEffect(() => () => ending.current?.abort(new Error('The page was left before the file had arrived.')), [])
   const file = upload.variables
   const take = (one: File | null | undefined): void => {
     if (one !== null && one !== undefined && !upload.isPending) upload.mutate(one)

@@ -31,7 +31,8 @@ export interface Brakes {
 interface ConsentDialogProps {
   readonly title: string
   readonly verb: string
-  readonly target: Datasource
+  /** Null where nothing is written, and nobody need know of it. */
+  readonly target: Datasource | null
   /** Of a sync both ways, whose source is written too. */
   readonly writtenSource?: Datasource | undefined
   readonly brakes?: Brakes
@@ -65,15 +66,16 @@ export function ConsentDialog(props: ConsentDialogProps) {
   const withFreshKey = useFreshKey()
   const [brakes, setBrakes] = useState<Brakes>(props.brakes ?? {})
   const [typed, setTyped] = useState('')
-  const name = nameOfDatasource(target)
-  const opens: Consent = isQuiet
-    ? {}
-    : {
-        ...(target.protected ? { allow_protected_write: true } : {}),
-        ...(writtenSource?.protected === true ? { allow_protected_source_write: true } : {}),
-        ...(brakes.deletes === undefined ? {} : { approve_deletes: brakes.deletes }),
-        ...(brakes.overwrites === undefined ? {} : { approve_overwrites: brakes.overwrites }),
-      }
+  const name = target === null ? '' : nameOfDatasource(target)
+  const opens: Consent =
+    isQuiet || target === null
+      ? {}
+      : {
+          ...(target.protected ? { allow_protected_write: true } : {}),
+          ...(writtenSource?.protected === true ? { allow_protected_source_write: true } : {}),
+          ...(brakes.deletes === undefined ? {} : { approve_deletes: brakes.deletes }),
+          ...(brakes.overwrites === undefined ? {} : { approve_overwrites: brakes.overwrites }),
+        }
   const needsName = Object.keys(opens).length > 0
   const consent: Consent = needsName ? { ...opens, confirm: name } : opens
   const doing = useMutation({
@@ -92,7 +94,7 @@ export function ConsentDialog(props: ConsentDialogProps) {
       >
         <Stack gap="sm">
           <div>{children}</div>
-          {!isQuiet && (
+          {!isQuiet && target !== null && (
             <Text size="sm">
               {does} <b>{name}</b> <Environment name={target.effective_environment} />
               {writtenSource !== undefined && (
@@ -120,7 +122,7 @@ export function ConsentDialog(props: ConsentDialogProps) {
             />
           )}
           {doing.error !== null && <Problem error={doing.error} />}
-          <WayOut error={doing.error} of={[target, writtenSource]} />
+          <WayOut error={doing.error} of={[target ?? undefined, writtenSource]} />
           <Group justify="space-between" gap="xs">
             <CopyAs {...means(consent)} />
             <Group gap="xs">

@@ -15,7 +15,7 @@ import { api, body } from '#api/client.ts'
 import { useMay } from '#app/session.ts'
 import { ConsentDialog, consentFlags, type Brakes, type Consent } from '#features/jobs/consent-dialog.tsx'
 import { isWhole, writtenOf } from '#features/jobs/job-words.ts'
-import { useAnyDatasource } from '#features/jobs/job-name.tsx'
+import { UnreadDatasource, useAnyDatasource } from '#features/jobs/job-name.tsx'
 import { RetryDialog } from '#features/jobs/retry-dialog.tsx'
 import { isActive, jobQuery, type ChangeSummary, type Job } from '#features/jobs/queries.ts'
 import { useConfig } from '#features/sync-configs/queries.ts'
@@ -150,11 +150,13 @@ function Ask({ act, job, summary, onClose }: AskProps) {
   const navigate = useNavigate()
   const { id } = job
   const params = { path: { id } }
-  if (target === undefined) return null
   const goTo = async (started: { readonly job_id: string }): Promise<void> => {
     await client.invalidateQueries({ queryKey: ['jobs'] })
     if (started.job_id !== id) await navigate({ to: '/jobs/$id', params: { id: started.job_id }, search: {} })
   }
+  if (act === 'cancel') return <AskCancel job={job} onClose={onClose} means={meansOf(job, act, null)({})} />
+  if (act === 'retry') return <RetryDialog job={job} onClose={onClose} goTo={goTo} />
+  if (target === undefined) return <UnreadDatasource id={job.target_datasource_id} onClose={onClose} />
   const digest = summary?.digest ?? null
   const common = { target, onClose, means: meansOf(job, act, digest) }
   const writtenSource = isTwoWay && act !== 'revert' ? source : undefined
@@ -195,10 +197,6 @@ function Ask({ act, job, summary, onClose }: AskProps) {
           </Words>
         </ConsentDialog>
       )
-    case 'retry':
-      return <RetryDialog job={job} onClose={onClose} goTo={goTo} />
-    case 'cancel':
-      return <AskCancel job={job} onClose={onClose} means={meansOf(job, act, null)({})} />
     default:
       return null
   }
@@ -212,16 +210,14 @@ interface AskCancelProps {
 
 function AskCancel({ job, onClose, means }: AskCancelProps) {
   const client = useQueryClient()
-  const target = useAnyDatasource(job.target_datasource_id)
   const written = writtenOf(job)
   const params = { path: { id: job.id } }
-  if (target === undefined) return null
   return (
     <ConsentDialog
       isQuiet
       title="Cancel the job"
       verb="Cancel the job"
-      target={target}
+      target={null}
       means={() => means}
       onClose={onClose}
       act={async () => {

@@ -3,7 +3,9 @@ import { api, body } from '#api/client.ts'
 import { useDatasource, type Datasource } from '#features/datasources/queries.ts'
 import type { Job } from '#features/jobs/queries.ts'
 import { useConfig } from '#features/sync-configs/queries.ts'
+import { Dialog } from '#ui/dialog.tsx'
 import { Environment } from '#ui/mark.tsx'
+import { Problem } from '#ui/problem.tsx'
 
 /** Of one that no list has: a job of two connections brought it along. */
 function lonelyQuery(id: string) {
@@ -20,6 +22,25 @@ export function useAnyDatasource(id: string): Datasource | undefined {
   const listed = useDatasource(id)
   const lonely = useQuery({ ...lonelyQuery(id), enabled: listed === undefined })
   return listed ?? lonely.data
+}
+
+interface UnreadDatasourceProps {
+  readonly id: string
+  /** Of the dialog that needed it; without it the cause stands where the page would. */
+  readonly onClose?: () => void
+}
+
+/** In the place of what needs a datasource of a job, until it is there: why it cannot be, as where somebody has removed it. */
+export function UnreadDatasource({ id, onClose }: UnreadDatasourceProps) {
+  const { error, refetch } = useQuery(lonelyQuery(id))
+  if (error === null) return null
+  const problem = <Problem error={error} retry={() => void refetch()} />
+  if (onClose === undefined) return problem
+  return (
+    <Dialog title="A datasource of the job cannot be read" onClose={onClose}>
+      {problem}
+    </Dialog>
+  )
 }
 
 /** As people know it: one that a job brought along by its database, which has no name of its own. */

@@ -3,7 +3,7 @@ import { useQueryClient } from '@tanstack/react-query'
 import { useNavigate } from '@tanstack/react-router'
 import { api, body } from '#api/client.ts'
 import { ConsentDialog, consentFlags, type Consent } from '#features/jobs/consent-dialog.tsx'
-import { useAnyDatasource } from '#features/jobs/job-name.tsx'
+import { UnreadDatasource, useAnyDatasource } from '#features/jobs/job-name.tsx'
 import type { Job } from '#features/jobs/queries.ts'
 import { plural } from '#lib/format.ts'
 import { cliOf, curlOf } from '#ui/copy.tsx'
@@ -21,7 +21,7 @@ export function ReplayDialog({ job, ids, count, onClose }: ReplayDialogProps) {
   const target = useAnyDatasource(job.target_datasource_id)
   const client = useQueryClient()
   const navigate = useNavigate()
-  if (target === undefined) return null
+  if (target === undefined) return <UnreadDatasource id={job.target_datasource_id} onClose={onClose} />
   const wish = ids === null ? {} : { rejections: [...ids] }
   const act = async (consent: Consent): Promise<void> => {
     const params = { path: { id: job.id } }

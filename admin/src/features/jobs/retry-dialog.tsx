@@ -3,7 +3,7 @@ import { useInfiniteQuery, useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 import { api, body, type Schemas } from '#api/client.ts'
 import { brakesOf, ConsentDialog, type Consent } from '#features/jobs/consent-dialog.tsx'
-import { useAnyDatasource } from '#features/jobs/job-name.tsx'
+import { UnreadDatasource, useAnyDatasource } from '#features/jobs/job-name.tsx'
 import { isWhole, kindWords } from '#features/jobs/job-words.ts'
 import type { Job } from '#features/jobs/queries.ts'
 import { Differences } from '#features/sync-configs/differences.tsx'
@@ -30,9 +30,10 @@ export function RetryDialog({ job, onClose, goTo }: RetryDialogProps) {
   const config = isGone ? 'original' : chosen
   const then = useVersion(isChanged && !isGone ? job : null)
   const document = config === 'original' ? then : now
-  const target = useAnyDatasource(document?.target_datasource_id ?? job.target_datasource_id)
+  const targetId = document?.target_datasource_id ?? job.target_datasource_id
+  const target = useAnyDatasource(targetId)
   const source = useAnyDatasource(document?.source_datasource_id ?? job.source_datasource_id)
-  if (target === undefined) return null
+  if (target === undefined) return <UnreadDatasource id={targetId} onClose={onClose} />
   const isQuiet = job.dry_run || job.kind === 'verify' || job.kind === 'validate' || job.kind === 'export'
   const which = isChanged ? { config } : {}
   const params = { path: { id: job.id } }
