@@ -15,7 +15,7 @@ import { printedSeed } from '#test/harness/seed.ts'
 import { Books, expectWhole, randomFrom, startSync } from './runs.ts'
 import { createShop, fillShop, keepLedger, keepWriting, openShops } from './shop.ts'
 
-const CUTS = Number(process.env['SYNCLINE_TEST_CUTS'] ?? 12)
+const CUTS = Number(process.env['SYNCLINE_TEST_CUTS'] ?? 6)
 
 /** A run may take so long to notice a dead peer and to give up or go on over a new connection. */
 const LONGEST_MS = 100_000

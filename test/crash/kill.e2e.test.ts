@@ -12,7 +12,7 @@ import { printedSeed } from '#test/harness/seed.ts'
 import { Books, expectWhole, randomFrom, startSync } from './runs.ts'
 import { createShop, fillShop, keepLedger, keepWriting, openShops } from './shop.ts'
 
-const KILLS = Number(process.env['SYNCLINE_TEST_KILLS'] ?? 25)
+const KILLS = Number(process.env['SYNCLINE_TEST_KILLS'] ?? 10)
 
 expectNoProgramSurvives()
 

@@ -16,7 +16,7 @@ import { printedSeed } from '#test/harness/seed.ts'
 import { Books, expectWhole, finishSync, randomFrom, startSync, untilStopped } from './runs.ts'
 import { changeShop, createShop, fillShop, keepLedger, SHOP_TABLES } from './shop.ts'
 
-const ROUNDS = Number(process.env['SYNCLINE_TEST_RESTARTS'] ?? 10)
+const ROUNDS = Number(process.env['SYNCLINE_TEST_RESTARTS'] ?? 4)
 
 /** From the end of a restart to the end of a small run. */
 const RECOVERY_MS = 40_000

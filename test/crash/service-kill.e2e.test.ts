@@ -16,7 +16,7 @@ import { STORE_KINDS } from '#test/harness/store.ts'
 import { expectBatchesAddUp, randomFrom } from './runs.ts'
 import { keepWriting, openShops, readLedger, SHOP_TABLES } from './shop.ts'
 
-const KILLS = Number(process.env['SYNCLINE_TEST_KILLS'] ?? 10)
+const KILLS = Number(process.env['SYNCLINE_TEST_KILLS'] ?? 5)
 
 expectNoProgramSurvives()
 

@@ -17,7 +17,7 @@ import { createStorePlace, STORE_KINDS } from '#test/harness/store.ts'
 import { randomFrom } from './runs.ts'
 import { changeShop, combine, openShops, readLedger, SHOP_TABLES } from './shop.ts'
 
-const PAUSES = Number(process.env['SYNCLINE_TEST_PAUSES'] ?? 3)
+const PAUSES = Number(process.env['SYNCLINE_TEST_PAUSES'] ?? 2)
 
 /** Passes of failpoints in a run of this size; later ones may not come. */
 const PASSES = 60

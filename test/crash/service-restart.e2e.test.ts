@@ -17,7 +17,7 @@ import { createStorePlace } from '#test/harness/store.ts'
 import { randomFrom } from './runs.ts'
 import { changeShop, combine, openShops, readLedger, SHOP_TABLES, type Written } from './shop.ts'
 
-const ROUNDS = Number(process.env['SYNCLINE_TEST_RESTARTS'] ?? 4)
+const ROUNDS = Number(process.env['SYNCLINE_TEST_RESTARTS'] ?? 2)
 
 expectNoProgramSurvives()
 

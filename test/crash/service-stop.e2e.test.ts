@@ -13,7 +13,7 @@ import { STORE_KINDS } from '#test/harness/store.ts'
 import { randomFrom, untilNoSession } from './runs.ts'
 import { changeShop, openShops, readLedger, SHOP_TABLES } from './shop.ts'
 
-const ROUNDS = Number(process.env['SYNCLINE_TEST_STOPS'] ?? 6)
+const ROUNDS = Number(process.env['SYNCLINE_TEST_STOPS'] ?? 3)
 
 expectNoProgramSurvives()
 

@@ -146,7 +146,7 @@ test.for(['fin', 'rst', 'silence'] as const)(
     const start = withoutKey(await pgDump(held))
     expect(start.includes(`'old'`) || start.includes('old\n')).toBe(true)
     expect(before).toContain('old')
-    const cuts = by === 'silence' ? 1 : Number(process.env['SYNCLINE_TEST_KILLS'] ?? 12)
+    const cuts = by === 'silence' ? 1 : Number(process.env['SYNCLINE_TEST_KILLS'] ?? 5)
     const property = fc.asyncProperty(fc.integer({ min: 2_000, max: bytes - 400 }), async (bytesToPass) => {
       await proxy.faults.set({ cut: { after: bytesToPass, direction: 'toServer', by } })
       await expect(importInto(held, file, { url, replace: true })).rejects.toThrow(AppError)

@@ -14,7 +14,7 @@ import { jobProcesses } from '#test/harness/service.ts'
 import { randomFrom } from '../crash/runs.ts'
 import { keepWriting, openShops, readLedger, SHOP_TABLES } from '../crash/shop.ts'
 
-const KILLS = Number(process.env['SYNCLINE_TEST_KILLS'] ?? 6)
+const KILLS = Number(process.env['SYNCLINE_TEST_KILLS'] ?? 3)
 
 expectNoProgramSurvives()
 

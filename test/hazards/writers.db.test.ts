@@ -11,7 +11,7 @@ import { sharedServers, startPrivateServer } from '#test/harness/postgres.ts'
 import { printedSeed } from '#test/harness/seed.ts'
 import { createPair, type Pair } from '#test/harness/sync.ts'
 
-const WRITES = Number(process.env['SYNCLINE_TEST_WRITES'] ?? 400)
+const WRITES = Number(process.env['SYNCLINE_TEST_WRITES'] ?? 200)
 const WRITERS = 8
 /** Positions move as time goes by; so often they must have moved, or the test has shown nothing. */
 const MOVES = 3

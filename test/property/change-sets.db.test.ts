@@ -25,7 +25,7 @@ import { printedSeed } from '#test/harness/seed.ts'
 import { createPair, MIRROR, wroteNothing } from '#test/harness/sync.ts'
 import { saySame } from '#test/types/mysql-matrix.ts'
 
-const SCHEMAS = Number(process.env['SYNCLINE_TEST_SCHEMAS'] ?? 8)
+const SCHEMAS = Number(process.env['SYNCLINE_TEST_SCHEMAS'] ?? 4)
 
 const { source, target } = sharedServers()
 const directions: readonly (readonly [string, TestServer, TestServer])[] = [

@@ -17,7 +17,7 @@ import { printedSeed } from '#test/harness/seed.ts'
 import { postgresWays, waysWithMariadb } from '#test/harness/random-ways.ts'
 import { MIRROR, wroteNothing } from '#test/harness/sync.ts'
 
-const SCHEMAS = Number(process.env['SYNCLINE_TEST_SCHEMAS'] ?? 28)
+const SCHEMAS = Number(process.env['SYNCLINE_TEST_SCHEMAS'] ?? 12)
 
 const { source, target } = sharedServers()
 const WAYS = [

@@ -12,7 +12,7 @@ import { postgresDialect } from '#test/harness/random-dialect.ts'
 import { loadSchema, randomSchema } from '#test/harness/random-schema.ts'
 import { printedSeed } from '#test/harness/seed.ts'
 
-const SCHEMAS = Number(process.env['SYNCLINE_TEST_SCHEMAS'] ?? 10)
+const SCHEMAS = Number(process.env['SYNCLINE_TEST_SCHEMAS'] ?? 4)
 
 const servers = eachServer().map((server) => [`PostgreSQL ${server.major}`, server] as const)
 

@@ -15,7 +15,7 @@ import { loadSchema, randomSchema, type RandomColumn } from '#test/harness/rando
 import { printedSeed } from '#test/harness/seed.ts'
 import { createPair, MIRROR } from '#test/harness/sync.ts'
 
-const MAPPINGS = Number(process.env['SYNCLINE_TEST_MAPPINGS'] ?? 12)
+const MAPPINGS = Number(process.env['SYNCLINE_TEST_MAPPINGS'] ?? 6)
 
 const step = (name: string, args: Readonly<Record<string, unknown>> = {}): TransformStep => ({ name, args })
 

@@ -23,7 +23,7 @@ import { printedSeed } from '#test/harness/seed.ts'
 import type { Side } from '#test/harness/side.ts'
 import { MIRROR } from '#test/harness/sync.ts'
 
-const SCHEMAS = Number(process.env['SYNCLINE_TEST_SCHEMAS'] ?? 10)
+const SCHEMAS = Number(process.env['SYNCLINE_TEST_SCHEMAS'] ?? 5)
 const EVERYTHING = { tables: null, keys: null }
 
 const { source, target } = sharedServers()

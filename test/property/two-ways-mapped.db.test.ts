@@ -15,7 +15,7 @@ import { sharedServers } from '#test/harness/postgres.ts'
 import { printedSeed } from '#test/harness/seed.ts'
 import { createPair, mapping, type Pair, type RunHooks } from '#test/harness/sync.ts'
 
-const HISTORIES = Number(process.env['SYNCLINE_TEST_HISTORIES'] ?? 5)
+const HISTORIES = Number(process.env['SYNCLINE_TEST_HISTORIES'] ?? 2)
 
 const { source, target } = sharedServers()
 

@@ -13,7 +13,7 @@ import { PAIRS, usePairs, type AnyPair } from '#test/harness/pairs.ts'
 import { printedSeed } from '#test/harness/seed.ts'
 import type { RunHooks } from '#test/harness/sync.ts'
 
-const HISTORIES = Number(process.env['SYNCLINE_TEST_HISTORIES'] ?? 8)
+const HISTORIES = Number(process.env['SYNCLINE_TEST_HISTORIES'] ?? 4)
 
 const open = usePairs()
 

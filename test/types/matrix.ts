@@ -11,6 +11,7 @@ import type { Verdict } from '#sync/judge-types.ts'
 
 import type { Database } from '#test/harness/database.ts'
 import { typesOf, type RandomType } from '#test/harness/random-types.ts'
+import { printedSeed } from '#test/harness/seed.ts'
 import type { TextRow } from '#test/harness/side.ts'
 
 /** Values of each type, the bounds among them. */
@@ -181,4 +182,17 @@ function expected(from: TypedColumn, { sql, column: { type } }: TypedColumn): st
     default:
       return `${text}::${sql}`
   }
+}
+
+/** Every zone with every pair, which takes hours. */
+export const EVERYWHERE = process.env['SYNCLINE_TEST_ZONES'] === 'all'
+
+/**
+ * The zones of a run: the first, in which every pair is tried, and another one by the seed, in which those are that a zone can
+ * make a difference to.
+ */
+export function zonesOf(zones: readonly string[]): readonly string[] {
+  if (EVERYWHERE) return zones
+  const [first = '', ...others] = zones
+  return [first, others[printedSeed() % others.length] ?? first]
 }

@@ -24,7 +24,7 @@ import { startMariadb, type MariadbServer } from '#test/harness/mariadb.ts'
 import { MysqlSide } from '#test/harness/mysql-tables.ts'
 import { sharedServers } from '#test/harness/postgres.ts'
 import { createPair, type Pair } from '#test/harness/sync.ts'
-import { makeTypes, matrixTypes, valueColumn } from './matrix.ts'
+import { EVERYWHERE, makeTypes, matrixTypes, valueColumn, zonesOf } from './matrix.ts'
 import { MYSQL_TYPES, plainSql, saySame } from './mysql-matrix.ts'
 import { mysqlTypesPage } from './mysql-page.ts'
 
@@ -231,9 +231,6 @@ async function expectArrived(ways: Ways, each: TypePair, refused: ReadonlySet<st
 /** Domains whose own CHECK refuses what their type could hold. */
 const GUARDED = new Set(['"short; text"', '"Price"'])
 
-/** Every pair is tried in one zone; in the others those that a zone can make a difference to. */
-const EVERYWHERE = process.env['SYNCLINE_TEST_ZONES'] === 'all'
-
 /** A session's zone makes a difference to nothing but times, and what holds or is made of them. */
 function hasTimes({ from, to }: TypePair): boolean {
   return [from, to].some(({ sql }) => /\b(date|time|interval|timestamp|year|ts(tz)?(multi)?range)/.test(sql))
@@ -301,23 +298,29 @@ test('the page of types says how each pair is judged', { timeout: 300_000 }, asy
   await expect(page).toMatchFileSnapshot('../../docs/types-mysql.md')
 })
 
-test.each(ZONES)('values of MariaDB arrive in PostgreSQL, or are set aside (%s)', { timeout: 900_000 }, (zone) =>
-  inZone(zone, async () => {
-    await using pair = await createPair(postgres, postgres)
-    await pair.target.sql(`ALTER DATABASE ${pair.target.name} SET timezone = '${zone}'`)
-    await tryAll({ pair, source: mysqlSide(await MysqlSide.make(server)), target: postgresSide(pair.target) }, zone)
-  }),
+test.each(zonesOf(ZONES))(
+  'values of MariaDB arrive in PostgreSQL, or are set aside (%s)',
+  { timeout: 900_000 },
+  (zone) =>
+    inZone(zone, async () => {
+      await using pair = await createPair(postgres, postgres)
+      await pair.target.sql(`ALTER DATABASE ${pair.target.name} SET timezone = '${zone}'`)
+      await tryAll({ pair, source: mysqlSide(await MysqlSide.make(server)), target: postgresSide(pair.target) }, zone)
+    }),
 )
 
-test.each(ZONES)('values of PostgreSQL arrive in MariaDB, or are set aside (%s)', { timeout: 900_000 }, (zone) =>
-  inZone(zone, async () => {
-    await using pair = await createPair(postgres, postgres)
-    await pair.source.sql(`ALTER DATABASE ${pair.source.name} SET timezone = '${zone}'`)
-    await tryAll({ pair, source: postgresSide(pair.source), target: mysqlSide(await MysqlSide.make(server)) }, zone)
-  }),
+test.each(zonesOf(ZONES))(
+  'values of PostgreSQL arrive in MariaDB, or are set aside (%s)',
+  { timeout: 900_000 },
+  (zone) =>
+    inZone(zone, async () => {
+      await using pair = await createPair(postgres, postgres)
+      await pair.source.sql(`ALTER DATABASE ${pair.source.name} SET timezone = '${zone}'`)
+      await tryAll({ pair, source: postgresSide(pair.source), target: mysqlSide(await MysqlSide.make(server)) }, zone)
+    }),
 )
 
-test.each(ZONES)('values of MariaDB arrive in MariaDB, or are set aside (%s)', { timeout: 900_000 }, (zone) =>
+test.each(zonesOf(ZONES))('values of MariaDB arrive in MariaDB, or are set aside (%s)', { timeout: 900_000 }, (zone) =>
   inZone(zone, async () => {
     await using pair = await createPair(postgres, postgres)
     const [source, target] = [await MysqlSide.make(server), await MysqlSide.make(server)]
