@@ -8,7 +8,15 @@ import { AppError, leavesDoubt } from '#model/errors.ts'
 import { toJobError, type JobError } from '#model/job.ts'
 import type { TableRef } from '#model/table.ts'
 import { exportReaders } from './connections.ts'
-import { announceCommit, backUp, earlierBackup, findingsOf, type RestoreFindings, wasCommitted } from './import-work.ts'
+import {
+  announceCommit,
+  backUp,
+  earlierBackup,
+  findingsOf,
+  sweepBackups,
+  wasCommitted,
+  type RestoreFindings,
+} from './import-work.ts'
 import type { WorkTools } from './job-work.ts'
 
 /** What a copy ended with, or would do. */
@@ -49,6 +57,7 @@ export async function copyWork(job: Job, { source, target, from, to, tools }: Co
     if (await wasCommitted(job, { target, tools })) {
       return committedEarlier(job, target, await earlierBackup(job, tools))
     }
+    await sweepBackups(job, tools)
     await using copy = await DatabaseCopy.open({ source, target }, options, request, { maskKey, signal: stop })
     if (job.request.dryRun) return wouldDo(copy)
     const copied = await copy.run(target, {

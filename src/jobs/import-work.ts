@@ -1,6 +1,6 @@
 import type { Adapter } from '#adapters/adapter.ts'
 import { startersOf } from '#control/audit-list.ts'
-import { getDump, listDumps } from '#control/dumps.ts'
+import { earlierBackups, getDump, listDumps } from '#control/dumps.ts'
 import { readJobEvents, type Job } from '#control/jobs.ts'
 import type { DumpFile, ReadDump } from '#dump/dump-file.ts'
 import { DumpWriter } from '#dump/dump-writer.ts'
@@ -18,7 +18,7 @@ import { AppError, leavesDoubt } from '#model/errors.ts'
 import { toJobError, type JobError } from '#model/job.ts'
 import { objectName, tableName } from '#model/table.ts'
 import { fromStore } from './from-store.ts'
-import { limitsOf, removeDump, writeDump } from './dumps.ts'
+import { limitsOf, removeDump, sweepDumps, writeDump } from './dumps.ts'
 import type { WorkTools } from './job-work.ts'
 
 /** What a restore does, or would do, to its target. */
@@ -91,6 +91,7 @@ export async function importWork(job: Job, { open, datasource, tools }: ImportEn
     }
     await using target = await open()
     const isCommitted = await wasCommitted(job, { target, tools })
+    if (!isCommitted) await sweepBackups(job, tools)
     // What it would replace is by now what it has brought.
     const wish = { trusted, owners, grants, swap, replace: request.replace || isCommitted }
     const plan = await planImport(target, checked, wish)
@@ -151,6 +152,23 @@ export async function earlierBackup({ id }: Job, { store }: WorkTools): Promise<
   const page = { sort: 'created_at', descending: true, after: null, limit: 1 } as const
   const [last] = await fromStore(listDumps(store, { origin: 'backup', jobId: id }, page))
   return last?.id ?? null
+}
+
+/** Removes what earlier processes of this job have kept or begun to keep, none of which has replaced anything. */
+export async function sweepBackups({ id }: Job, { dumps, store, journal, identity }: WorkTools): Promise<void> {
+  const earlier = { jobId: id, before: must(identity.lease, 'the claim of a job') }
+  let swept = await fromStore(sweepDumps(dumps, earlier))
+  for (const backup of await fromStore(earlierBackups(store, earlier))) {
+    try {
+      await fromStore(removeDump(dumps, backup.id, { actor: SYSTEM, action: 'dump.delete', by: id }))
+      swept += 1
+    } catch (error) {
+      // Somebody reads it, or it has gone meanwhile.
+      if (!(error instanceof AppError) || (error.code !== 'in_use' && error.code !== 'not_found')) throw error
+    }
+  }
+  if (swept > 0)
+    journal.record({ type: 'note', text: 'Nothing was replaced by an earlier attempt: its backup is removed.' })
 }
 
 async function endOf(transaction: string, target: Adapter, tools: WorkTools): Promise<'committed' | 'aborted'> {
@@ -233,7 +251,7 @@ export async function backUp(
     return { head, rows, sqlBytes: bytes, notes }
   })
   const discard = async (): Promise<void> => {
-    await removeDump(dumps, dump.id, SYSTEM)
+    await removeDump(dumps, dump.id, { actor: SYSTEM, action: 'dump.delete', by: job.id })
     journal.record({ type: 'note', text: `Nothing was replaced: the backup ${dump.id} is removed.` })
   }
   try {

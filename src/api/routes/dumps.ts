@@ -256,7 +256,7 @@ function listRoutes(api: Api, context: Context): void {
     handler: async (request) => {
       const { actor } = principalOf(request)
       const { id } = await visibleDump(context.store, actor, request.params.id)
-      await removeDump(dumps, id, actor)
+      await removeDump(dumps, id, { actor, action: 'dump.delete' })
       return { id, deleted: true }
     },
   })
