@@ -11,6 +11,7 @@ import { exportReaders } from './connections.ts'
 import {
   announceCommit,
   backUp,
+  committedFindings,
   earlierBackup,
   findingsOf,
   sweepBackups,
@@ -95,13 +96,11 @@ function sumOf(tables: RestorePlan['expected']): number | null {
 }
 
 /** The source has moved on; what was brought, the progress tells that was kept before the commit. */
-function committedEarlier({ progress }: Job, { server }: Adapter, backup: string | null): CopyResult {
-  const { address, product, major } = server
-  const findings = { target: { address, product, major }, makes: [], replaced: [], takesBack: [], dependents: [] }
+function committedEarlier({ progress }: Job, target: Adapter, backup: string | null): CopyResult {
   const tables = (progress?.tables ?? []).map(({ table, rows }) => ({ table, rows }))
   const notes = ['The process that copied it died after the commit: what is told here is what it had kept until then.']
   return {
-    ...findings,
+    ...committedFindings(target),
     moment: null,
     tables,
     rows: progress?.rows ?? null,

@@ -296,7 +296,13 @@ test('B3: the process of an import is killed behind its COMMIT: the next one fin
   await service.succeeded(String(id))
   expect(JSON.stringify(await service.ask('GET', `/api/jobs/${String(id)}/log`))).toContain('ended unexpectedly')
   expect(withoutKey(await pgDump(held, ['--no-owner']))).toBe(after)
-  const ended = (await service.ask('GET', `/api/jobs/${String(id)}/receipt`)) as { receipt: { backup: string } }
+  const ended = (await service.ask('GET', `/api/jobs/${String(id)}/receipt`)) as {
+    receipt: Answer & { backup: string }
+  }
+  // What is there is what it has brought itself: that it did not replace.
+  expect(ended.receipt).toMatchObject({ rows: 4_000, replaced: null, takes_back: [], dependents: [] })
+  expect(ended.receipt['makes']).toContainEqual({ what: 'table', name: 'public.t3' })
+  expect(ended.receipt['notes']).toEqual([expect.stringContaining('died after the commit')])
   const { origin, job_id: of } = await service.ask('GET', `/api/dumps/${ended.receipt.backup}`)
   expect({ origin, of }).toEqual({ origin: 'backup', of: id })
 })

@@ -36,7 +36,7 @@ export function CopyPlan({ job, copied, ...onward }: CopyPlanProps) {
   const target = useAnyDatasource(job.target_datasource_id)
   if (source === undefined || target === undefined) return null
   const names = { source: nameOfDatasource(source), target: nameOfDatasource(target) }
-  const request = copyRequestAfter(job, { ...names, replaces: copied.replaced.length > 0 })
+  const request = copyRequestAfter(job, { ...names, replaces: (copied.replaced ?? []).length > 0 })
   const draft = copyDraftOf(job)
   const plan = (change: Partial<CopyDraft>) => () =>
     startCopy({ ...copyRequestOf({ ...draft, ...change }, names), dry_run: true }, crypto.randomUUID())
