@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Actor } from '#model/access.ts'
 import type { ConfigDocument } from '#model/config-document.ts'
 import { AppError } from '#model/errors.ts'
-import { schemaDrift, type KnownSchemas, type SchemaChange } from '#model/schema-drift.ts'
+import { schemaDrift, withMade, type KnownSchemas, type SchemaChange } from '#model/schema-drift.ts'
 import { audited } from './audit.ts'
 import type { ConfigSchemaRow } from './schema.ts'
 import type { Store } from './store.ts'
@@ -62,15 +62,16 @@ export async function noteSchemas(
     const before = await tx.selectFrom('config_schema').selectAll().where('config_id', '=', id).executeTakeFirst()
     const at = store.clock.now()
     const isFirst = before === undefined || before.mapping !== mapping
+    const known = isFirst ? now : withMade(JSON.parse(before.known) as KnownSchemas, now)
     const row: ConfigSchemaRow = {
       config_id: id,
       mapping,
-      known: isFirst ? seen : before.known,
+      known: JSON.stringify(known),
       known_at: isFirst ? at : before.known_at,
       seen,
       seen_at: at,
       digest,
-      changes: JSON.stringify(isFirst ? [] : schemaDrift(JSON.parse(before.known) as KnownSchemas, now)),
+      changes: JSON.stringify(isFirst ? [] : schemaDrift(known, now)),
     }
     await tx
       .insertInto('config_schema')

@@ -89,6 +89,19 @@ test('UX 33: runs and dry runs look by themselves; what both sides went through 
   ])
 })
 
+test('UX 33: a table that a run has made is known from then on: what somebody does to it there is told', async () => {
+  await using lab = await createLab('sqlite', { source: TABLES, target: 'SELECT 1' }, { schema_policy: 'create' })
+  await look(lab)
+  // New to both sides, once the run has made the table with it.
+  await lab.source.sql('ALTER TABLE people ADD COLUMN phone text')
+  await lab.run()
+  expect(await overviewOf(lab)).toMatchObject({ schema_drift: null })
+  await lab.target.sql('ALTER TABLE goods DROP COLUMN name')
+  const told = ['public.goods of the target has no column "name" any more; it was character varying(40)']
+  expect(wordsOf(await look(lab))).toEqual(told)
+  expect(wordsOf(await look(lab))).toEqual(told)
+})
+
 test('UX 33: another mapping is looked over by whoever saves it; another name or schedule says nothing of the tables', async () => {
   await using lab = await createLab('sqlite', { source: TABLES, target: TABLES }, { tables: [{ source: 'goods' }] })
   await look(lab)
