@@ -1,6 +1,9 @@
 /** What of the tables of a sync config has changed since its mapping was looked over (UX 33). */
 import { describe, expect, test } from 'vitest'
 
+import { noteSchemas } from '#control/schema-drift.ts'
+import { getConfig } from '#control/sync-configs.ts'
+
 import { createLab, type Fields, type Lab } from '#test/harness/quarantine.ts'
 import { STORE_KINDS } from '#test/harness/store.ts'
 
@@ -111,7 +114,13 @@ test('UX 33: another mapping is looked over by whoever saves it; another name or
   await lab.ask('PUT', `/api/sync-configs/${lab.config}`, { ...document, batch_size: 10, sync_interval: 3_600 })
   expect(wordsOf(await look(lab))).toHaveLength(1)
   const tables = [{ source: 'goods' }, { source: 'people' }]
+  const { store } = lab.api
+  const before = await getConfig(store, lab.config)
   await lab.ask('PUT', `/api/sync-configs/${lab.config}`, { ...document, tables })
+  // What was told of the mapping before is not told of this one, and a look that began with that one comes too late.
+  expect(await overviewOf(lab)).toMatchObject({ schema_drift: null })
+  expect(await noteSchemas(store, before, { pairs: [], source: [], target: [] })).toBeNull()
+  expect(await lab.ask('GET', path(lab))).toMatchObject({ known_at: null, changes: [] })
   expect(wordsOf(await look(lab))).toEqual([])
 
   // A job of the version before says nothing of the mapping of now.
