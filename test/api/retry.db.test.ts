@@ -83,6 +83,18 @@ test('UX 22: the original config goes between the databases of that time, shares
   expect(await tablesIn(lab)).toEqual([['a']])
 })
 
+test('UX 22: a job says itself whether it goes in two ways, also where its config does not any more, or is gone', async () => {
+  await using lab = await createLab('sqlite', SIDES, { tables: [{ source: 'a' }], direction: 'two_way' })
+  const { id } = await lab.run({ dry_run: true })
+  const job = (): Promise<Fields> => lab.ask('GET', `/api/jobs/${id}`)
+  expect(await job()).toMatchObject({ direction: 'two_way' })
+  await lab.ask('PUT', `/api/sync-configs/${lab.config}`, { ...DOCUMENT, tables: [{ source: 'a' }] })
+  expect(await retry(lab, id, {})).toMatchObject({ direction: 'one_way' })
+  const admin = (await lab.api.key('admin')).secret
+  await lab.api.send(admin, 'DELETE', `/api/sync-configs/${lab.config}?confirm=config`)
+  expect(await job()).toMatchObject({ config_id: expect.any(String) as unknown, direction: 'two_way' })
+})
+
 test('S21: a query that an admin has taken out of the config is not brought back by an operator', async () => {
   await using lab = await createLab('sqlite', SIDES, {
     tables: [{ source: 'q', target: 'a', query: 'SELECT id, v FROM public.a', key: ['id'] }],
