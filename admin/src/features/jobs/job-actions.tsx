@@ -255,9 +255,13 @@ function ApproveText({ summary }: { readonly summary: ChangeSummary | undefined 
     <Words>
       {ddl.length > 0 &&
         `${plural(ddl.length, 'statement')} ${ddl.length === 1 ? 'makes or alters' : 'make or alter'} tables first, to the letter as you saw. `}
-      Exactly the changes that you saw are applied, in {plural(touched.length, 'table')}
-      {left > 0 && `; ${formatCount(left)} are left out`}. A row that has moved meanwhile is left as it is, and somebody
-      decides.
+      {touched.length + left > 0 && (
+        <>
+          Exactly the changes that you saw are applied, in {plural(touched.length, 'table')}
+          {left > 0 && `; ${formatCount(left)} are left out`}. A row that has moved meanwhile is left as it is, and
+          somebody decides.
+        </>
+      )}
     </Words>
   )
 }
