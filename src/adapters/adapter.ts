@@ -24,7 +24,7 @@ import type {
   MappingIdentity,
 } from './sync-state.ts'
 import type { ServerInfo } from './server-info.ts'
-import type { TableDdl, TableMaker } from './table-ddl.ts'
+import type { PendingDdl, TableDdl, TableMaker } from './table-ddl.ts'
 import type { TableDrafts } from './table-draft.ts'
 import type { Telling } from './written-rows.ts'
 
@@ -95,6 +95,8 @@ export interface Adapter extends AsyncDisposable {
   seesMark(id: string): Promise<boolean>
   /** What a job has committed here, by the counters that were committed with its rows; null where none are its. */
   committedBy(jobId: string): Promise<CommittedCounts | null>
+  /** What runs that were ended have left to be carried out for tables that they made here, in order. Only looks. */
+  pendingDdl(): Promise<readonly PendingDdl[]>
   /** Tables that are made like those of another engine; null where this adapter can neither tell of its own nor make any. */
   readonly drafts: TableDrafts | null
   /** The DDL of tables, where source and target speak the same; null where this adapter cannot tell. */

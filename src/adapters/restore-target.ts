@@ -160,6 +160,13 @@ export interface RestoreTarget {
    * @throws AppError `missing_privilege`, `pooler_not_supported`
    */
   readonly scratch: ((name: string) => Promise<ScratchDatabase>) | null
+  /**
+   * Drops databases of the server whose names begin so, where nobody needs them any more. One that cannot be dropped stays. Null
+   * where the adapter was opened for reading.
+   */
+  readonly sweepScratch:
+    | ((prefix: string, isOver: (name: string) => Promise<boolean>) => Promise<readonly string[]>)
+    | null
 }
 
 const MOST_NAMED = 20

@@ -12,7 +12,7 @@ import { keepsChanges } from '#jobs/review-job.ts'
 import type { TableValidation } from '#jobs/validate-table.ts'
 import type { ConnectionTest, Datasource } from '#model/datasource.ts'
 import type { JobProgress } from '#model/job.ts'
-import { toConduct } from '#model/config-document.ts'
+import { toConduct, toPolicies } from '#model/config-document.ts'
 import { formatTableName } from '#model/table-pattern.ts'
 import { effectiveEnvironment, type WriteRules } from '#model/write-protection.ts'
 
@@ -116,6 +116,7 @@ export function presentJob(job: Job, startedBy: string | null) {
     target_datasource_id: job.targetDatasourceId,
     mode: job.request.mode,
     dry_run: job.request.dryRun,
+    direction: toPolicies(job.request.policies).direction,
     tables: mutable(job.request.tables),
     commit_mode: commitMode,
     audit_level: auditLevel,

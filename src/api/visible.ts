@@ -1,9 +1,11 @@
 import { getDatasource } from '#control/datasources.ts'
+import { dumpNotFound, getDump } from '#control/dumps.ts'
 import { getJob, type Job } from '#control/jobs.ts'
 import type { Store } from '#control/store.ts'
 import { getConfig, type StoredConfig } from '#control/sync-configs.ts'
 import { maySee, type Actor } from '#model/access.ts'
 import type { Datasource } from '#model/datasource.ts'
+import type { Dump } from '#model/dump.ts'
 import { AppError } from '#model/errors.ts'
 
 /**
@@ -34,6 +36,14 @@ export async function visibleJob(store: Store, actor: Actor, id: string): Promis
   const job = await getJob(store, id)
   if (!maySee(actor, job.sourceDatasourceId) || !maySee(actor, job.targetDatasourceId)) throw notFound('job', id)
   return job
+}
+
+/** What was uploaded may be of anything: keys for certain datasources do not see it. @throws AppError `not_found` */
+export async function visibleDump(store: Store, actor: Actor, id: string): Promise<Dump> {
+  const dump = await getDump(store, id)
+  const sees = dump.datasourceId === null ? actor.datasources === null : maySee(actor, dump.datasourceId)
+  if (!sees) throw dumpNotFound(id)
+  return dump
 }
 
 /** For reading what may be missing: `getJob(…).catch(nullIfMissing)`. */

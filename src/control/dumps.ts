@@ -257,16 +257,20 @@ export async function newestUntried(store: Store): Promise<readonly Dump[]> {
   return untried
 }
 
+/** Who takes a dump away, and why. */
+export interface Withdrawal {
+  readonly actor: Actor
+  readonly action: 'dump.delete' | 'dump.expire'
+  /** The job that takes away what it has kept itself. */
+  readonly by?: string | null
+}
+
 /**
  * Takes a dump away from everybody, before its file goes: `dropDump` forgets it after that, and what a process leaves that ends
  * in between is swept, because its row says `writing` again.
- * @throws AppError `not_found`; `in_use` where a job that is not over yet reads it
+ * @throws AppError `not_found`; `in_use` where a job that is not over yet reads it, or has kept in it what it replaces
  */
-export function withdrawDump(
-  store: Store,
-  id: string,
-  { actor, action }: { readonly actor: Actor; readonly action: 'dump.delete' | 'dump.expire' },
-): Promise<Dump> {
+export function withdrawDump(store: Store, id: string, { actor, action, by = null }: Withdrawal): Promise<Dump> {
   return audited(store, actor, async (tx, audit) => {
     const row = await tx
       .updateTable('dump')
@@ -278,7 +282,12 @@ export function withdrawDump(
     if (row === undefined) throw dumpNotFound(id)
     const reader = await readerOf(tx, id)
     if (reader !== null) throw new AppError('in_use', `The job ${reader} reads the dump ${id}.`)
-    const { file, origin, datasource_id: datasource } = row
+    const { file, origin, datasource_id: datasource, job_id: job } = row
+    if (origin === 'backup' && job !== null && job !== by && (await isAtWork(tx, job))) {
+      throw new AppError('in_use', `The job ${job} is not over: the dump ${id} has what it replaces.`, {
+        hint: 'Wait until the job has ended, or cancel it.',
+      })
+    }
     await audit({ action, subject: id, data: { file, origin, datasource } })
     return toDump(row)
   })
@@ -293,6 +302,32 @@ async function readerOf(tx: Transaction<Tables>, id: string): Promise<string | n
     .where('request', 'like', `%"${id}"%`)
     .executeTakeFirst()
   return row?.id ?? null
+}
+
+async function isAtWork(tx: Transaction<Tables>, jobId: string): Promise<boolean> {
+  const row = await tx
+    .selectFrom('job')
+    .select('id')
+    .where('id', '=', jobId)
+    .where('status', 'in', [...ACTIVE_STATUSES])
+    .executeTakeFirst()
+  return row !== undefined
+}
+
+/** What earlier claims of a job have kept of what they were to replace. */
+export async function earlierBackups(
+  store: Store,
+  { jobId, before }: { readonly jobId: string; readonly before: number },
+): Promise<readonly Dump[]> {
+  const rows = await store.db
+    .selectFrom('dump')
+    .selectAll()
+    .where('state', '=', 'ready')
+    .where('origin', '=', 'backup')
+    .where('job_id', '=', jobId)
+    .where('epoch', '<', before)
+    .execute()
+  return rows.map(toDump)
 }
 
 /** A file that was begun and not completed. */

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto'
+import type { Transaction } from 'kysely'
 import type { Actor } from '#model/access.ts'
 import type { ConfigDocument } from '#model/config-document.ts'
 import { AppError } from '#model/errors.ts'
-import { schemaDrift, type KnownSchemas, type SchemaChange } from '#model/schema-drift.ts'
+import { schemaDrift, withMade, type KnownSchemas, type SchemaChange } from '#model/schema-drift.ts'
 import { audited } from './audit.ts'
-import type { ConfigSchemaRow } from './schema.ts'
+import type { ConfigSchemaRow, Tables } from './schema.ts'
 import type { Store } from './store.ts'
 
 /** What has become of the tables of sync configs since somebody looked their mappings over. */
@@ -56,21 +57,22 @@ export async function noteSchemas(
   const seen = JSON.stringify(now)
   const digest = createHash('sha256').update(seen, 'utf8').digest('hex')
   return store.write(async (tx) => {
-    // It may have been removed while its databases were looked at.
-    const config = await tx.selectFrom('sync_config').select('id').where('id', '=', id).executeTakeFirst()
-    if (config === undefined) return null
+    // It may have been removed while its databases were looked at, or have got another mapping.
+    const config = await tx.selectFrom('sync_config').select('document').where('id', '=', id).executeTakeFirst()
+    if (config === undefined || mappingOf(JSON.parse(config.document) as ConfigDocument) !== mapping) return null
     const before = await tx.selectFrom('config_schema').selectAll().where('config_id', '=', id).executeTakeFirst()
     const at = store.clock.now()
     const isFirst = before === undefined || before.mapping !== mapping
+    const known = isFirst ? now : withMade(JSON.parse(before.known) as KnownSchemas, now)
     const row: ConfigSchemaRow = {
       config_id: id,
       mapping,
-      known: isFirst ? seen : before.known,
+      known: JSON.stringify(known),
       known_at: isFirst ? at : before.known_at,
       seen,
       seen_at: at,
       digest,
-      changes: JSON.stringify(isFirst ? [] : schemaDrift(JSON.parse(before.known) as KnownSchemas, now)),
+      changes: JSON.stringify(isFirst ? [] : schemaDrift(known, now)),
     }
     await tx
       .insertInto('config_schema')
@@ -79,6 +81,11 @@ export async function noteSchemas(
       .execute()
     return toDrift(row)
   })
+}
+
+/** Another mapping is looked over by whoever saves it: what was told of the one before is no news of it. */
+export async function forgetOtherMapping(tx: Transaction<Tables>, id: string, document: ConfigDocument): Promise<void> {
+  await tx.deleteFrom('config_schema').where('config_id', '=', id).where('mapping', '<>', mappingOf(document)).execute()
 }
 
 /**

@@ -8,6 +8,7 @@ import { audited } from './audit.ts'
 import { nameTaken, versionConflict } from './datasources.ts'
 import { holds, pageSql, type ListSort, type PageWish } from './paging.ts'
 import { keepSchedule } from './schedules.ts'
+import { forgetOtherMapping } from './schema-drift.ts'
 import type { SyncConfigRow, Tables } from './schema.ts'
 import type { Store } from './store.ts'
 
@@ -88,6 +89,7 @@ export function updateConfig(
     await tx.updateTable('sync_config').set(row).where('id', '=', id).execute()
     await keepVersion(tx, row, actor)
     await keepSchedule(tx, id, toSchedule(document), row.updated_at)
+    await forgetOtherMapping(tx, id, document)
     const data = { name: document.name, version: row.version, ...differenceOf(before.document, text) }
     await audit({ action: 'sync_config.update', subject: id, data })
     return toConfig(row)

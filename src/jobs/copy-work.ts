@@ -8,7 +8,16 @@ import { AppError, leavesDoubt } from '#model/errors.ts'
 import { toJobError, type JobError } from '#model/job.ts'
 import type { TableRef } from '#model/table.ts'
 import { exportReaders } from './connections.ts'
-import { announceCommit, backUp, earlierBackup, findingsOf, type RestoreFindings, wasCommitted } from './import-work.ts'
+import {
+  announceCommit,
+  backUp,
+  committedFindings,
+  earlierBackup,
+  findingsOf,
+  sweepBackups,
+  wasCommitted,
+  type RestoreFindings,
+} from './import-work.ts'
 import type { WorkTools } from './job-work.ts'
 
 /** What a copy ended with, or would do. */
@@ -49,6 +58,7 @@ export async function copyWork(job: Job, { source, target, from, to, tools }: Co
     if (await wasCommitted(job, { target, tools })) {
       return committedEarlier(job, target, await earlierBackup(job, tools))
     }
+    await sweepBackups(job, tools)
     await using copy = await DatabaseCopy.open({ source, target }, options, request, { maskKey, signal: stop })
     if (job.request.dryRun) return wouldDo(copy)
     const copied = await copy.run(target, {
@@ -86,13 +96,11 @@ function sumOf(tables: RestorePlan['expected']): number | null {
 }
 
 /** The source has moved on; what was brought, the progress tells that was kept before the commit. */
-function committedEarlier({ progress }: Job, { server }: Adapter, backup: string | null): CopyResult {
-  const { address, product, major } = server
-  const findings = { target: { address, product, major }, makes: [], replaced: [], takesBack: [], dependents: [] }
+function committedEarlier({ progress }: Job, target: Adapter, backup: string | null): CopyResult {
   const tables = (progress?.tables ?? []).map(({ table, rows }) => ({ table, rows }))
   const notes = ['The process that copied it died after the commit: what is told here is what it had kept until then.']
   return {
-    ...findings,
+    ...committedFindings(target),
     moment: null,
     tables,
     rows: progress?.rows ?? null,

@@ -1,12 +1,13 @@
 import type { Adapter } from '#adapters/adapter.ts'
 import { getDump, recordDrill } from '#control/dumps.ts'
-import type { Job } from '#control/jobs.ts'
+import { getJob, type Job } from '#control/jobs.ts'
 import type { DumpFile } from '#dump/dump-file.ts'
 import { drillDump, type Drilled } from '#dump/drill-dump.ts'
 import { must } from '#lib/assert.ts'
 import { SYSTEM } from '#model/access.ts'
 import type { Dump } from '#model/dump.ts'
 import { AppError } from '#model/errors.ts'
+import { isActive } from '#model/job.ts'
 import { limitsOf } from './dumps.ts'
 import { fromStore } from './from-store.ts'
 import type { WorkTools } from './job-work.ts'
@@ -38,7 +39,8 @@ export async function drillWork(
   }
   try {
     await using handle = await dumps.directory.open(dump.file)
-    await using scratch = await scratchOf(`syncline_drill_${job.id}`)
+    await sweepTrials(target, tools)
+    await using scratch = await scratchOf(`${TRIAL}${job.id}`)
     const drilled = await drillDump(scratch, fileOf(dump, handle), wish, {
       limits: limitsOf(dump, dumps, wish),
       passphrase: passphrase === null ? null : await dumps.lookUpPassphrase(passphrase),
@@ -63,6 +65,29 @@ export async function drillWork(
   } catch (error) {
     if (!stop.aborted) throw error
     throw new AppError('interrupted', 'The trial was interrupted; its database was dropped.', { cause: error })
+  }
+}
+
+const TRIAL = 'syncline_drill_'
+
+/**
+ * Drops what other trials have left on the server whose processes were killed, and which nobody goes on with. The name says of
+ * which job a database is. A job that this store does not know may be at work for another service that tries its dumps on the
+ * same server: its database is not ours to drop.
+ */
+async function sweepTrials({ restore }: Adapter, { store, journal }: WorkTools): Promise<void> {
+  const isOver = async (name: string): Promise<boolean> => {
+    try {
+      const { kind, status } = await fromStore(getJob(store, name.slice(TRIAL.length)))
+      return kind === 'drill' && !isActive(status)
+    } catch (error) {
+      if (error instanceof AppError && error.code === 'not_found') return false
+      throw error
+    }
+  }
+  const dropped = (await restore?.sweepScratch?.(TRIAL, isOver)) ?? []
+  for (const name of dropped) {
+    journal.record({ type: 'note', text: `The database ${name}, which a trial before had left, was dropped.` })
   }
 }
 

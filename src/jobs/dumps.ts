@@ -13,6 +13,7 @@ import {
   unfinishedDumps,
   withdrawDump,
   type DumpDraft,
+  type Withdrawal,
 } from '#control/dumps.ts'
 import type { Store } from '#control/store.ts'
 import type { DumpDirectory, NewFile } from '#dump/directory.ts'
@@ -110,13 +111,8 @@ async function giveUp({ store, directory }: DumpTools, { id, file }: Pick<Dump, 
 }
 
 /** Deletes a dump, entry and file. @throws AppError `not_found`, `in_use` */
-export async function removeDump(
-  { store, directory }: DumpTools,
-  id: string,
-  actor: Actor,
-  action: 'dump.delete' | 'dump.expire' = 'dump.delete',
-): Promise<Dump> {
-  const dump = await withdrawDump(store, id, { actor, action })
+export async function removeDump({ store, directory }: DumpTools, id: string, withdrawal: Withdrawal): Promise<Dump> {
+  const dump = await withdrawDump(store, id, withdrawal)
   await directory.remove(dump.file)
   await dropDump(store, id)
   return dump
@@ -174,7 +170,7 @@ export async function expireDumps(tools: DumpTools): Promise<number> {
     if (!isOld && bytes <= mostBytes) continue
     if (dump.origin === 'backup' && dump.createdAt > addMs(now, -BACKUP_MS)) continue
     try {
-      await removeDump(tools, dump.id, SYSTEM, 'dump.expire')
+      await removeDump(tools, dump.id, { actor: SYSTEM, action: 'dump.expire' })
       bytes -= dump.bytes
       expired += 1
     } catch (error) {

@@ -1,13 +1,13 @@
 import type { Adapter } from '#adapters/adapter.ts'
 import { startersOf } from '#control/audit-list.ts'
-import { getDump, listDumps } from '#control/dumps.ts'
+import { earlierBackups, getDump, listDumps } from '#control/dumps.ts'
 import { readJobEvents, type Job } from '#control/jobs.ts'
 import type { DumpFile, ReadDump } from '#dump/dump-file.ts'
 import { DumpWriter } from '#dump/dump-writer.ts'
 import { exportDatabase } from '#dump/export-database.ts'
 import { importDump, type Backup, type Imported, type Kept } from '#dump/import-dump.ts'
 import { planImport, replacedObjects, schemasOf, type ImportPlan, type RestorePlan } from '#dump/plan-import.ts'
-import { checkDump } from '#dump/check-dump.ts'
+import { checkDump, type DumpContents, type DumpPlan } from '#dump/check-dump.ts'
 import { DEFAULT_STATEMENT_BYTES } from '#dump/sql-lexer.ts'
 import { must, toError } from '#lib/assert.ts'
 import { delay } from '#lib/clock.ts'
@@ -18,20 +18,22 @@ import { AppError, leavesDoubt } from '#model/errors.ts'
 import { toJobError, type JobError } from '#model/job.ts'
 import { objectName, tableName } from '#model/table.ts'
 import { fromStore } from './from-store.ts'
-import { limitsOf, removeDump, writeDump } from './dumps.ts'
+import { limitsOf, removeDump, sweepDumps, writeDump } from './dumps.ts'
 import type { WorkTools } from './job-work.ts'
 
 /** What a restore does, or would do, to its target. */
 export interface RestoreFindings {
   readonly target: RestorePlan['target']
   readonly makes: readonly { readonly what: string; readonly name: string }[]
-  /** What was there and is, or would be, replaced. */
-  readonly replaced: readonly {
-    readonly what: string
-    readonly name: string
-    /** On disk; null where that is not known, or is nothing of its own. */
-    readonly bytes: number | null
-  }[]
+  /** What was there and is, or would be, replaced; null where the process is gone that knew. */
+  readonly replaced:
+    | readonly {
+        readonly what: string
+        readonly name: string
+        /** On disk; null where that is not known, or is nothing of its own. */
+        readonly bytes: number | null
+      }[]
+    | null
   /** What a restore had made before which the dump was kept: it went, or would go. */
   readonly takesBack: readonly { readonly what: string; readonly name: string; readonly bytes: number | null }[]
   /** What is not among it and depends on what is replaced, as the server describes it: that is a refusal. */
@@ -91,10 +93,10 @@ export async function importWork(job: Job, { open, datasource, tools }: ImportEn
     }
     await using target = await open()
     const isCommitted = await wasCommitted(job, { target, tools })
-    // What it would replace is by now what it has brought.
-    const wish = { trusted, owners, grants, swap, replace: request.replace || isCommitted }
+    if (!isCommitted) await sweepBackups(job, tools)
+    if (isCommitted) return committedEarlier(dump, checked, { target, backup: await earlierBackup(job, tools) })
+    const wish = { trusted, owners, grants, swap, replace: request.replace }
     const plan = await planImport(target, checked, wish)
-    if (isCommitted) return toResult(dump, plan, { ...committedEarlier(plan), backup: await earlierBackup(job, tools) })
     if (job.request.dryRun) return { ...toResult(dump, plan, null), refusals: plan.refusals.map(toJobError) }
     const imported = await importDump(
       target,
@@ -153,6 +155,23 @@ export async function earlierBackup({ id }: Job, { store }: WorkTools): Promise<
   return last?.id ?? null
 }
 
+/** Removes what earlier processes of this job have kept or begun to keep, none of which has replaced anything. */
+export async function sweepBackups({ id }: Job, { dumps, store, journal, identity }: WorkTools): Promise<void> {
+  const earlier = { jobId: id, before: must(identity.lease, 'the claim of a job') }
+  let swept = await fromStore(sweepDumps(dumps, earlier))
+  for (const backup of await fromStore(earlierBackups(store, earlier))) {
+    try {
+      await fromStore(removeDump(dumps, backup.id, { actor: SYSTEM, action: 'dump.delete', by: id }))
+      swept += 1
+    } catch (error) {
+      // Somebody reads it, or it has gone meanwhile.
+      if (!(error instanceof AppError) || (error.code !== 'in_use' && error.code !== 'not_found')) throw error
+    }
+  }
+  if (swept > 0)
+    journal.record({ type: 'note', text: 'Nothing was replaced by an earlier attempt: its backup is removed.' })
+}
+
 async function endOf(transaction: string, target: Adapter, tools: WorkTools): Promise<'committed' | 'aborted'> {
   const restore = must(target.restore, 'a target that takes dumps')
   for (;;) {
@@ -162,10 +181,28 @@ async function endOf(transaction: string, target: Adapter, tools: WorkTools): Pr
   }
 }
 
-function committedEarlier({ dump, notes }: ImportPlan): Omit<Imported, 'backup'> {
-  const rows = dump.loads.reduce((sum, load) => sum + load.rows, 0)
-  const tables = dump.loads.map(({ table, rows: count }) => ({ table, rows: count }))
-  return { tables, rows, statements: dump.statements, notes }
+/** What is there is by now what it has brought itself: what that came to replace, nobody sees any more. */
+function committedEarlier(
+  { id, file, bytes, sha256 }: Dump,
+  { makes, loads }: DumpPlan,
+  { target, backup }: { readonly target: Adapter; readonly backup: string | null },
+): ImportResult {
+  return {
+    ...committedFindings(target),
+    makes: namesOf(makes),
+    dump: { id, file, bytes, sha256 },
+    tables: loads.map(({ table, rows }) => ({ table, rows })),
+    rows: loads.reduce((sum, load) => sum + load.rows, 0),
+    backup,
+    notes: ['The process that imported it died after the commit: what it replaced is not known any more.'],
+    refusals: [],
+  }
+}
+
+/** What can be said of a restore whose process died after its commit. */
+export function committedFindings({ server }: Adapter): RestoreFindings {
+  const { address, product, major } = server
+  return { target: { address, product, major }, makes: [], replaced: null, takesBack: [], dependents: [] }
 }
 
 function toResult(
@@ -185,11 +222,15 @@ function toResult(
   }
 }
 
+function namesOf(makes: DumpContents['makes']): RestoreFindings['makes'] {
+  return makes.map((made) => ({ what: made.word, name: objectName(made) }))
+}
+
 export function findingsOf({ dump, target, facts, replaced, takesBack }: RestorePlan): RestoreFindings {
   const sized = (bytes: number): number | null => (bytes === 0 ? null : bytes)
   return {
     target,
-    makes: dump.makes.map((made) => ({ what: made.word, name: objectName(made) })),
+    makes: namesOf(dump.makes),
     replaced: [
       ...replacedObjects({ facts, takesBack }).map((each) => ({
         what: each.what,
@@ -233,7 +274,7 @@ export async function backUp(
     return { head, rows, sqlBytes: bytes, notes }
   })
   const discard = async (): Promise<void> => {
-    await removeDump(dumps, dump.id, SYSTEM)
+    await removeDump(dumps, dump.id, { actor: SYSTEM, action: 'dump.delete', by: job.id })
     journal.record({ type: 'note', text: `Nothing was replaced: the backup ${dump.id} is removed.` })
   }
   try {

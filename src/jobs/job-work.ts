@@ -263,10 +263,13 @@ async function withEnds<T>(
   await using target = await openEnd('target', to, { job, write, tools })
   if (job.kind === 'revert') return await body({ source, target, config: toRevertConfig(job.request, to.poolSize) })
   const note = (text: string): void => tools.journal.record({ type: 'note', text })
-  await noteDriftOfJob(tools.store, job, { source, target })
+  const lacks = await noteDriftOfJob(tools.store, job, { source, target })
   const config = await toConfig(job.request, { source, target }, { note, poolSizes: [from.poolSize, to.poolSize] })
   const replay = job.request.replay && replayOf(job, job.request.replay, tools)
-  return await body({ source, target, config, ...(replay === undefined ? {} : { replay }) })
+  const result = await body({ source, target, config, ...(replay === undefined ? {} : { replay }) })
+  // What it has made is known from now on: nobody alters it unseen before the next run.
+  if (lacks && !job.request.dryRun) await noteDriftOfJob(tools.store, job, { source, target })
+  return result
 }
 
 function runToolsOf(job: Job, tools: WorkTools): RunTools {

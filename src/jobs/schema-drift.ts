@@ -6,7 +6,7 @@ import type { Store } from '#control/store.ts'
 import { getConfig, type StoredConfig } from '#control/sync-configs.ts'
 import { policiesOf, toPolicies, toTableChoice, type ConfigPolicies } from '#model/config-document.ts'
 import { AppError } from '#model/errors.ts'
-import { joinPairs, knownTable, type KnownPair, type KnownSchemas } from '#model/schema-drift.ts'
+import { joinPairs, knownTable, lacksTables, type KnownPair, type KnownSchemas } from '#model/schema-drift.ts'
 import { counterpart, sameTable } from '#model/table.ts'
 import { chooseTables } from '#sync/choose-tables.ts'
 import { openDatasource, type OpeningTools } from './open-datasource.ts'
@@ -30,30 +30,37 @@ export async function lookForSchemaDrift(
   const options = { write: null, rules: tools.rules, signal }
   await using source = await openDatasource(tools, await getDatasource(tools.store, from), options)
   await using target = await openDatasource(tools, await getDatasource(tools.store, to), options)
-  return await noteDrift(tools.store, config, { source, target })
+  return (await noteDrift(tools.store, config, { source, target })).drift
 }
 
 /**
  * The same from within a job, whose databases are open. It is beside the work: what goes wrong with it is left to the work
  * to meet, and a job with another version of its config says nothing of the present one.
+ * @returns whether the target lacks tables that a run would make
  */
-export async function noteDriftOfJob(store: Store, job: Job, ends: Ends): Promise<void> {
+export async function noteDriftOfJob(store: Store, job: Job, ends: Ends): Promise<boolean> {
   const { configId, configVersion, request } = job
   const isWhole = request.tables === null && request.replay === undefined && request.changeSet === undefined
-  if (configId === null || job.kind !== 'sync' || !isWhole) return
+  if (configId === null || job.kind !== 'sync' || !isWhole) return false
   try {
     const config = await getConfig(store, configId)
-    if (config.version === configVersion) await noteDrift(store, config, ends)
+    return config.version === configVersion && (await noteDrift(store, config, ends)).lacks
   } catch {
     // The work meets the same databases, and the same store.
+    return false
   }
 }
 
-async function noteDrift(store: Store, config: StoredConfig, ends: Ends): Promise<SchemaDrift | null> {
+async function noteDrift(
+  store: Store,
+  config: StoredConfig,
+  ends: Ends,
+): Promise<{ readonly drift: SchemaDrift | null; readonly lacks: boolean }> {
   const known = await findKnown(store, config)
   const now = await readSchemas(policiesOf(config.document), ends, known?.pairs ?? [])
   // What has no tables yet is nothing to hold later looks against.
-  return known === null && now.pairs.length === 0 ? null : noteSchemas(store, config, now)
+  const isNothing = known === null && now.pairs.length === 0
+  return { drift: isNothing ? null : await noteSchemas(store, config, now), lacks: lacksTables(now) }
 }
 
 /** The tables that a config picks now, and those that it was known to pick, as the catalogues have them. */

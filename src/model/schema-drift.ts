@@ -102,6 +102,27 @@ export function schemaDrift(before: KnownSchemas, now: KnownSchemas): readonly S
   })
 }
 
+/**
+ * What was known, with those tables of the target that it lacked and that a run has made since. Columns that the source has got
+ * meanwhile are new to both.
+ */
+export function withMade(known: KnownSchemas, now: KnownSchemas): KnownSchemas {
+  const find = (tables: readonly KnownTable[], ref: TableRef): KnownTable | undefined =>
+    tables.find((table) => sameTable(table.ref, ref))
+  const made = known.pairs.flatMap(({ source, target }): KnownTable[] => {
+    const [table, from] = [find(now.target, target), find(known.source, source)]
+    if (table === undefined || from === undefined || find(known.target, target) !== undefined) return []
+    const added = tableDrift('source', from, find(now.source, source)).filter(({ kind }) => kind === 'column_added')
+    return [{ ...table, columns: table.columns.filter(({ name }) => !added.some(({ column }) => column === name)) }]
+  })
+  return made.length === 0 ? known : { ...known, target: [...known.target, ...made] }
+}
+
+/** Whether the target lacks tables that a run would make. */
+export function lacksTables({ pairs, target }: KnownSchemas): boolean {
+  return pairs.some((pair) => !target.some(({ ref }) => sameTable(ref, pair.target)))
+}
+
 function samePair(a: KnownPair, b: KnownPair): boolean {
   return sameTable(a.source, b.source) && sameTable(a.target, b.target)
 }

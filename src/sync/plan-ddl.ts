@@ -1,8 +1,9 @@
 import type { Adapter, Snapshot } from '#adapters/adapter.ts'
-import type { DdlStatement, TableDdl } from '#adapters/table-ddl.ts'
+import type { DdlStatement, PendingDdl, TableDdl } from '#adapters/table-ddl.ts'
 import { must } from '#lib/assert.ts'
 import { AppError } from '#model/errors.ts'
 import type { DdlRisk, DdlStage, PlannedDdl } from '#model/planned-ddl.ts'
+import { sameTable, type TableSchema } from '#model/table.ts'
 import type { Selection } from './select-tables.ts'
 
 /** The two sides, as a run sees them. */
@@ -25,8 +26,29 @@ export async function readMissingDdl(
 /** A column that a table of the target gets; pg_dump has no such entry. */
 const COLUMN = 'COLUMN'
 
-/** What a run would change of the target's tables, statement by statement, in the order in which it would. Pure. */
-export function plannedDdl(ddl: TableDdl | null, added: Selection['added']): PlannedDdl[] {
+/** What runs before have left to be carried out for these tables: the next run does, also one that only applies changes. */
+export async function readPendingDdl(
+  { plans }: Pick<Selection, 'plans'>,
+  target: Adapter,
+): Promise<readonly PendingDdl[]> {
+  const targets = plans.map((plan) => plan.target)
+  return (await target.pendingDdl()).filter((statement) => concerns(statement, targets))
+}
+
+/** Whether it is about tables of the run alone. */
+export function concerns(statement: PendingDdl, targets: readonly TableSchema[]): boolean {
+  return statement.tables.every((ref) =>
+    targets.some((table) => [table.ref, ...table.partitions].some((own) => sameTable(own, ref))),
+  )
+}
+
+/** What a run would change of the target's tables, statement by statement, stage by stage. Pure. */
+export function plannedDdl(
+  ddl: TableDdl | null,
+  added: Selection['added'],
+  pending: readonly PendingDdl[] = [],
+): PlannedDdl[] {
+  const left = (of: PendingDdl['stage']): readonly DdlStatement[] => pending.filter(({ stage }) => stage === of)
   const made = (statements: readonly DdlStatement[], stage: DdlStage): PlannedDdl[] =>
     statements.map(({ sql, kind, tables }) => ({ sql: sql.trim(), kind, tables, stage, risk: riskOf(kind) }))
   return [
@@ -40,8 +62,8 @@ export function plannedDdl(ddl: TableDdl | null, added: Selection['added']): Pla
         risk: 'locks',
       })),
     ),
-    ...made(ddl?.afterData ?? [], 'after data'),
-    ...made(ddl?.foreignKeys ?? [], 'foreign keys'),
+    ...made([...left('after data'), ...(ddl?.afterData ?? [])], 'after data'),
+    ...made([...left('foreign keys'), ...(ddl?.foreignKeys ?? [])], 'foreign keys'),
   ]
 }
 
@@ -67,11 +89,27 @@ function riskOf(kind: string): DdlRisk | null {
  * @throws AppError `change_set_outdated`
  */
 export function refuseOtherDdl(seen: readonly PlannedDdl[], now: readonly PlannedDdl[]): void {
-  const [seenTables, nowTables] = [seen, now].map((all) => textsOf(all, (kind) => kind !== COLUMN))
+  const makes = now.filter(({ kind }) => kind === 'TABLE').flatMap(({ tables }) => tables)
+  // What was pending is about tables that were there already.
+  const isOfMade = ({ tables }: PlannedDdl): boolean =>
+    tables.length === 0 || tables.some((ref) => makes.some((made) => sameTable(made, ref)))
+  const [seenTables, nowTables] = [seen.filter(isOfMade), now].map((all) => textsOf(all, (kind) => kind !== COLUMN))
   const [seenColumns, nowColumns] = [seen, now].map((all) => textsOf(all, (kind) => kind === COLUMN))
   const isSame = nowTables?.length === 0 || JSON.stringify(seenTables) === JSON.stringify(nowTables)
   if (isSame && nowColumns?.every((sql) => seenColumns?.includes(sql))) return
-  throw new AppError(
+  throw otherDdl()
+}
+
+/**
+ * What a run before has left since nobody has looked at. Of what was seen some may be done by now.
+ * @throws AppError `change_set_outdated`
+ */
+export function refuseUnseenDdl(seen: readonly PlannedDdl[], pending: readonly PendingDdl[]): void {
+  if (pending.some(({ sql }) => !seen.some((statement) => statement.sql === sql.trim()))) throw otherDdl()
+}
+
+function otherDdl(): AppError {
+  return new AppError(
     'change_set_outdated',
     'The definitions of tables that are to be made or altered are others than when the changes were computed.',
   )

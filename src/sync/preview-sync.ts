@@ -12,7 +12,7 @@ import type { ChangeSet } from './change-set.ts'
 import { holdAsPlanned } from './drift.ts'
 import { keepChanges } from './stages/keep-changes.ts'
 import { withPatience } from './patience.ts'
-import { plannedDdl, readMissingDdl } from './plan-ddl.ts'
+import { plannedDdl, readMissingDdl, readPendingDdl } from './plan-ddl.ts'
 import { announce, detectAll, horizonOf, type RunTools, type SyncRequest } from './run-sync.ts'
 import { refuseSameDatabase } from './same-database.ts'
 import { selectTables } from './select-tables.ts'
@@ -119,7 +119,7 @@ async function previewOnce(
   }
   announce(selection, journal)
   const made = await readMissingDdl(selection, { source, moment, target })
-  const ddl = plannedDdl(made, selection.added)
+  const ddl = plannedDdl(made, selection.added, await readPendingDdl(selection, target))
   await set?.begin()
   const isMissing = ({ plan }: TableSync): boolean => selection.missing.some((ref) => sameTable(ref, plan.target.ref))
   const kept: ChangeSetTable[] = []

@@ -6,7 +6,7 @@ import { addCounts, NO_COUNTS } from '#model/counts.ts'
 import { AppError } from '#model/errors.ts'
 import { weakest, type Receipt, type TableReceipt } from '#model/receipt.ts'
 import type { SyncConfig } from '#model/sync-config.ts'
-import { sameTable, tableName } from '#model/table.ts'
+import { sameTable, tableName, type TableRef } from '#model/table.ts'
 import type { Attempt, ChangeSetInHand } from './attempt.ts'
 import { checkBrakes, type Intent } from './brakes.ts'
 import { claimAll } from './claims.ts'
@@ -19,7 +19,7 @@ import type { Journal } from './journal.ts'
 import { JudgedChangeSetTable } from './judged-change-set-table.ts'
 import { withPatience } from './patience.ts'
 import { seesMoments, type TablePlan } from './plan.ts'
-import { plannedDdl, readMissingDdl, refuseOtherDdl } from './plan-ddl.ts'
+import { concerns, plannedDdl, readMissingDdl, readPendingDdl, refuseOtherDdl, refuseUnseenDdl } from './plan-ddl.ts'
 import { refuseWriting } from './plan-requests.ts'
 import { selectForRevert } from './plan-revert.ts'
 import type { Quarantine, Replay } from './quarantine.ts'
@@ -32,7 +32,7 @@ import type { Staging } from './staging.ts'
 import { TableSync } from './sync-table.ts'
 import { ThreeWayTable } from './three-way-table.ts'
 import { closeBack, prepareBothWays, refuseReadOnlySource, wayBack, writeBack, type WayBack } from './two-ways.ts'
-import { concerns, writeAll, writeAtOnce } from './write-tables.ts'
+import { writeAll, writeAtOnce } from './write-tables.ts'
 
 export interface SyncRequest {
   readonly source: Adapter
@@ -134,7 +134,7 @@ async function attemptSync(request: SyncRequest, tools: RunTools, progress: Prog
     tools.job,
   )
   await prepareBothWays(before, request, { ...tools, staging })
-  await completeIndexes(writer, before)
+  await completeIndexes(writer, before, request)
   const selection = await decideTriggers(writer, await selectFor(request))
   if (progress.planned.length === 0) progress.planned.push(...selection.plans)
   refuseOtherPlan(progress.planned, selection)
@@ -312,11 +312,12 @@ async function selectFor(request: SyncRequest): Promise<Selection> {
   if (changeSet?.reverting) return selectForRevert(request, changeSet.summary.tables)
   const selection = await selectTables(request, request.config)
   if (changeSet === undefined) return selection
-  const { tables } = changeSet.summary
+  const { tables, ddl = [] } = changeSet.summary
+  const isAltered = (target: TableRef): boolean => ddl.some((each) => each.tables.some((ref) => sameTable(ref, target)))
   // What the sides agree on without a write is remembered all the same.
   const changed = tables.filter(
-    ({ inserts, updates, deletes, created, added = [], conflicts }) =>
-      created || added.length > 0 || inserts + updates + deletes > 0 || conflicts !== undefined,
+    ({ target, inserts, updates, deletes, created, added = [], conflicts }) =>
+      created || added.length > 0 || isAltered(target) || inserts + updates + deletes > 0 || conflicts !== undefined,
   )
   const wanted = changed.length === 0 ? tables : changed
   const lost = wanted.find(({ target }) => !selection.plans.some((plan) => sameTable(plan.target.ref, target)))
@@ -432,8 +433,18 @@ async function addColumns(
   }
 }
 
-/** Indexes that a killed run had still to make: without them rows could not be found by key. Foreign keys wait. */
-async function completeIndexes(writer: Writer, { plans }: Selection): Promise<void> {
+/**
+ * Indexes that a killed run had still to make: without them rows could not be found by key. Foreign keys wait.
+ * @throws AppError `change_set_outdated` where whoever decided on the changes has not seen them
+ */
+async function completeIndexes(
+  writer: Writer,
+  selection: Selection,
+  { changeSet, target }: SyncRequest,
+): Promise<void> {
+  const { plans } = selection
+  const seen = changeSet?.summary.ddl
+  if (seen !== undefined) refuseUnseenDdl(seen, await readPendingDdl(selection, target))
   const pending = await writer.tables.pending()
   const targets = plans.map((plan) => plan.target)
   for (const statement of pending) {

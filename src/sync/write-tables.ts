@@ -5,6 +5,7 @@ import { AppError } from '#model/errors.ts'
 import { sameTable, tableId, tableName, type TableRef, type TableSchema } from '#model/table.ts'
 import type { Journal } from './journal.ts'
 import { orderTables } from './order.ts'
+import { concerns } from './plan-ddl.ts'
 import { applyRing } from './stages/apply-ring.ts'
 import type { Attempt } from './attempt.ts'
 import type { TableSync } from './sync-table.ts'
@@ -198,12 +199,6 @@ async function carryOut(
 function ofTables(pending: readonly PendingDdl[], tables: readonly TableSync[]): readonly PendingDdl[] {
   const targets = tables.map((table) => table.plan.target)
   return pending.filter((statement) => concerns(statement, targets))
-}
-
-export function concerns(statement: PendingDdl, targets: readonly TableSchema[]): boolean {
-  return statement.tables.every((ref) =>
-    targets.some((table) => [table.ref, ...table.partitions].some((own) => sameTable(own, ref))),
-  )
 }
 
 /** A place for every table, parents before children; inside a ring of foreign keys any order serves. */

@@ -407,7 +407,7 @@ describe.each(STORE_KINDS)('dumps on %s', (kind) => {
     // What cannot be removed as a file stands in for a process that ends before it does.
     renameSync(path, `${path}.aside`)
     mkdirSync(path)
-    await expect(removeDump(api.dumps, id, SYSTEM)).rejects.toThrow(/directory/i)
+    await expect(removeDump(api.dumps, id, { actor: SYSTEM, action: 'dump.delete' })).rejects.toThrow(/directory/i)
     rmdirSync(path)
     renameSync(`${path}.aside`, path)
     expect((await api.send(shop.operator, 'GET', `/api/dumps/${id}`)).statusCode).toBe(404)

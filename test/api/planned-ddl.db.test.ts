@@ -131,3 +131,40 @@ test('UX 15: columns that no row fills are shown and approved by themselves', as
   await lab.work()
   expect(await lab.target.sql('SELECT id, extra FROM t')).toEqual([['1', null]])
 })
+
+test('UX 15: what a run that was killed has left to be made is shown with the rest, and nothing unseen is made', async () => {
+  await using lab = await createLab('sqlite', { source: SOURCE, target: TARGET }, CREATE)
+  await lab.run()
+  /** As a run leaves it that is killed before it has come to the indexes. */
+  const leave = async (name: string, column: string): Promise<void> => {
+    await lab.target.sql(`DROP INDEX IF EXISTS ${name};
+      INSERT INTO syncline.pending_ddl (stage, kind, tables, statement) VALUES ('after data', 'INDEX',
+        '[{"schema":"public","name":"child"}]', 'CREATE INDEX ${name} ON public.child USING btree (${column})')`)
+  }
+  const isThere = (name: string) => lab.target.sql(`SELECT to_regclass('${name}') IS NOT NULL`)
+  await leave('child_by_parent', 'parent')
+  // Another table is made besides: its own statements are told from what was left.
+  await lab.source.sql('CREATE TABLE later (id int PRIMARY KEY); INSERT INTO later VALUES (1)')
+  const planned = await lab.run({ dry_run: true })
+  const ddl = await ddlOf(lab, planned.id)
+  expect(ddl.filter(({ kind }) => kind === 'INDEX')).toEqual([
+    expect.objectContaining({
+      sql: 'CREATE INDEX child_by_parent ON public.child USING btree (parent)',
+      stage: 'after data',
+    }),
+  ])
+  expect(await isThere('child_by_parent')).toEqual([['f']])
+  await leave('child_by_note', 'note')
+  expect((await approve(lab, planned.id)).statusCode).toBe(202)
+  expect((await lab.work('failed')).error).toMatchObject({ code: 'change_set_outdated' })
+  expect(await isThere('child_by_parent')).toEqual([['f']])
+
+  const again = await lab.run({ dry_run: true })
+  expect((await ddlOf(lab, again.id)).filter(({ kind }) => kind === 'INDEX')).toHaveLength(2)
+  expect((await approve(lab, again.id)).statusCode).toBe(202)
+  await lab.work()
+  expect(await isThere('child_by_parent')).toEqual([['t']])
+  expect(await isThere('child_by_note')).toEqual([['t']])
+  expect(await lab.target.sql('SELECT id FROM later')).toEqual([['1']])
+  expect(await ddlOf(lab, (await lab.run({ dry_run: true })).id)).toEqual([])
+})

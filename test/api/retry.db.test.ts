@@ -7,6 +7,8 @@ import { createDatabase } from '#test/harness/database.ts'
 import { sharedServers } from '#test/harness/postgres.ts'
 import { createLab, type Fields, type Lab } from '#test/harness/quarantine.ts'
 
+import { createWorld, type World } from './world.ts'
+
 const SIDES = {
   source: `CREATE TABLE a (id int PRIMARY KEY, v text); CREATE TABLE b (id int PRIMARY KEY, v text);
     INSERT INTO a VALUES (1, 'new'); INSERT INTO b VALUES (1, 'new')`,
@@ -81,6 +83,18 @@ test('UX 22: the original config goes between the databases of that time, shares
   expect(await tablesIn(lab)).toEqual([['a']])
 })
 
+test('UX 22: a job says itself whether it goes in two ways, also where its config does not any more, or is gone', async () => {
+  await using lab = await createLab('sqlite', SIDES, { tables: [{ source: 'a' }], direction: 'two_way' })
+  const { id } = await lab.run({ dry_run: true })
+  const job = (): Promise<Fields> => lab.ask('GET', `/api/jobs/${id}`)
+  expect(await job()).toMatchObject({ direction: 'two_way' })
+  await lab.ask('PUT', `/api/sync-configs/${lab.config}`, { ...DOCUMENT, tables: [{ source: 'a' }] })
+  expect(await retry(lab, id, {})).toMatchObject({ direction: 'one_way' })
+  const admin = (await lab.api.key('admin')).secret
+  await lab.api.send(admin, 'DELETE', `/api/sync-configs/${lab.config}?confirm=config`)
+  expect(await job()).toMatchObject({ config_id: expect.any(String) as unknown, direction: 'two_way' })
+})
+
 test('S21: a query that an admin has taken out of the config is not brought back by an operator', async () => {
   await using lab = await createLab('sqlite', SIDES, {
     tables: [{ source: 'q', target: 'a', query: 'SELECT id, v FROM public.a', key: ['id'] }],
@@ -95,4 +109,63 @@ test('S21: a query that an admin has taken out of the config is not brought back
   const admin = must((await lab.api.key('admin')).secret, 'a key')
   expect((await ask(admin)).statusCode).toBe(202)
   await lab.work()
+})
+
+/** What an admin has started with each of these, and ended before it ran, is asked for again. */
+const STARTS = (dump: string): readonly (readonly [string, object])[] => [
+  ['/api/sync/import', { datasource: 'target', dump }],
+  ['/api/sync/copy', { source: 'source', target: 'target' }],
+  [`/api/dumps/${dump}/drill`, { into: 'target' }],
+]
+
+async function startAndCancel(world: World, path: string, body: object): Promise<string> {
+  const started = await world.api.send(world.admin, 'POST', path, { body })
+  expect(started.statusCode, started.body).toBe(202)
+  const { job_id: id } = started.json<{ job_id: string }>()
+  const over = await world.api.send(world.admin, 'POST', `/api/jobs/${id}/cancel`, { body: {} })
+  expect(over.json()).toMatchObject({ status: 'cancelled' })
+  return id
+}
+
+test('S33: what an admin has trusted as the login of a database is not done again by an operator', async () => {
+  await using world = await createWorld('sqlite')
+  const { api, admin, dump } = world
+  const operator = (await api.key('operator')).secret
+  const retried = (secret: string, id: string) => api.send(secret, 'POST', `/api/jobs/${id}/retry`, { body: {} })
+  for (const [path, body] of STARTS(dump)) {
+    const plain = await startAndCancel(world, path, body)
+    const again = await retried(operator, plain)
+    expect(again.statusCode, again.body).toBe(202)
+    await api.send(admin, 'POST', `/api/jobs/${again.json<{ job_id: string }>().job_id}/cancel`, { body: {} })
+    const trust = path === '/api/sync/copy' ? { trust_source: true } : { trust_file: true }
+    const trusted = await startAndCancel(world, path, { ...body, ...trust })
+    const refused = await retried(operator, trusted)
+    expect(refused.statusCode, path).toBe(403)
+    expect(refused.json()).toMatchObject({ code: 'forbidden' })
+    const allowed = await retried(admin, trusted)
+    expect(allowed.statusCode, allowed.body).toBe(202)
+    await api.send(admin, 'POST', `/api/jobs/${allowed.json<{ job_id: string }>().job_id}/cancel`, { body: {} })
+  }
+})
+
+test('S9: a job is not done again with a dump that the key does not see', async () => {
+  await using world = await createWorld('sqlite')
+  const { api, dump, target } = world
+  const own = { name: 'own', url: world.sourceUrl, writable: true }
+  const made = (await api.send(world.admin, 'POST', '/api/datasources', { body: own })).json<{ id: string }>()
+  const scoped = (await api.key('operator', [made.id])).secret
+  const both = (await api.key('operator', [made.id, target])).secret
+  const retried = (secret: string, id: string) => api.send(secret, 'POST', `/api/jobs/${id}/retry`, { body: {} })
+  for (const [path, body] of [
+    ['/api/sync/import', { datasource: 'own', dump }],
+    [`/api/dumps/${dump}/drill`, { into: 'own' }],
+  ] as const) {
+    const id = await startAndCancel(world, path, body)
+    const refused = await retried(scoped, id)
+    expect(refused.statusCode, path).toBe(404)
+    expect(refused.json()).toMatchObject({ code: 'not_found' })
+    const seen = await retried(both, id)
+    expect(seen.statusCode, seen.body).toBe(202)
+    await api.send(world.admin, 'POST', `/api/jobs/${seen.json<{ job_id: string }>().job_id}/cancel`, { body: {} })
+  }
 })

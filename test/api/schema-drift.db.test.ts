@@ -1,6 +1,9 @@
 /** What of the tables of a sync config has changed since its mapping was looked over (UX 33). */
 import { describe, expect, test } from 'vitest'
 
+import { noteSchemas } from '#control/schema-drift.ts'
+import { getConfig } from '#control/sync-configs.ts'
+
 import { createLab, type Fields, type Lab } from '#test/harness/quarantine.ts'
 import { STORE_KINDS } from '#test/harness/store.ts'
 
@@ -89,6 +92,19 @@ test('UX 33: runs and dry runs look by themselves; what both sides went through 
   ])
 })
 
+test('UX 33: a table that a run has made is known from then on: what somebody does to it there is told', async () => {
+  await using lab = await createLab('sqlite', { source: TABLES, target: 'SELECT 1' }, { schema_policy: 'create' })
+  await look(lab)
+  // New to both sides, once the run has made the table with it.
+  await lab.source.sql('ALTER TABLE people ADD COLUMN phone text')
+  await lab.run()
+  expect(await overviewOf(lab)).toMatchObject({ schema_drift: null })
+  await lab.target.sql('ALTER TABLE goods DROP COLUMN name')
+  const told = ['public.goods of the target has no column "name" any more; it was character varying(40)']
+  expect(wordsOf(await look(lab))).toEqual(told)
+  expect(wordsOf(await look(lab))).toEqual(told)
+})
+
 test('UX 33: another mapping is looked over by whoever saves it; another name or schedule says nothing of the tables', async () => {
   await using lab = await createLab('sqlite', { source: TABLES, target: TABLES }, { tables: [{ source: 'goods' }] })
   await look(lab)
@@ -98,7 +114,13 @@ test('UX 33: another mapping is looked over by whoever saves it; another name or
   await lab.ask('PUT', `/api/sync-configs/${lab.config}`, { ...document, batch_size: 10, sync_interval: 3_600 })
   expect(wordsOf(await look(lab))).toHaveLength(1)
   const tables = [{ source: 'goods' }, { source: 'people' }]
+  const { store } = lab.api
+  const before = await getConfig(store, lab.config)
   await lab.ask('PUT', `/api/sync-configs/${lab.config}`, { ...document, tables })
+  // What was told of the mapping before is not told of this one, and a look that began with that one comes too late.
+  expect(await overviewOf(lab)).toMatchObject({ schema_drift: null })
+  expect(await noteSchemas(store, before, { pairs: [], source: [], target: [] })).toBeNull()
+  expect(await lab.ask('GET', path(lab))).toMatchObject({ known_at: null, changes: [] })
   expect(wordsOf(await look(lab))).toEqual([])
 
   // A job of the version before says nothing of the mapping of now.

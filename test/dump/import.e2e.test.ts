@@ -5,6 +5,14 @@ import { join } from 'node:path'
 
 import { expect, test } from 'vitest'
 
+import { listDumps, unfinishedDumps, withdrawDump } from '#control/dumps.ts'
+import { startJob, type JobWish } from '#jobs/start-job.ts'
+import { must } from '#lib/assert.ts'
+import { SYSTEM } from '#model/access.ts'
+import { DEFAULT_COPY } from '#model/copy.ts'
+import { DEFAULT_EXPORT } from '#model/dump.ts'
+
+import { testId } from '#test/harness/api.ts'
 import { createDatabase, type Database } from '#test/harness/database.ts'
 import { dump } from '#test/harness/dump.ts'
 import { importInto, pgDump, withoutKey } from '#test/harness/import.ts'
@@ -19,7 +27,7 @@ import {
 } from '#test/harness/process.ts'
 import { ServeUnderTest, type Answer } from '#test/harness/serve.ts'
 import { printedSeed } from '#test/harness/seed.ts'
-import { jobProcesses } from '#test/harness/service.ts'
+import { jobProcesses, TestService } from '#test/harness/service.ts'
 import { isOfImport, namedFailpoints } from '../crash/named-failpoints.ts'
 
 expectNoProgramSurvives()
@@ -288,10 +296,78 @@ test('B3: the process of an import is killed behind its COMMIT: the next one fin
   await service.succeeded(String(id))
   expect(JSON.stringify(await service.ask('GET', `/api/jobs/${String(id)}/log`))).toContain('ended unexpectedly')
   expect(withoutKey(await pgDump(held, ['--no-owner']))).toBe(after)
-  const ended = (await service.ask('GET', `/api/jobs/${String(id)}/receipt`)) as { receipt: { backup: string } }
+  const ended = (await service.ask('GET', `/api/jobs/${String(id)}/receipt`)) as {
+    receipt: Answer & { backup: string }
+  }
+  // What is there is what it has brought itself: that it did not replace.
+  expect(ended.receipt).toMatchObject({ rows: 4_000, replaced: null, takes_back: [], dependents: [] })
+  expect(ended.receipt['makes']).toContainEqual({ what: 'table', name: 'public.t3' })
+  expect(ended.receipt['notes']).toEqual([expect.stringContaining('died after the commit')])
   const { origin, job_id: of } = await service.ask('GET', `/api/dumps/${ended.receipt.backup}`)
   expect({ origin, of }).toEqual({ origin: 'backup', of: id })
 })
+
+const ASKED = {
+  mode: 'full',
+  dryRun: false,
+  tables: null,
+  allowProtectedWrite: false,
+  approvedDeletes: null,
+  approvedOverwrites: null,
+} as const
+
+test.for(['import', 'copy'] as const)(
+  'B2: of the processes of an %s that are killed before its COMMIT, none leaves a backup or a part of one',
+  async (kind) => {
+    await using source = await createDatabase(oldest())
+    await source.sql('CREATE TABLE item (id int PRIMARY KEY); INSERT INTO item SELECT generate_series(1, 100)')
+    await using target = await createDatabase(oldest())
+    await target.sql(`CREATE TABLE item (old text); INSERT INTO item VALUES ('old')`)
+    await using service = await TestService.create('sqlite', { env: { DUMP_FREE_BYTES: '0' } })
+    const { store } = service
+    const page = { sort: 'created_at', descending: true, after: null, limit: 10 } as const
+    const shop = await service.addDatasource(source.url)
+    const mine = await service.addDatasource(target.url)
+    const between = (from: string, to: string) => ({ ...ASKED, what: { source: from, target: to, policies: {} } })
+    const tools = { store, rules: { protectedEnvironments: [] }, newJobId: () => testId('job') }
+    await startJob(tools, { ...between(shop, shop), kind: 'export', export: DEFAULT_EXPORT }, SYSTEM)
+    expect((await service.work()).job.status).toBe('succeeded')
+    const { id: exported } = must((await listDumps(store, {}, page))[0], 'the export')
+    const wish = { replace: true, backup: true, trusted: true }
+    const restore = { ...wish, dump: exported, swap: false, owners: false, grants: false, passphrase: null }
+    const asked: JobWish =
+      kind === 'import'
+        ? { ...between(mine, mine), kind, import: restore }
+        : { ...between(shop, mine), kind, copy: { ...wish, options: DEFAULT_COPY } }
+    const job = await startJob(tools, asked, SYSTEM)
+    const backups = async (): Promise<readonly string[]> =>
+      (await listDumps(store, { origin: 'backup', jobId: job.id }, page)).map(({ id }) => id)
+    /** A dump has its digest beside it. */
+    const files = (): number => readdirSync(join(service.folder, 'dumps')).length / 2
+    const killAt = async (failpoint: string): Promise<void> => {
+      expect(await service.work({ FAILPOINT: `${failpoint}:1:kill` }), failpoint).toMatchObject({ signal: 'SIGKILL' })
+    }
+    await killAt('import.backed-up')
+    const [first = ''] = await backups()
+    expect(first).not.toBe('')
+    // Whoever takes the job over may find that it was committed, and needs it then.
+    await expect(withdrawDump(store, first, { actor: SYSTEM, action: 'dump.delete' })).rejects.toMatchObject({
+      code: 'in_use',
+    })
+    await killAt('dump.rename')
+    expect(await backups()).toEqual([])
+    expect(await unfinishedDumps(store, null)).toHaveLength(1)
+    await killAt('restore.commit')
+    expect(await backups()).toHaveLength(1)
+    expect(await unfinishedDumps(store, null)).toEqual([])
+    expect(files()).toBe(2)
+    const { job: ended } = await service.work()
+    expect(ended.status, await service.log(job.id)).toBe('succeeded')
+    expect(await backups()).toEqual([(ended.result as { backup: string }).backup])
+    expect(files()).toBe(2)
+    expect(await target.sql('SELECT count(*) FROM item')).toEqual([['100']])
+  },
+)
 
 test('B1, B2: the process of an import is killed: it is done once, all the same', async () => {
   await using source = await createDatabase(oldest())

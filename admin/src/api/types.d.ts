@@ -2989,6 +2989,11 @@ export interface components {
             /** @enum {string} */
             mode: "incremental" | "full";
             dry_run: boolean;
+            /**
+             * @description Of its own policies, whatever its sync config has become: in two ways the source is written too.
+             * @enum {string}
+             */
+            direction: "one_way" | "two_way";
             tables: string[] | null;
             /** @description The job whose rejected rows this one tries again, and no others. */
             replays: string | null;

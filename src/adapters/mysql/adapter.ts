@@ -9,6 +9,7 @@ import type {
   ServerInfo,
   Snapshot,
 } from '#adapters/adapter.ts'
+import type { PendingDdl } from '#adapters/table-ddl.ts'
 import type { TableDrafts } from '#adapters/table-draft.ts'
 import { wallMs } from '#lib/clock.ts'
 import { AppError } from '#model/errors.ts'
@@ -26,6 +27,7 @@ import { ReadingSessions } from './reading-sessions.ts'
 import { SharedSnapshot } from './snapshot.ts'
 import { literal, quote, quoteTable } from './sql.ts'
 import { planAdditions, readLastColumns } from './new-columns.ts'
+import { readPendingDdl } from './make-tables.ts'
 import { readCommittedBy } from './state.ts'
 import { MysqlWriter } from './write.ts'
 
@@ -143,6 +145,10 @@ class MysqlAdapter implements Adapter {
 
   committedBy(jobId: string): Promise<CommittedCounts | null> {
     return this.#known.ask((connection) => readCommittedBy(connection, jobId))
+  }
+
+  pendingDdl(): Promise<readonly PendingDdl[]> {
+    return this.#known.ask(readPendingDdl)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -58,19 +58,7 @@ export class MysqlTableMaker implements TableMaker {
   }
 
   async pending(): Promise<PendingDdl[]> {
-    return this.#use.again(async (connection) => {
-      if (!(await hasOwnTable(connection, 'pending_ddl'))) return []
-      const rows = await connection.query(
-        `SELECT CAST(id AS CHAR), stage, kind, tables, statement FROM ${ownTable(connection.endpoint.database, 'pending_ddl')} ORDER BY id`,
-      )
-      return rows.map(([id, stage, kind, tables, sql]) => ({
-        id: id ?? '',
-        stage: stage === 'foreign keys' ? 'foreign keys' : 'after data',
-        kind: kind ?? '',
-        tables: readTables(tables ?? '[]'),
-        sql: sql ?? '',
-      }))
-    }, 'reading what is left to create')
+    return this.#use.again(readPendingDdl, 'reading what is left to create')
   }
 
   async carryOut(pending: PendingDdl): Promise<void> {
@@ -83,6 +71,20 @@ export class MysqlTableMaker implements TableMaker {
       await connection.execute(`DELETE FROM ${kept} WHERE id = CAST(? AS SIGNED)`, [pending.id])
     }, `creating ${pending.kind}`)
   }
+}
+
+export async function readPendingDdl(connection: Connection): Promise<PendingDdl[]> {
+  if (!(await hasOwnTable(connection, 'pending_ddl'))) return []
+  const rows = await connection.query(
+    `SELECT CAST(id AS CHAR), stage, kind, tables, statement FROM ${ownTable(connection.endpoint.database, 'pending_ddl')} ORDER BY id`,
+  )
+  return rows.map(([id, stage, kind, tables, sql]) => ({
+    id: id ?? '',
+    stage: stage === 'foreign keys' ? 'foreign keys' : 'after data',
+    kind: kind ?? '',
+    tables: readTables(tables ?? '[]'),
+    sql: sql ?? '',
+  }))
 }
 
 function readTables(text: string): TableRef[] {

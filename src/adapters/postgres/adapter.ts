@@ -11,6 +11,7 @@ import type {
   SourceOfTarget,
   Writer,
 } from '#adapters/adapter.ts'
+import type { PendingDdl } from '#adapters/table-ddl.ts'
 import type { TableDrafts } from '#adapters/table-draft.ts'
 import { wallMs } from '#lib/clock.ts'
 import type { Check } from '#model/check.ts'
@@ -35,6 +36,7 @@ import { PostgresRestoreTarget } from './restore.ts'
 import { SharedSnapshot } from './snapshot.ts'
 import { openAwake } from './wake.ts'
 import { grantSql } from './sql.ts'
+import { readPendingDdl } from './make-tables.ts'
 import { readCommittedBy } from './state.ts'
 import { PostgresWriter } from './write.ts'
 
@@ -182,6 +184,10 @@ class PostgresAdapter implements Adapter {
 
   async committedBy(jobId: string): Promise<CommittedCounts | null> {
     return await this.#sessions.use((connection) => readCommittedBy(connection, jobId))
+  }
+
+  async pendingDdl(): Promise<readonly PendingDdl[]> {
+    return await this.#sessions.use(readPendingDdl)
   }
 
   readonly ddl: NonNullable<Adapter['ddl']> = async (tables, snapshot, target) =>

@@ -59,20 +59,7 @@ export class PostgresTableMaker implements TableMaker {
   }
 
   async pending(): Promise<PendingDdl[]> {
-    return this.#use.again(async (connection) => {
-      const [found] = await connection.query(`SELECT pg_catalog.to_regclass('syncline.pending_ddl')`)
-      if (!found?.[0]) return []
-      const rows = await connection.query(
-        'SELECT id, stage, kind, tables, statement FROM syncline.pending_ddl ORDER BY id',
-      )
-      return rows.map(([id, stage, kind, tables, sql]) => ({
-        id: id ?? '',
-        stage: stage === 'foreign keys' ? 'foreign keys' : 'after data',
-        kind: kind ?? '',
-        tables: JSON.parse(tables ?? '[]') as TableRef[],
-        sql: sql ?? '',
-      }))
-    }, 'reading what is left to create')
+    return this.#use.again(readPendingDdl, 'reading what is left to create')
   }
 
   async carryOut(pending: PendingDdl): Promise<void> {
@@ -87,6 +74,21 @@ export class PostgresTableMaker implements TableMaker {
       `creating ${pending.kind}`,
     )
   }
+}
+
+export async function readPendingDdl(connection: Connection): Promise<PendingDdl[]> {
+  const [found] = await connection.query(
+    `SELECT c FROM pg_catalog.to_regclass('syncline.pending_ddl') c WHERE pg_catalog.has_table_privilege(c, 'SELECT')`,
+  )
+  if (!found?.[0]) return []
+  const rows = await connection.query('SELECT id, stage, kind, tables, statement FROM syncline.pending_ddl ORDER BY id')
+  return rows.map(([id, stage, kind, tables, sql]) => ({
+    id: id ?? '',
+    stage: stage === 'foreign keys' ? 'foreign keys' : 'after data',
+    kind: kind ?? '',
+    tables: JSON.parse(tables ?? '[]') as TableRef[],
+    sql: sql ?? '',
+  }))
 }
 
 /** @throws AppError `schema_changed`, worth another try, where somebody else has added such a column meanwhile */

@@ -35,7 +35,7 @@ import {
 import { readRestoreFacts } from './restore-facts.ts'
 import { exchangeAside, putAside, type Aside } from './restore-swap.ts'
 import { readBystanders, readWritten, type Bystanders } from './restore-written.ts'
-import { makeScratch } from './scratch.ts'
+import { makeScratch, sweepScratch } from './scratch.ts'
 import { quoteTable } from './sql.ts'
 import { StatementBatch } from './statement-batch.ts'
 
@@ -44,6 +44,7 @@ export class PostgresRestoreTarget implements RestoreTarget {
   readonly #signal: AbortSignal
   readonly begin: RestoreTarget['begin']
   readonly scratch: RestoreTarget['scratch']
+  readonly sweepScratch: RestoreTarget['sweepScratch']
 
   constructor(
     endpoint: Endpoint,
@@ -61,6 +62,7 @@ export class PostgresRestoreTarget implements RestoreTarget {
     this.#signal = signal
     this.begin = write ? () => PostgresRestoration.begin(endpoint, signal) : null
     this.scratch = write ? (name) => makeScratch(endpoint, { name, open, signal }) : null
+    this.sweepScratch = write ? (prefix, isOver) => sweepScratch(endpoint, { prefix, isOver, signal }) : null
   }
 
   fateOf(transaction: string): Promise<Fate> {

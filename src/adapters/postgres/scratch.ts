@@ -1,6 +1,7 @@
 /** A database of its own for a restore on trial. */
 import type { Adapter } from '#adapters/adapter.ts'
 import type { ScratchDatabase, Validity } from '#adapters/restore-target.ts'
+import { toError } from '#lib/assert.ts'
 import { AppError } from '#model/errors.ts'
 import { Connection } from './connection.ts'
 import { describeEndpoint, type Endpoint } from './endpoint.ts'
@@ -98,6 +99,48 @@ async function drop(endpoint: Endpoint, name: string): Promise<void> {
     await connection.script(`DROP DATABASE IF EXISTS ${quote(name)} WITH (FORCE)`)
   } catch (error) {
     throw toAppError(error, `dropping the database ${name} of a trial`)
+  }
+}
+
+const NAMED = `
+  SELECT d.datname FROM pg_catalog.pg_database d
+   WHERE pg_catalog.left(d.datname::text, pg_catalog.length($1::text)) = $1 ORDER BY 1`
+
+/** As of `RestoreTarget`. @throws AppError where the server cannot be asked */
+export async function sweepScratch(
+  endpoint: Endpoint,
+  {
+    prefix,
+    isOver,
+    signal,
+  }: {
+    readonly prefix: string
+    readonly isOver: (name: string) => Promise<boolean>
+    readonly signal: AbortSignal
+  },
+): Promise<readonly string[]> {
+  // A pooler leads to one database: there are no others to make or to drop.
+  if (isPooler(endpoint)) return []
+  const dropped: string[] = []
+  for (const name of await readNames(endpoint, { prefix, signal })) {
+    if (!(await isOver(name))) continue
+    // It may be of another login, or somebody makes another of it just now.
+    const error = await drop(endpoint, name).then(() => null, toError)
+    if (error === null) dropped.push(name)
+  }
+  return dropped
+}
+
+async function readNames(
+  endpoint: Endpoint,
+  { prefix, signal }: { readonly prefix: string; readonly signal: AbortSignal },
+): Promise<readonly string[]> {
+  try {
+    await using connection = await Connection.open(endpoint, signal)
+    const rows = await connection.query(NAMED, [prefix])
+    return rows.flatMap(([name]) => name ?? [])
+  } catch (error) {
+    throw toAppError(error, 'looking for databases that trials have left')
   }
 }
 

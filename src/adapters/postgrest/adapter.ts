@@ -282,6 +282,10 @@ class RestAdapter implements Adapter {
     return await this.#state.committedBy(jobId)
   }
 
+  pendingDdl(): Promise<readonly []> {
+    return Promise.resolve([])
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     return this.#client[Symbol.asyncDispose]()
   }

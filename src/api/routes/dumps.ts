@@ -12,13 +12,13 @@ import { toMasks, toReading } from '#api/contract/reading.ts'
 import { pageOf, readSorted } from '#api/page.ts'
 import { presentDump } from '#api/present-dump.ts'
 import { InvalidRequest } from '#api/problem.ts'
-import { refuseScoped } from '#api/security/scope.ts'
+import { refuseScoped, refuseTrusted } from '#api/security/scope.ts'
 import { start } from '#api/start.ts'
-import { visibleDatasource } from '#api/visible.ts'
+import { visibleDatasource, visibleDump } from '#api/visible.ts'
 import { recordAudit } from '#control/audit.ts'
-import { dumpNotFound, dumpTotals, getDump, listDumps } from '#control/dumps.ts'
+import { dumpTotals, listDumps } from '#control/dumps.ts'
 import { removeDump, uploadDump } from '#jobs/dumps.ts'
-import { maySee, type Actor } from '#model/access.ts'
+import type { Actor } from '#model/access.ts'
 import { DEFAULT_EXPORT, type Dump, type ExportOptions } from '#model/dump.ts'
 import { AppError } from '#model/errors.ts'
 import type { CopyRequest, ImportRequest } from '#model/job-request.ts'
@@ -81,9 +81,9 @@ function importRoute(api: Api, context: Context): void {
       const { actor } = principalOf(request)
       const { body } = request
       const datasource = await visibleDatasource(context.store, actor, body.datasource)
-      const dump = await visibleDump(context, actor, body.dump)
+      const dump = await visibleDump(context.store, actor, body.dump)
       if (body.passphrase_reference !== undefined) context.dumps.checkPassphrase(body.passphrase_reference)
-      if (body.trust_file === true && actor.role !== 'admin') throw trustForbidden()
+      if (body.trust_file === true) refuseTrusted(actor, 'a file')
       const what = { source: datasource.id, target: datasource.id, policies: {} }
       const instead = { import: toImport(body, dump.id) }
       const intended = { what, kind: 'import', mode: 'full', target: datasource, instead } as const
@@ -115,9 +115,7 @@ function copyRoute(api: Api, context: Context): void {
       const { body } = request
       const source = await visibleDatasource(context.store, actor, body.source)
       const target = await visibleDatasource(context.store, actor, body.target)
-      if (body.trust_source === true && actor.role !== 'admin') {
-        throw new AppError('forbidden', 'Only an admin may trust a source as the login of the target itself.')
-      }
+      if (body.trust_source === true) refuseTrusted(actor, 'a source')
       const what = { source: source.id, target: target.id, policies: {} }
       const intended = { what, kind: 'copy', mode: 'full', target, instead: { copy: toCopy(body) } } as const
       return start(context, { request, reply }, intended, {
@@ -148,9 +146,9 @@ function drillRoute(api: Api, context: Context): void {
       const { actor } = principalOf(request)
       const { body } = request
       const datasource = await visibleDatasource(context.store, actor, body.into)
-      const dump = await visibleDump(context, actor, request.params.id)
+      const dump = await visibleDump(context.store, actor, request.params.id)
       if (body.passphrase_reference !== undefined) context.dumps.checkPassphrase(body.passphrase_reference)
-      if (body.trust_file === true && actor.role !== 'admin') throw trustForbidden()
+      if (body.trust_file === true) refuseTrusted(actor, 'a file')
       const what = { source: datasource.id, target: datasource.id, policies: {} }
       const drill = {
         dump: dump.id,
@@ -166,10 +164,6 @@ function drillRoute(api: Api, context: Context): void {
       })
     },
   })
-}
-
-function trustForbidden(): AppError {
-  return new AppError('forbidden', 'Only an admin may trust a file as the login of the database itself.')
 }
 
 function toCopy(body: z.infer<typeof CopyInput>): CopyRequest {
@@ -201,14 +195,6 @@ function toOptions(body: z.infer<typeof contract.ExportInput>): ExportOptions {
     compression: body.compression ?? DEFAULT_EXPORT.compression,
     passphrase: body.passphrase_reference ?? null,
   }
-}
-
-/** What was uploaded may be of anything: keys for certain datasources do not see it (S9). @throws AppError `not_found` */
-async function visibleDump({ store }: Context, actor: Actor, id: string): Promise<Dump> {
-  const dump = await getDump(store, id)
-  const sees = dump.datasourceId === null ? actor.datasources === null : maySee(actor, dump.datasourceId)
-  if (!sees) throw dumpNotFound(id)
-  return dump
 }
 
 function listRoutes(api: Api, context: Context): void {
@@ -254,7 +240,8 @@ function listRoutes(api: Api, context: Context): void {
     url: '/dumps/:id',
     config: { access: 'viewer' },
     schema: { tags, summary: 'Show a dump', params, response: { 200: contract.Dump } },
-    handler: async (request) => presentDump(await visibleDump(context, principalOf(request).actor, request.params.id)),
+    handler: async (request) =>
+      presentDump(await visibleDump(context.store, principalOf(request).actor, request.params.id)),
   })
   api.route({
     method: 'DELETE',
@@ -268,8 +255,8 @@ function listRoutes(api: Api, context: Context): void {
     },
     handler: async (request) => {
       const { actor } = principalOf(request)
-      const { id } = await visibleDump(context, actor, request.params.id)
-      await removeDump(dumps, id, actor)
+      const { id } = await visibleDump(context.store, actor, request.params.id)
+      await removeDump(dumps, id, { actor, action: 'dump.delete' })
       return { id, deleted: true }
     },
   })
@@ -314,7 +301,7 @@ async function sendFile(
 ) {
   const { store, streams } = context
   const { actor, key } = principalOf(request)
-  const dump = await visibleDump(context, actor, id)
+  const dump = await visibleDump(context.store, actor, id)
   const { id: subject, file, datasourceId: datasource } = dump
   const leave = streams.take(key.id)
   const { body, size } = await openFile(context, dump).catch((error: unknown) => {

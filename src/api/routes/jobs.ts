@@ -8,8 +8,8 @@ import { isNumber, isText, pageOf, readCursor } from '#api/page.ts'
 import { presentEvent, snakeCase } from '#api/present.ts'
 import { presentJobs, presentNamedJob } from '#api/present-jobs.ts'
 import { intendedAgain, start } from '#api/start.ts'
-import { refuseOwnQueries } from '#api/security/scope.ts'
-import { nullIfMissing, visibleDatasource, visibleJob } from '#api/visible.ts'
+import { refuseOwnQueries, refuseTrusted } from '#api/security/scope.ts'
+import { nullIfMissing, visibleDatasource, visibleDump, visibleJob } from '#api/visible.ts'
 import { listJobs, readJobEvents, type Job } from '#control/jobs.ts'
 import { getConfig } from '#control/sync-configs.ts'
 import { conflictScopeOf } from '#jobs/conflicts.ts'
@@ -177,6 +177,10 @@ function retryRoute(api: Api, context: Context): void {
           },
         )
       }
+      if (restore?.trusted === true || drill?.trusted === true) refuseTrusted(actor, 'a file')
+      if (copy?.trusted === true) refuseTrusted(actor, 'a source')
+      if (restore !== undefined) await visibleDump(store, actor, restore.dump)
+      if (drill !== undefined) await visibleDump(store, actor, drill.dump)
       const { config = 'current', ...consent } = request.body
       const intended = await intendedAgain(context, job, config)
       if (config === 'original') await refuseRemovedQueries(context, actor, job)

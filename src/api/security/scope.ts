@@ -29,6 +29,16 @@ function queriesOf(policies: ConfigPolicies | null): readonly string[] {
   return (policies?.tables ?? []).flatMap((table) => table.query ?? [])
 }
 
+/**
+ * What is trusted runs as the login of the database itself: only who may register that login may say so, also where a job
+ * that was asked for so is done again.
+ * @throws AppError `forbidden`
+ */
+export function refuseTrusted(actor: Actor, what: 'a file' | 'a source'): void {
+  if (includesRole(actor.role, 'admin')) return
+  throw new AppError('forbidden', `Only an admin may trust ${what} as the login of the database itself.`)
+}
+
 /** @throws AppError `forbidden` */
 export function refuseScoped({ datasources }: Actor): void {
   if (datasources !== null)

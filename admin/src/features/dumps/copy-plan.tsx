@@ -37,7 +37,7 @@ export function CopyPlan({ job, copied, ...onward }: CopyPlanProps) {
   if (source === undefined) return <UnreadDatasource id={job.source_datasource_id} />
   if (target === undefined) return <UnreadDatasource id={job.target_datasource_id} />
   const names = { source: nameOfDatasource(source), target: nameOfDatasource(target) }
-  const request = copyRequestAfter(job, { ...names, replaces: copied.replaced.length > 0 })
+  const request = copyRequestAfter(job, { ...names, replaces: (copied.replaced ?? []).length > 0 })
   const draft = copyDraftOf(job)
   const plan = (change: Partial<CopyDraft>) => () =>
     startCopy({ ...copyRequestOf({ ...draft, ...change }, names), dry_run: true }, crypto.randomUUID())

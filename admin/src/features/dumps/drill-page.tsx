@@ -119,7 +119,8 @@ function DrillForm({ first, onStarted }: DrillFormProps) {
         >
           <Text size="sm">
             A database is made on its server and dropped again at the end, also where the trial fails or is cancelled.
-            What is in {into.name} stays as it is.
+            What a process leaves that is killed goes when the job goes on, or with the next trial on that server. What
+            is in {into.name} stays as it is.
           </Text>
         </ConsentDialog>
       )}

@@ -43,7 +43,11 @@ export function ImportPlan({ job, imported, ...onward }: ImportPlanProps) {
   const { dump, replaced, takes_back: back = [] } = imported
   const name = nameOfDatasource(target)
   const draft = draftOf(job)
-  const request = requestAfter(draft, { dump: dump.id, datasource: name, replaces: replaced.length + back.length > 0 })
+  const request = requestAfter(draft, {
+    dump: dump.id,
+    datasource: name,
+    replaces: (replaced ?? []).length + back.length > 0,
+  })
   const plan = (change: Partial<ImportDraft>) => () =>
     startImport({ ...requestOf({ ...draft, ...change }, draft.dump ?? '', name), dry_run: true }, crypto.randomUUID())
   return (

@@ -87,7 +87,7 @@ export function RowsByTable({ label, tables: all, isEstimated = false }: RowsByT
 
 interface ReplacedListProps {
   readonly label: string
-  readonly replaced: RestoreReceipt['replaced']
+  readonly replaced: NonNullable<RestoreReceipt['replaced']>
 }
 
 export function ReplacedList({ label, replaced }: ReplacedListProps) {

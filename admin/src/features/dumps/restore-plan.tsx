@@ -94,7 +94,7 @@ export function RestorePlan(planned: Planned) {
 function Agree({ restored, target, verb, keeps, means, start, onStarted, onClose }: Planned & { onClose: () => void }) {
   const client = useQueryClient()
   const [once] = useState(() => crypto.randomUUID())
-  const gone = restored.replaced.length + (restored.takes_back ?? []).length
+  const gone = (restored.replaced ?? []).length + (restored.takes_back ?? []).length
   return (
     <ConsentDialog
       title={`${verb} into ${nameOfDatasource(target)}`}

@@ -50,7 +50,9 @@ export function Details({ restored, isPlan }: DetailsProps) {
   return (
     <Stack gap="lg">
       <Part title={isPlan ? 'What it would replace' : 'What it replaced'}>
-        {replaced.length === 0 ? (
+        {replaced === null ? (
+          <Text size="sm">Nobody knows any more: the process that did it died after its commit.</Text>
+        ) : replaced.length === 0 ? (
           <Text size="sm">{isPlan ? 'Nothing: none of it is there yet.' : 'Nothing: none of it was there.'}</Text>
         ) : (
           <>

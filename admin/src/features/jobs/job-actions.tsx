@@ -18,7 +18,6 @@ import { isWhole, writtenOf } from '#features/jobs/job-words.ts'
 import { UnreadDatasource, useAnyDatasource } from '#features/jobs/job-name.tsx'
 import { RetryDialog } from '#features/jobs/retry-dialog.tsx'
 import { isActive, jobQuery, type ChangeSummary, type Job } from '#features/jobs/queries.ts'
-import { useConfig } from '#features/sync-configs/queries.ts'
 import { formatCount, plural } from '#lib/format.ts'
 import { cliOf, CopyAs, curlOf, type OtherMeans } from '#ui/copy.tsx'
 
@@ -145,7 +144,6 @@ interface AskProps extends JobActionsProps {
 function Ask({ act, job, summary, onClose }: AskProps) {
   const target = useAnyDatasource(job.target_datasource_id)
   const source = useAnyDatasource(job.source_datasource_id)
-  const isTwoWay = useConfig(job.config_id)?.direction === 'two_way'
   const client = useQueryClient()
   const navigate = useNavigate()
   const { id } = job
@@ -159,7 +157,7 @@ function Ask({ act, job, summary, onClose }: AskProps) {
   if (target === undefined) return <UnreadDatasource id={job.target_datasource_id} onClose={onClose} />
   const digest = summary?.digest ?? null
   const common = { target, onClose, means: meansOf(job, act, digest) }
-  const writtenSource = isTwoWay && act !== 'revert' ? source : undefined
+  const writtenSource = job.direction === 'two_way' && act !== 'revert' ? source : undefined
   switch (act) {
     case 'approve':
       return (
@@ -253,9 +251,13 @@ function ApproveText({ summary }: { readonly summary: ChangeSummary | undefined 
     <Words>
       {ddl.length > 0 &&
         `${plural(ddl.length, 'statement')} ${ddl.length === 1 ? 'makes or alters' : 'make or alter'} tables first, to the letter as you saw. `}
-      Exactly the changes that you saw are applied, in {plural(touched.length, 'table')}
-      {left > 0 && `; ${formatCount(left)} are left out`}. A row that has moved meanwhile is left as it is, and somebody
-      decides.
+      {touched.length + left > 0 && (
+        <>
+          Exactly the changes that you saw are applied, in {plural(touched.length, 'table')}
+          {left > 0 && `; ${formatCount(left)} are left out`}. A row that has moved meanwhile is left as it is, and
+          somebody decides.
+        </>
+      )}
     </Words>
   )
 }

@@ -123,7 +123,8 @@ export interface RestoreReceipt {
   readonly tables: readonly { readonly table: Table; readonly rows: number | null }[]
   readonly rows: number | null
   readonly estimated?: boolean
-  readonly replaced: readonly Sized[]
+  /** Null where the process is gone that knew. */
+  readonly replaced: readonly Sized[] | null
   /** What the restore had made before which the dump was kept. */
   readonly takes_back?: readonly Sized[]
   readonly dependents: readonly string[]

@@ -39,7 +39,9 @@ export function RetryDialog({ job, onClose, goTo }: RetryDialogProps) {
   const params = { path: { id: job.id } }
   const act = async (consent: Consent): Promise<void> =>
     goTo(await body(api.POST('/api/v1/jobs/{id}/retry', { params, body: { ...which, ...(isQuiet ? {} : consent) } })))
-  const writtenSource = document?.direction === 'two_way' ? source : undefined
+  // Where the config is gone, or its version is not among the last ones, the job knows.
+  const direction = document === undefined ? job.direction : document.direction
+  const writtenSource = direction === 'two_way' ? source : undefined
   return (
     <ConsentDialog
       {...(isQuiet ? { isQuiet } : { writtenSource, brakes: brakesOf(job.error) })}

@@ -6,6 +6,8 @@ import { differencesOf, documentOf, isSame, type Document } from '#features/sync
 import {
   configQuery,
   configsQuery,
+  driftQuery,
+  overviewQuery,
   scheduleQuery,
   versionsQuery,
   type SyncConfig,
@@ -91,6 +93,8 @@ export function DraftProvider({ config, children }: DraftProviderProps) {
         client.invalidateQueries({ queryKey: configsQuery.queryKey, exact: true }),
         client.invalidateQueries({ queryKey: versionsQuery(saved.id).queryKey }),
         client.invalidateQueries({ queryKey: scheduleQuery(saved.id).queryKey }),
+        client.invalidateQueries({ queryKey: driftQuery(saved.id).queryKey }),
+        client.invalidateQueries({ queryKey: overviewQuery.queryKey }),
       ])
     },
   })
