@@ -8,6 +8,7 @@ import { AppError } from '#model/errors.ts'
 import type { Receipt } from '#model/receipt.ts'
 import type { RunEvent } from '#sync/journal.ts'
 
+import { MemoryConflicts } from '#test/harness/conflicts.ts'
 import { startFaultProxyFor, type FaultProxy } from '#test/harness/fault-proxy.ts'
 import { IntoMysql } from '#test/harness/into-mysql.ts'
 import { startMariadb, type MariadbServer } from '#test/harness/mariadb.ts'
@@ -58,6 +59,30 @@ test('B3: lost answers to COMMIT apply nothing twice, and the counters tell what
     await expectSame(into)
   }
   expect(proxy.counts.commitRepliesDropped).toBeGreaterThan(3)
+})
+
+test('B3: rows that stand apart do so still where the answer is lost to the COMMIT by which a baseline is filled', async () => {
+  await using into = await items(5)
+  await into.side.sql("INSERT INTO item VALUES (1, 'row 1'), (4, 'other'), (9, 'own')")
+  await using proxy = await startFaultProxyFor(into.url)
+  const config = { conflictStrategy: 'manual', deleteScope: 'owned' } as const
+  const conflicts = new MemoryConflicts()
+  const attempt = into.run(['item'], config, {
+    conflicts,
+    targetUrl: proxy.url(into.url),
+    beforeWrite: async (what) => {
+      if (what === 'baseline') await proxy.dropNextCommitReply()
+    },
+  })
+  expect((await attempt).counts).toMatchObject({ inserted: 3, conflicted: 1 })
+  expect(proxy.counts.commitRepliesDropped).toBeGreaterThan(0)
+  const again = await into.run(['item'], config, { conflicts })
+  expect(again.counts).toMatchObject({ inserted: 0, updated: 0, deleted: 0, conflicted: 1 })
+  expect(conflicts.open).toMatchObject([{ key: ['4'], kind: 'first_contact' }])
+  expect(await into.side.sql('SELECT * FROM item WHERE id IN (4, 9) ORDER BY id')).toEqual([
+    ['4', 'other'],
+    ['9', 'own'],
+  ])
 })
 
 /** One connection meets the fault; those that are opened after it do not. */
