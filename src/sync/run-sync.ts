@@ -1,4 +1,4 @@
-import type { Adapter, Horizon, JobIdentity, Snapshot, Writer } from '#adapters/adapter.ts'
+import type { Adapter, Horizon, JobIdentity, SequenceState, Snapshot, Writer } from '#adapters/adapter.ts'
 import { must } from '#lib/assert.ts'
 import type { Clock } from '#lib/clock.ts'
 import { allEnded, Slots } from '#lib/slots.ts'
@@ -468,7 +468,8 @@ export function announce({ plans, notes }: Selection, journal: Journal): void {
 
 async function advanceSequences(tables: readonly TableSync[], { source, target }: Attempt): Promise<number> {
   let moved = 0
-  const advance = async ({ plan }: TableSync): Promise<void> => {
+  const advance = async (table: TableSync): Promise<void> => {
+    const { plan } = table
     if (!plan.target.columns.some((column) => column.sequence !== null)) return
     const states = await source.sequences(plan.source.ref)
     const named = states.flatMap((state) => {
@@ -476,7 +477,7 @@ async function advanceSequences(tables: readonly TableSync[], { source, target }
       const column = plan.write.scan.columns[position]?.name
       return column === undefined ? [] : [{ ...state, column }]
     })
-    moved += await must(target.writer, 'a writer').advanceSequences(plan.target.ref, named)
+    moved += await advanceNumbers(table, target, named)
   }
   for (const table of tables) await table.step(() => advance(table))
   return moved
@@ -485,11 +486,22 @@ async function advanceSequences(tables: readonly TableSync[], { source, target }
 /** Where rows went back, the source is to give out no number that came with them. */
 async function advanceReturned({ tables, attempt: { target } }: WayBack): Promise<number> {
   let moved = 0
-  const advance = async ({ plan }: TableSync): Promise<void> => {
-    if (!plan.target.columns.some((column) => column.sequence !== null)) return
+  const advance = async (table: TableSync): Promise<void> => {
+    if (!table.plan.target.columns.some((column) => column.sequence !== null)) return
     // What the target's sequence has given out and no row holds is of no account here.
-    moved += await must(target.writer, 'a writer').advanceSequences(plan.target.ref, [])
+    moved += await advanceNumbers(table, target, [])
   }
   for (const table of tables) await table.step(() => advance(table))
   return moved
+}
+
+/** The rows are there already: where the login may not advance the numbers of a table, that is told and stops nothing. */
+async function advanceNumbers(table: TableSync, target: Adapter, states: readonly SequenceState[]): Promise<number> {
+  try {
+    return await must(target.writer, 'a writer').advanceSequences(table.plan.target.ref, states)
+  } catch (error) {
+    if (!(error instanceof AppError) || error.code !== 'missing_privilege') throw error
+    table.note(`${error.message} ${error.hint}`)
+    return 0
+  }
 }

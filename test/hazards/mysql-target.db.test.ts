@@ -217,6 +217,21 @@ test('D1: no number is given out twice', async () => {
   expect(wroteNothing(await into.run(['t']))).toBe(true)
 })
 
+test('D1: a login that may not set the next number of a table is told, and its rows are written', async () => {
+  await using into = await IntoMysql.make(source, server)
+  await into.pair.source.sql('CREATE TABLE t (id serial PRIMARY KEY, v varchar(10))')
+  await into.side.sql(
+    'CREATE TABLE t (id int AUTO_INCREMENT PRIMARY KEY, v varchar(10))',
+    `CREATE OR REPLACE USER plain@'%' IDENTIFIED BY 'plain'`,
+    `GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, CREATE TEMPORARY TABLES ON \`${into.side.name}\`.* TO plain@'%'`,
+  )
+  await into.pair.source.sql("INSERT INTO t (v) SELECT 'v' FROM generate_series(1, 10); DELETE FROM t WHERE id = 10")
+  const targetUrl = into.url.replace(/\/\/[^@]*@/, '//plain:plain@')
+  const { counts, stopped, notes } = await into.run(['t'], {}, { targetUrl })
+  expect({ inserted: counts.inserted, stopped }).toEqual({ inserted: 9, stopped: [] })
+  expect(notes.join('\n')).toContain(`GRANT ALTER ON \`${into.side.name}\`.\`t\` TO 'plain'@'%';`)
+})
+
 test('D1: numbers that have come to their end are left there', async () => {
   await using into = await IntoMysql.make(source, server)
   await into.pair.source
