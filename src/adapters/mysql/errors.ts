@@ -25,6 +25,14 @@ const TRANSIENT: ReadonlySet<number> = new Set([
   1020, 1040, 1041, 1053, 1077, 1079, 1203, 1205, 1213, 1317, 1927, 1969, 3024,
 ])
 
+/** The server has as many sessions as it may have, or the account has. */
+const AT_LIMIT: ReadonlySet<number> = new Set([1040, 1203, 1226])
+
+/** Whether a connection was refused for the number of those that are open. */
+export function isAtLimit({ cause }: AppError): boolean {
+  return isServerError(cause) && AT_LIMIT.has(cause.errno)
+}
+
 /**
  * After a deadlock, or where a row is another one than the transaction has seen (`innodb_snapshot_isolation`), the server has
  * rolled back the whole transaction; after a lock that was waited for in vain it may have (`innodb_rollback_on_timeout`); a

@@ -42,6 +42,11 @@ export function sqlStateOf(error: unknown): string | null {
   return error instanceof pg.DatabaseError ? (error.code ?? null) : null
 }
 
+/** Whether a connection was refused for the number of those that are open. */
+export function isAtLimit({ cause }: AppError): boolean {
+  return sqlStateOf(cause) === '53300'
+}
+
 /** Whether the server refused rows for their contents, so that halving the batch helps. */
 export function asRowsRefused(error: unknown): RowsRefused | null {
   if (!(error instanceof pg.DatabaseError) || error.code === undefined) return null
