@@ -1,4 +1,4 @@
-import type { Adapter, Horizon, JobIdentity, SequenceState, Snapshot, Writer } from '#adapters/adapter.ts'
+import type { Adapter, Horizon, JobIdentity, Snapshot, Writer } from '#adapters/adapter.ts'
 import { must } from '#lib/assert.ts'
 import type { Clock } from '#lib/clock.ts'
 import { allEnded, Slots } from '#lib/slots.ts'
@@ -7,6 +7,7 @@ import { AppError } from '#model/errors.ts'
 import { weakest, type Receipt, type TableReceipt } from '#model/receipt.ts'
 import type { SyncConfig } from '#model/sync-config.ts'
 import { sameTable, tableName } from '#model/table.ts'
+import { advanceNumbers } from './advance-numbers.ts'
 import type { Attempt, ChangeSetInHand } from './attempt.ts'
 import { checkBrakes, type Intent } from './brakes.ts'
 import { claimAll } from './claims.ts'
@@ -493,15 +494,4 @@ async function advanceReturned({ tables, attempt: { target } }: WayBack): Promis
   }
   for (const table of tables) await table.step(() => advance(table))
   return moved
-}
-
-/** The rows are there already: where the login may not advance the numbers of a table, that is told and stops nothing. */
-async function advanceNumbers(table: TableSync, target: Adapter, states: readonly SequenceState[]): Promise<number> {
-  try {
-    return await must(target.writer, 'a writer').advanceSequences(table.plan.target.ref, states)
-  } catch (error) {
-    if (!(error instanceof AppError) || error.code !== 'missing_privilege') throw error
-    table.note(`${error.message} ${error.hint}`)
-    return 0
-  }
 }

@@ -81,12 +81,11 @@ function numberConstant(value: string): string {
   return /^-?\d+(?:\.\d+)?$/.test(value) ? value : textConstant(value)
 }
 
-const ESCAPES: Readonly<Record<string, string>> = { '\0': '\\0', '\n': '\\n', '\r': '\\r', '\u001A': '\\Z' }
-
 /** On one line: the client changes ends of lines that it reads from a file, and stops at some characters. */
 function textConstant(value: string | Uint8Array): string {
   if (typeof value !== 'string') return `CONVERT(${hex(Buffer.from(value).toString('hex'))} USING utf8mb4)`
-  return literal(value).replaceAll(/[\0\n\r\u001A]/g, (character) => ESCAPES[character] ?? character)
+  const escaped = literal(value).replaceAll('\0', '\\0').replaceAll('\u001A', '\\Z')
+  return escaped.replaceAll('\n', '\\n').replaceAll('\r', '\\r')
 }
 
 function bitsOf(type: ColumnType, value: Value): string | null {

@@ -9,7 +9,7 @@ import { openSocket } from '#adapters/socket.ts'
 import { CommitUnknown } from '#adapters/commits.ts'
 import { watch } from '#adapters/watchdog.ts'
 import { describeEndpoint, type MysqlEndpoint } from './endpoint.ts'
-import { failingWarning, isAtLimit, isServerError, toAppError } from './errors.ts'
+import { failingWarning, isServerError, toAppError, toleratingLimit } from './errors.ts'
 import { readCells, type RowLines, type RowPacket, type TextCell } from './row-packets.ts'
 import { readVersion, type ServerVersion } from './server-version.ts'
 import { beginSql, pinSql, zeroDatesSql, type Mode } from './session.ts'
@@ -449,12 +449,6 @@ export class Connection implements AsyncDisposable, Watched {
   #assertUsable(): void {
     if (this.#broken) throw this.#broken
   }
-}
-
-/** Null where the server has no room for another session. */
-function toleratingLimit(error: unknown): null {
-  if (error instanceof AppError && isAtLimit(error)) return null
-  throw error
 }
 
 /** Errors with which the server closes the session: shutdown, killed, too large a packet, a broken conversation. */

@@ -31,9 +31,10 @@ const TRANSIENT: ReadonlySet<number> = new Set([
 /** The server has as many sessions as it may have, or the account has. */
 const AT_LIMIT: ReadonlySet<number> = new Set([1040, 1203, 1226])
 
-/** Whether a connection was refused for the number of those that are open. */
-export function isAtLimit({ cause }: AppError): boolean {
-  return isServerError(cause) && AT_LIMIT.has(cause.errno)
+/** Null for a connection that was refused for the number of those that are open; any other error is thrown. */
+export function toleratingLimit(error: unknown): null {
+  if (error instanceof AppError && isServerError(error.cause) && AT_LIMIT.has(error.cause.errno)) return null
+  throw error
 }
 
 /**

@@ -9,7 +9,7 @@ import { AppError } from '#model/errors.ts'
 import { CopyOut } from './copy-out.ts'
 import type { Endpoint } from './endpoint.ts'
 import { describeEndpoint, isLocalHost } from './endpoint.ts'
-import { isAtLimit, toAppError } from './errors.ts'
+import { toAppError, toleratingLimit } from './errors.ts'
 import { limitMessages } from './protocol-limits.ts'
 import { beginSql, type Mode } from './session.ts'
 import type { Watched } from '#adapters/adapter.ts'
@@ -412,10 +412,4 @@ export function tlsOptions(endpoint: Endpoint): ConnectionOptions | false {
   // As in libpq, a root certificate makes `require` verify the chain.
   if (ssl === 'verify-ca' || ssl === 'require') return { ...trust, checkServerIdentity: () => undefined }
   return { ...trust, checkServerIdentity: (_name, certificate) => checkServerIdentity(host, certificate) }
-}
-
-/** Null where the server has no room for another session. */
-function toleratingLimit(error: unknown): null {
-  if (error instanceof AppError && isAtLimit(error)) return null
-  throw error
 }

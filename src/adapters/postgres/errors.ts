@@ -42,9 +42,10 @@ export function sqlStateOf(error: unknown): string | null {
   return error instanceof pg.DatabaseError ? (error.code ?? null) : null
 }
 
-/** Whether a connection was refused for the number of those that are open. */
-export function isAtLimit({ cause }: AppError): boolean {
-  return sqlStateOf(cause) === '53300'
+/** Null for a connection that was refused for the number of those that are open; any other error is thrown. */
+export function toleratingLimit(error: unknown): null {
+  if (error instanceof AppError && sqlStateOf(error.cause) === '53300') return null
+  throw error
 }
 
 /** Whether the server refused rows for their contents, so that halving the batch helps. */
