@@ -469,9 +469,13 @@ export interface Writer {
   ): Promise<CommittedCounts>
   /**
    * Fills the baseline with the target's rows as they were at a moment in which a proof found them equal to the source,
-   * except the keys that the proof left out. Returns how many it holds then.
+   * except the keys that the proof left out, which may be asked for more than once. Returns how many it holds then.
    */
-  adopt(claim: Claim, plan: WritePlan, what: { moment: Snapshot; except: Iterable<readonly Key[]> }): Promise<number>
+  adopt(
+    claim: Claim,
+    plan: WritePlan,
+    what: { moment: Snapshot; except: () => Iterable<readonly Key[]> },
+  ): Promise<number>
   /**
    * Sets what the baseline has for rows that are not written. May be done again. Returns the keys of those of which it was to
    * keep the values of the target's row, and that are other rows there by now.

@@ -95,7 +95,10 @@ async function verifyAll(
     if (verification.mode !== 'full' || verification.changedSince > 0) return
     proved.push(table.claim.mappingId)
     if (!table.plan.write.baseline || table.claim.baselineComplete) return
-    await must(target.writer, 'a writer').adopt(table.claim, table.plan.write, { moment, except: table.keysApart() })
+    await must(target.writer, 'a writer').adopt(table.claim, table.plan.write, {
+      moment,
+      except: () => table.keysApart(),
+    })
   }
   await allEnded(
     goingOn(tables).map((table) => tableSlots.use(() => slots.use(() => table.step(() => verify(table))))),

@@ -7,6 +7,7 @@ import { AppError } from '#model/errors.ts'
 import { weakest, type Receipt, type TableReceipt } from '#model/receipt.ts'
 import type { SyncConfig } from '#model/sync-config.ts'
 import { sameTable, tableName, type TableRef } from '#model/table.ts'
+import { advanceNumbers } from './advance-numbers.ts'
 import type { Attempt, ChangeSetInHand } from './attempt.ts'
 import { checkBrakes, type Intent } from './brakes.ts'
 import { claimAll } from './claims.ts'
@@ -479,7 +480,8 @@ export function announce({ plans, notes }: Selection, journal: Journal): void {
 
 async function advanceSequences(tables: readonly TableSync[], { source, target }: Attempt): Promise<number> {
   let moved = 0
-  const advance = async ({ plan }: TableSync): Promise<void> => {
+  const advance = async (table: TableSync): Promise<void> => {
+    const { plan } = table
     if (!plan.target.columns.some((column) => column.sequence !== null)) return
     const states = await source.sequences(plan.source.ref)
     const named = states.flatMap((state) => {
@@ -487,7 +489,7 @@ async function advanceSequences(tables: readonly TableSync[], { source, target }
       const column = plan.write.scan.columns[position]?.name
       return column === undefined ? [] : [{ ...state, column }]
     })
-    moved += await must(target.writer, 'a writer').advanceSequences(plan.target.ref, named)
+    moved += await advanceNumbers(table, target, named)
   }
   for (const table of tables) await table.step(() => advance(table))
   return moved
@@ -496,10 +498,10 @@ async function advanceSequences(tables: readonly TableSync[], { source, target }
 /** Where rows went back, the source is to give out no number that came with them. */
 async function advanceReturned({ tables, attempt: { target } }: WayBack): Promise<number> {
   let moved = 0
-  const advance = async ({ plan }: TableSync): Promise<void> => {
-    if (!plan.target.columns.some((column) => column.sequence !== null)) return
+  const advance = async (table: TableSync): Promise<void> => {
+    if (!table.plan.target.columns.some((column) => column.sequence !== null)) return
     // What the target's sequence has given out and no row holds is of no account here.
-    moved += await must(target.writer, 'a writer').advanceSequences(plan.target.ref, [])
+    moved += await advanceNumbers(table, target, [])
   }
   for (const table of tables) await table.step(() => advance(table))
   return moved

@@ -1,6 +1,9 @@
 /** Sessions of our own that fell silent while they held locks (RELIABILITY A15, F4). */
 import { expect, test } from 'vitest'
 
+import { Connection } from '#adapters/postgres/connection.ts'
+import { parseEndpoint } from '#adapters/postgres/endpoint.ts'
+import { createDatabase } from '#test/harness/database.ts'
 import { startFaultProxyFor } from '#test/harness/fault-proxy.ts'
 import { sharedServers } from '#test/harness/postgres.ts'
 import { createPair } from '#test/harness/sync.ts'
@@ -39,4 +42,17 @@ test('a run that loses all its connections in the middle of a batch ends the ses
   // Those that only read hold nothing, and end when the network is whole again.
   expect(left.length).toBeLessThan(silenced.length)
   expect(await source.sql('SELECT * FROM item ORDER BY id')).toEqual(await target.sql('SELECT * FROM item ORDER BY id'))
+})
+
+test('A15 a session counts as working where its account may have no other one to be asked over', async () => {
+  await using database = await createDatabase(sharedServers().target)
+  const role = `${database.name}_alone`
+  await database.sql(`CREATE ROLE ${role} LOGIN PASSWORD 'alone' CONNECTION LIMIT 1`)
+  const url = new URL(database.url)
+  url.username = role
+  url.password = 'alone'
+  const endpoint = parseEndpoint(url.href)
+  await using alone = await Connection.open(endpoint)
+  await expect(Connection.open(endpoint)).rejects.toMatchObject({ cause: { code: '53300' } })
+  expect(await alone.probe()).toBe('working')
 })

@@ -65,6 +65,7 @@ export class FaultProxy implements AsyncDisposable {
   readonly #links = new Set<Link>()
   #server: Server | undefined
   #faults: Faults = {}
+  #dropsOne = false
 
   constructor(target: FaultProxyOptions['target']) {
     this.#target = target
@@ -93,6 +94,12 @@ export class FaultProxy implements AsyncDisposable {
     },
     /** No faults from now on; what a silence has held back is delivered. */
     clear: (): Promise<void> => this.faults.set({}, { live: true }),
+  }
+
+  /** The next COMMIT over any link, open or to come, loses its answer, and no other one does. */
+  async dropNextCommitReply(): Promise<void> {
+    this.#dropsOne = true
+    await this.faults.set({ dropCommitReply: 1 }, { live: true })
   }
 
   /** Cuts all open links now. */
@@ -126,11 +133,18 @@ export class FaultProxy implements AsyncDisposable {
     const link = new Link(client, this.#faults.connect === 'silent' ? undefined : this.#connect(), {
       delivered: (direction, bytes) => void (this.bytes[direction] += bytes),
       cut: () => void (this.counts.cut += 1),
-      commitReplyDropped: () => void (this.counts.commitRepliesDropped += 1),
+      commitReplyDropped: () => this.#commitReplyDropped(),
       closed: () => void this.#links.delete(link),
     })
     this.#links.add(link)
     link.setFaults(this.#faults)
+  }
+
+  #commitReplyDropped(): void {
+    this.counts.commitRepliesDropped += 1
+    if (!this.#dropsOne) return
+    this.#dropsOne = false
+    void this.faults.clear()
   }
 
   #connect(): Socket {

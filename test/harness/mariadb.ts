@@ -40,6 +40,8 @@ export interface MariadbServer extends AsyncDisposable {
 
 export interface MariadbOptions {
   readonly settings?: Readonly<Record<string, string>>
+  /** The time zone of its operating system. */
+  readonly zone?: string
 }
 
 let template: Promise<string> | null = null
@@ -48,9 +50,10 @@ let template: Promise<string> | null = null
 const GIVEN = 'SYNCLINE_TEST_MYSQL'
 
 /** A server for one test file alone, to be held with `await using`. */
-export async function startMariadb({ settings = {} }: MariadbOptions = {}): Promise<MariadbServer> {
+export async function startMariadb({ settings = {}, zone }: MariadbOptions = {}): Promise<MariadbServer> {
   const given = process.env[GIVEN]
-  if (given !== undefined && given !== '' && Object.keys(settings).length === 0) return givenServer(given)
+  const asAny = Object.keys(settings).length === 0 && zone === undefined
+  if (given !== undefined && given !== '' && asAny) return givenServer(given)
   const program = await needProgram(['mariadbd', 'mysqld', '/usr/sbin/mariadbd', '/usr/sbin/mysqld'], 'mariadb-server')
   template ??= findTemplate()
   const folder = await mkdtemp(join(tmpdir(), 'syncline-mariadb-'))
@@ -116,7 +119,10 @@ export async function startMariadb({ settings = {} }: MariadbOptions = {}): Prom
       await exit
     },
     start: async () => {
-      child = spawn(program, args, { stdio: 'ignore' })
+      child = spawn(program, args, {
+        stdio: 'ignore',
+        env: zone === undefined ? process.env : { ...process.env, TZ: zone },
+      })
       await ready(endpoint(), child)
     },
     [Symbol.asyncDispose]: async () => {

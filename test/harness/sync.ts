@@ -309,7 +309,11 @@ function guarded(adapter: Adapter, side: 'source' | 'target', { beforeWrite }: R
     await beforeWrite?.('baseline')
     return await writer.remember(...args)
   }
-  return replacing(adapter, { writer: replacing(writer, { apply, remember }) })
+  const adopt: Writer['adopt'] = async (...args) => {
+    await beforeWrite?.('baseline')
+    return await writer.adopt(...args)
+  }
+  return replacing(adapter, { writer: replacing(writer, { apply, remember, adopt }) })
 }
 
 function watchedSource(adapter: Adapter, hooks: RunHooks): Adapter {

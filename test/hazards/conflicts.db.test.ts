@@ -8,6 +8,7 @@ import { written } from '#model/counts.ts'
 import { DEFAULT_POLICIES, NO_OWN_CONFLICT, plainMapping, type SyncConfig } from '#model/sync-config.ts'
 import { addJob, createChangeSets } from '#test/harness/change-sets.ts'
 import { MemoryConflicts } from '#test/harness/conflicts.ts'
+import { startFaultProxyFor } from '#test/harness/fault-proxy.ts'
 import { sharedServers } from '#test/harness/postgres.ts'
 import { createPair, type Pair } from '#test/harness/sync.ts'
 
@@ -311,4 +312,49 @@ test('rows on which the sides agreed to differ are counted as that beside rows t
   await pair.source.sql(`UPDATE item SET a = 's' WHERE id = 2030`)
   const { counts } = await pair.run(config)
   expect(counts).toMatchObject({ read: 5_000, skipped: 2, updated: 1, unchanged: 4_997 })
+})
+
+test('B3: rows that stand apart do so still where the answer is lost to the COMMIT by which a baseline is filled', async () => {
+  await using pair = await createPair(source, target)
+  await pair.both('CREATE TABLE item (id int PRIMARY KEY, a text)')
+  await pair.source.sql(`INSERT INTO item SELECT n, 'a' FROM generate_series(1, 5) n`)
+  await pair.target.sql(`INSERT INTO item VALUES (1, 'a'), (4, 'other'), (9, 'own')`)
+  await using proxy = await startFaultProxyFor(pair.target.url)
+  const config = { ...DELETING, deleteScope: 'owned', conflictStrategy: 'manual', verifyAfter: 'full' } as const
+  const conflicts = new MemoryConflicts()
+  const receipt = await pair.run(config, {
+    conflicts,
+    targetUrl: proxy.url(pair.target.url),
+    beforeWrite: async (what) => {
+      if (what === 'baseline') await proxy.dropNextCommitReply()
+    },
+  })
+  expect(receipt.counts).toMatchObject({ inserted: 3, conflicted: 1 })
+  expect(proxy.counts.commitRepliesDropped).toBeGreaterThan(0)
+  const again = await pair.run(config, { conflicts })
+  expect(again.counts).toMatchObject({ inserted: 0, updated: 0, deleted: 0, conflicted: 1 })
+  expect(conflicts.open).toMatchObject([{ key: ['4'], kind: 'first_contact' }])
+  expect(await pair.target.sql('SELECT * FROM item WHERE id IN (4, 9) ORDER BY id')).toEqual([
+    ['4', 'other'],
+    ['9', 'own'],
+  ])
+})
+
+test('B3: a baseline whose rows are all in step is filled where the answer to that COMMIT is lost', async () => {
+  await using pair = await createPair(source, target)
+  await pair.both(`CREATE TABLE item (id int PRIMARY KEY, a text);
+    INSERT INTO item SELECT n, 'a' FROM generate_series(1, 5) n`)
+  await using proxy = await startFaultProxyFor(pair.target.url)
+  const config = { ...DELETING, conflictStrategy: 'manual', verifyAfter: 'full' } as const
+  const receipt = await pair.run(config, {
+    targetUrl: proxy.url(pair.target.url),
+    beforeWrite: async (what) => {
+      if (what === 'baseline') await proxy.dropNextCommitReply()
+    },
+  })
+  expect(receipt.counts).toMatchObject({ unchanged: 5 })
+  expect(proxy.counts.commitRepliesDropped).toBeGreaterThan(0)
+  await pair.target.sql(`UPDATE item SET a = 't' WHERE id = 1`)
+  await pair.source.sql(`UPDATE item SET a = 's' WHERE id = 2`)
+  expect((await pair.run(config)).counts).toMatchObject({ updated: 1, conflicted: 0 })
 })

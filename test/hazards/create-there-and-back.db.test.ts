@@ -3,6 +3,7 @@
  * of the two servers alone: with `SYNCLINE_TEST_MYSQL` it runs on any.
  */
 import { expect, test } from 'vitest'
+import { must } from '#lib/assert.ts'
 import { startMariadb } from '#test/harness/mariadb.ts'
 import { MysqlSide } from '#test/harness/mysql-tables.ts'
 import { sharedServers } from '#test/harness/postgres.ts'
@@ -35,4 +36,40 @@ test('tables of PostgreSQL are made there and back again, and every value is as 
   expect(await pair.target.sql(defaults)).toEqual(await pair.source.sql(defaults))
   await pair.target.sql(`INSERT INTO artist (name) VALUES ('new')`)
   expect(await pair.target.sql(`SELECT id FROM artist WHERE name = 'new'`)).toEqual([['41']])
+})
+
+test('C12: texts that are compared by what this server does not know are compared by what merges no more of them', async () => {
+  await using server = await startMariadb()
+  const side = await MysqlSide.make(server)
+  const columns = ['a', 'b', 'c', 'd', 'e'].map((name) => `${name} varchar(20) COLLATE utf8mb4_unicode_ci`)
+  await side.sql(`CREATE TABLE t (id int PRIMARY KEY, ${columns.join(', ')})`)
+  await using adapter = await side.open()
+  const drafts = must(adapter.drafts, 'drafts')
+  await adapter.describe([side.ref('t')])
+  const [outline] = await drafts.outline([side.ref('t')])
+  const { schema, ...rest } = must(outline, 'an outline')
+  const elsewhere: Readonly<Record<string, string>> = {
+    a: 'utf8mb4_0900_ai_ci',
+    b: 'utf8mb4_0900_as_cs',
+    c: 'utf8mb4_de_pb_0900_ai_ci',
+    d: 'utf8mb3_no_such_ci',
+  }
+  const compared = schema.columns.map((column) => ({
+    ...column,
+    collation: elsewhere[column.name] ?? column.collation,
+  }))
+  const target = side.ref('made')
+  const likeness = { outline: { ...rest, schema: { ...schema, columns: compared } }, target, parents: [] }
+  const { ddl } = await drafts.draft([likeness])
+  await side.sql(...ddl.beforeData.map(({ sql }) => sql))
+  const made = `SELECT column_name, collation_name FROM information_schema.columns
+    WHERE table_schema = DATABASE() AND table_name = 'made' AND collation_name IS NOT NULL ORDER BY column_name`
+  expect(await side.sql(made)).toEqual([
+    ['a', expect.stringMatching(/^utf8mb4_(?:0900|uca1400_nopad|unicode_520_nopad)(?:_ai)?_ci$/)],
+    ['b', 'utf8mb4_nopad_bin'],
+    ['c', 'utf8mb4_nopad_bin'],
+    ['d', 'utf8mb3_bin'],
+    ['e', 'utf8mb4_unicode_ci'],
+  ])
+  expect(ddl.notes.filter((note) => note.includes('is compared by'))).toHaveLength(4)
 })

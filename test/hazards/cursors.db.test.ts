@@ -453,3 +453,31 @@ test('A3: a row of MariaDB whose statement waited for its table is found, howeve
   await late.commit()
   expect((await run()).counts.inserted).toBe(1)
 })
+
+/** A zone whose clock goes back by an hour so many minutes from now. */
+function goesBackIn(minutes: number): string {
+  const end = new Date(Date.now() + (minutes + 60) * 60_000)
+  const day = Math.floor((end.getTime() - Date.UTC(end.getUTCFullYear(), 0, 1)) / 86_400_000)
+  return `STD0DST-1,${(day + 180) % 365}/0,${day}/${end.toISOString().slice(11, 19)}`
+}
+
+test.each([
+  { where: 'ahead of UTC', zone: 'Asia/Tokyo', early: 0 },
+  { where: 'behind UTC', zone: 'America/New_York', early: 0 },
+  { where: 'about to go back', zone: goesBackIn(30), early: 3600 },
+  { where: 'in an hour for the second time', zone: goesBackIn(-30), early: 3600 },
+])('A2: an open transaction of MariaDB is no younger than it is where the machine is $where', async (each) => {
+  await using server = await startMariadb({ zone: each.zone })
+  const side = await MysqlSide.make(server)
+  await side.sql('CREATE TABLE t (id INT PRIMARY KEY)')
+  await using late = await MysqlConnection.open(side.endpoint, { readOnly: false })
+  await late.begin('write')
+  await late.execute('INSERT INTO t VALUES (1)')
+  const [clock] = await late.query('SELECT CAST(FLOOR(UNIX_TIMESTAMP(SYSDATE(6))) AS CHAR)')
+  const written = BigInt(clock?.[0] ?? '') * 1_000_000n
+  await using adapter = await side.open()
+  const { oldest, complete } = await adapter.horizon()
+  expect(complete).toBe(true)
+  expect(oldest).toBeLessThanOrEqual(written)
+  expect(oldest).toBeGreaterThanOrEqual(written - BigInt(each.early + 2) * 1_000_000n)
+})

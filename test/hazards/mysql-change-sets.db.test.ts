@@ -1,16 +1,22 @@
 /** Change sets of a target in MariaDB: shown, approved, written in one transaction, undone (invariant 9, hazard D16). */
+import { execFileSync } from 'node:child_process'
+
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
+import { mysqlChangeScript } from '#adapters/mysql/change-script.ts'
 import { Connection } from '#adapters/mysql/connection.ts'
+import { inForm } from '#adapters/mysql/forms.ts'
 import { openChangeSet } from '#control/change-sets.ts'
 import { StoredHistory } from '#control/history.ts'
 import { writtenJob } from '#control/written-job.ts'
-import type { ChangeSetSummary } from '#model/change-set.ts'
+import type { ChangeSetSummary, SetChange } from '#model/change-set.ts'
+import type { Row } from '#model/value.ts'
 import type { ChangeSet } from '#sync/change-set.ts'
 
 import { addJob, createChangeSets } from '#test/harness/change-sets.ts'
 import { IntoMysql } from '#test/harness/into-mysql.ts'
 import { startMariadb, type MariadbServer } from '#test/harness/mariadb.ts'
+import { MysqlSide } from '#test/harness/mysql-tables.ts'
 import { sharedServers } from '#test/harness/postgres.ts'
 import { MIRROR } from '#test/harness/sync.ts'
 
@@ -146,3 +152,55 @@ test.each(['fingerprints', 'images'] as const)(
     expect(await into.side.sql(all)).toEqual(wanted)
   },
 )
+
+test('invariant 9: a script writes every value as it is, finds the row by it, and leaves a row that is another one', async () => {
+  const side = await MysqlSide.make(server)
+  const columns = `(id bigint PRIMARY KEY, note text, code varchar(20) COLLATE utf8mb4_general_ci, y year, n decimal(40,3), big bigint,
+    bits bit(9), d date, at datetime(6), f tinyint(1), p point, j json, e enum('a''b', 'c\\d'))`
+  await side.sql(
+    "SET SESSION sql_mode = ''",
+    `CREATE TABLE was ${columns}`,
+    `CREATE TABLE made ${columns}`,
+    `INSERT INTO was VALUES (1, 'a\r\nb\\\r\\n''\\0\\Z;\n-- \t', 'É', 0, 1234567890123456789012345678901234567.891, 9007199254740993, b'101', '0000-00-00', '2024-00-01 00:00:00', 1, POINT(1, -2.5), '{"a": "\\\\r"}', 'a''b')`,
+    `INSERT INTO was VALUES (2, '', 'e', 2024, -0.001, -9223372036854775808, 0, '2024-02-29', '0000-00-00 00:00:00', 2, NULL, NULL, 'c\\d')`,
+    `INSERT INTO was VALUES (3, NULL, NULL, 1901, 0, 0, NULL, NULL, NULL, 0, ST_GeomFromText('POINT(3 4)', 4326), '[1]', NULL)`,
+  )
+  await using adapter = await side.open()
+  const [described] = await adapter.describe([side.ref('was')])
+  const types = described?.columns ?? []
+  const rowsOf = (table: string): Promise<Row[]> =>
+    side.sql(`SELECT ${types.map(({ name, type }) => inForm(name, type, 'own')).join(', ')} FROM ${table} ORDER BY id`)
+  const target = { target: side.ref('made'), key: ['id'], columns: types }
+  const change = (op: SetChange['op'], before: Row | null, after: Row | null): SetChange => ({
+    op,
+    seq: 1,
+    table: 0,
+    key: [(before ?? after)?.[0] ?? ''],
+    expect: null,
+    source: null,
+    bytes: 0,
+    before,
+    after,
+    large: false,
+  })
+  const run = (...changes: readonly SetChange[]): void => {
+    const statements = changes.map((each) => mysqlChangeScript.statement(target, each))
+    const { hostname, port, username, password } = new URL(side.url)
+    const login = ['-h', hostname, '-P', port, '-u', username, `-p${password}`, side.name]
+    const input = [mysqlChangeScript.begin([]), ...statements, mysqlChangeScript.end()].join('')
+    execFileSync('mariadb', login, { input })
+  }
+  const was = await rowsOf('was')
+  run(...was.map((row) => change('insert', null, row)))
+  expect(await rowsOf('made')).toEqual(was)
+  const moved = was.map((row, i) => [row[0] ?? null, ...(was[(i + 1) % was.length] ?? []).slice(1)])
+  run(...was.map((row, i) => change('update', row, moved[i] ?? null)))
+  expect(await rowsOf('made')).toEqual(moved)
+  const others = moved.flatMap((row) =>
+    row.flatMap((cell, i) => (i === 0 || cell === was[0]?.[i] ? [] : [row.with(i, was[0]?.[i] ?? null)])),
+  )
+  run(...others.map((row) => change('delete', row, null)))
+  expect(await rowsOf('made')).toEqual(moved)
+  run(...moved.map((row) => change('delete', row, null)))
+  expect(await rowsOf('made')).toEqual([])
+})

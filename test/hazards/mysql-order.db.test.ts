@@ -90,6 +90,31 @@ test('D4: a swap in a table that others refer to leaves their rows alone', async
   await follows({ tables: [...SLOTS_NOT_NULL, child], names: ['t', 'child'], rows, change: swap(2, 9) })
 })
 
+test('D4: a swap leaves columns of the target alone that have a day of zeros, by themselves or by default', async () => {
+  await using into = await IntoMysql.make(source, server)
+  await into.both('CREATE TABLE t (id int PRIMARY KEY, u char(3) NOT NULL UNIQUE, day date)')
+  await into.side.sql(
+    "SET SESSION sql_mode = ''",
+    "ALTER TABLE t ADD COLUMN own date NOT NULL DEFAULT '0000-00-00', ADD COLUMN at datetime",
+  )
+  await into.pair.source.sql("INSERT INTO t VALUES (1, 'a', '2024-01-01'), (2, 'b', NULL), (3, 'c', NULL)")
+  await into.side.sql(
+    "SET SESSION sql_mode = ''",
+    "INSERT INTO t VALUES (1, 'a', '2024-01-01', '0000-00-00', '2024-00-01')",
+  )
+  await into.side.sql("INSERT INTO t VALUES (2, 'b', NULL, '2024-02-02', NULL), (3, 'c', NULL, '2024-03-03', NULL)")
+  await into.pair.source.sql(
+    "UPDATE t SET u = '-' WHERE id = 1; UPDATE t SET u = 'a', day = '2024-02-02' WHERE id = 2; UPDATE t SET u = 'b' WHERE id = 1",
+  )
+  const receipt = await into.run(['t'], {}, { approve: true })
+  expect(receipt.counts).toMatchObject({ updated: 2, rejected: 0, conflicted: 0 })
+  expect(await into.side.sql('SELECT * FROM t ORDER BY id')).toEqual([
+    ['1', 'b', '2024-01-01', '0000-00-00', '2024-00-01 00:00:00'],
+    ['2', 'a', '2024-02-02', '2024-02-02', null],
+    ['3', 'c', null, '2024-03-03', null],
+  ])
+})
+
 test('D3: rows of another database that point to a deleted or swapped row with ON DELETE CASCADE stay', async () => {
   await using into = await IntoMysql.make(source, server)
   const other = await server.createDatabase()

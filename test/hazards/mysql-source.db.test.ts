@@ -98,3 +98,26 @@ test('C15: labels that the catalogue of MariaDB cannot write are carried all the
   const again = await pair.run(back, { targetUrl: server.url(other.name) })
   expect(again).toMatchObject({ counts: { inserted: 0, updated: 0, unchanged: 4, rejected: 1 } })
 })
+
+test('rows are found by keys that the target writes otherwise: truths as words, long numbers as powers of ten', async () => {
+  await using pair = await createPair(source, source)
+  const side = await MysqlSide.make(server)
+  await side.sql(
+    'CREATE TABLE flag (id tinyint(1) PRIMARY KEY, v varchar(10))',
+    "INSERT INTO flag VALUES (0, 'old'), (1, 'old'), (2, 'old')",
+    'CREATE TABLE long_number (id bigint PRIMARY KEY, v varchar(10))',
+    "INSERT INTO long_number VALUES (7, 'old'), (-1000000000000000, 'old'), (9007199254740992, 'old'), (1152921504606846976, 'old')",
+    'CREATE TABLE longer (id bigint unsigned PRIMARY KEY, v varchar(10))',
+    "INSERT INTO longer VALUES (7, 'old'), (1000000000000000, 'old'), (18446744073709549568, 'old')",
+  )
+  await pair.target.sql(`CREATE TABLE flag (id text PRIMARY KEY, v text);
+    CREATE TABLE long_number (id double precision PRIMARY KEY, v text);
+    CREATE TABLE longer (id double precision PRIMARY KEY, v text)`)
+  const tables = ['flag', 'long_number', 'longer']
+  const config = { tables: tables.map((name) => side.mapping(name)), maxOverwritePercent: 100 }
+  await pair.run(config, side.asSource)
+  await side.sql(...tables.map((name) => `UPDATE ${name} SET v = 'new'`))
+  expect((await pair.run(config, side.asSource)).counts).toMatchObject({ updated: 10, rejected: 0 })
+  for (const name of tables)
+    expect(await pair.target.sql(`SELECT count(*) FROM ${name} WHERE v <> 'new'`)).toEqual([['0']])
+})

@@ -8,6 +8,7 @@ import { AppError } from '#model/errors.ts'
 import type { Receipt } from '#model/receipt.ts'
 import type { RunEvent } from '#sync/journal.ts'
 
+import { MemoryConflicts } from '#test/harness/conflicts.ts'
 import { startFaultProxyFor, type FaultProxy } from '#test/harness/fault-proxy.ts'
 import { IntoMysql } from '#test/harness/into-mysql.ts'
 import { startMariadb, type MariadbServer } from '#test/harness/mariadb.ts'
@@ -58,6 +59,30 @@ test('B3: lost answers to COMMIT apply nothing twice, and the counters tell what
     await expectSame(into)
   }
   expect(proxy.counts.commitRepliesDropped).toBeGreaterThan(3)
+})
+
+test('B3: rows that stand apart do so still where the answer is lost to the COMMIT by which a baseline is filled', async () => {
+  await using into = await items(5)
+  await into.side.sql("INSERT INTO item VALUES (1, 'row 1'), (4, 'other'), (9, 'own')")
+  await using proxy = await startFaultProxyFor(into.url)
+  const config = { conflictStrategy: 'manual', deleteScope: 'owned' } as const
+  const conflicts = new MemoryConflicts()
+  const attempt = into.run(['item'], config, {
+    conflicts,
+    targetUrl: proxy.url(into.url),
+    beforeWrite: async (what) => {
+      if (what === 'baseline') await proxy.dropNextCommitReply()
+    },
+  })
+  expect((await attempt).counts).toMatchObject({ inserted: 3, conflicted: 1 })
+  expect(proxy.counts.commitRepliesDropped).toBeGreaterThan(0)
+  const again = await into.run(['item'], config, { conflicts })
+  expect(again.counts).toMatchObject({ inserted: 0, updated: 0, deleted: 0, conflicted: 1 })
+  expect(conflicts.open).toMatchObject([{ key: ['4'], kind: 'first_contact' }])
+  expect(await into.side.sql('SELECT * FROM item WHERE id IN (4, 9) ORDER BY id')).toEqual([
+    ['4', 'other'],
+    ['9', 'own'],
+  ])
 })
 
 /** One connection meets the fault; those that are opened after it do not. */
@@ -190,6 +215,21 @@ test('D1: no number is given out twice', async () => {
   expect(await into.side.sql('SELECT MAX(id) FROM t')).toEqual([['12']])
   await into.side.sql("DELETE FROM t WHERE v = 'mine'")
   expect(wroteNothing(await into.run(['t']))).toBe(true)
+})
+
+test('D1: a login that may not set the next number of a table is told, and its rows are written', async () => {
+  await using into = await IntoMysql.make(source, server)
+  await into.pair.source.sql('CREATE TABLE t (id serial PRIMARY KEY, v varchar(10))')
+  await into.side.sql(
+    'CREATE TABLE t (id int AUTO_INCREMENT PRIMARY KEY, v varchar(10))',
+    `CREATE OR REPLACE USER plain@'%' IDENTIFIED BY 'plain'`,
+    `GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, CREATE TEMPORARY TABLES ON \`${into.side.name}\`.* TO plain@'%'`,
+  )
+  await into.pair.source.sql("INSERT INTO t (v) SELECT 'v' FROM generate_series(1, 10); DELETE FROM t WHERE id = 10")
+  const targetUrl = into.url.replace(/\/\/[^@]*@/, '//plain:plain@')
+  const { counts, stopped, notes } = await into.run(['t'], {}, { targetUrl })
+  expect({ inserted: counts.inserted, stopped }).toEqual({ inserted: 9, stopped: [] })
+  expect(notes.join('\n')).toContain(`GRANT ALTER ON \`${into.side.name}\`.\`t\` TO 'plain'@'%';`)
 })
 
 test('D1: numbers that have come to their end are left there', async () => {

@@ -17,6 +17,7 @@ import type { Column, Right, TableRef, TableSchema } from '#model/table.ts'
 import { LARGE_ROW_BYTES } from '#model/value.ts'
 import { isLocalHost } from '#model/write-protection.ts'
 import type { Connection } from './connection.ts'
+import { readCollations } from './collations.ts'
 import { readHorizon } from './cursor-read.ts'
 import { readDetectionFacts } from './detection-facts.ts'
 import { describeEndpoint, type MysqlEndpoint } from './endpoint.ts'
@@ -97,7 +98,10 @@ class MysqlAdapter implements Adapter {
   }
 
   additions(table: TableRef, columns: readonly Column[]): Promise<readonly Addition[]> {
-    return this.#known.ask((connection) => Promise.resolve(planAdditions(table, columns, connection.version)))
+    return this.#known.ask(async (connection) => {
+      const { version } = connection
+      return planAdditions(table, columns, { version, collations: await readCollations(connection) })
+    })
   }
 
   rename(table: TableRef, from: string, to: string): string {

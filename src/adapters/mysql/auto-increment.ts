@@ -1,7 +1,10 @@
 import type { SequenceState } from '#adapters/adapter.ts'
-import type { Column } from '#model/table.ts'
+import { AppError } from '#model/errors.ts'
+import { tableName, type Column } from '#model/table.ts'
 import type { Connection } from './connection.ts'
+import { isServerError } from './errors.ts'
 import type { MyTable } from './introspect.ts'
+import { accountOf } from './rights.ts'
 import { readSequences } from './sequences.ts'
 import { quote, quoteTable } from './sql.ts'
 
@@ -27,9 +30,20 @@ export async function advanceAutoIncrement(
   const largest = BigInt(row?.[0] ?? '0')
   const wanted = [source === undefined ? 0n : nextOf(source), largest + 1n].reduce((a, b) => (a > b ? a : b))
   if (wanted <= (own === undefined ? 1n : nextOf(own)) || wanted > largestOf(column)) return 0
-  await connection.execute(`ALTER TABLE ${quoteTable(table.schema.ref)} AUTO_INCREMENT = ${wanted}`)
+  const name = quoteTable(table.schema.ref)
+  try {
+    await connection.execute(`ALTER TABLE ${name} AUTO_INCREMENT = ${wanted}`)
+  } catch (error) {
+    if (!isServerError(error) || error.errno !== DENIED) throw error
+    const message = `${tableName(table.schema.ref)}: the next number should be ${wanted}, and this login may not set it.`
+    const hint = `ALTER TABLE ${name} AUTO_INCREMENT = ${wanted}; or GRANT ALTER ON ${name} TO ${await accountOf(connection)};`
+    throw new AppError('missing_privilege', message, { cause: error, hint })
+  }
   return 1
 }
+
+/** The login lacks a right on the table. */
+const DENIED = 1142
 
 /** The largest number of a column. */
 function largestOf({ type }: Column): bigint {

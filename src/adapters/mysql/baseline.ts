@@ -29,7 +29,7 @@ export async function createBaseline(connection: Connection, mapping: MappingIde
 export async function adoptRows(
   connection: Connection,
   mapping: KeptMapping,
-  { moment, except }: { moment: Snapshot; except: Iterable<readonly Key[]> },
+  { moment, except }: { moment: Snapshot; except: () => Iterable<readonly Key[]> },
 ): Promise<number> {
   const { claim, plan } = mapping
   const { database } = connection.endpoint
@@ -44,7 +44,7 @@ export async function adoptRows(
   try {
     return await connection.transaction('write', async () => {
       await holdEpoch(connection, claim)
-      for (const some of except) {
+      for (const some of except()) {
         const keys = some.map((key): KeptRow => ({ key, source: null, target: null, fields: null, image: null }))
         await loadKept(connection, { table: apart, names }, keys)
       }

@@ -70,7 +70,9 @@ async function mayReplace({ connection, table }: Staged): Promise<boolean> {
 }
 
 /** Deletes the rows and inserts them anew. Columns that are not carried keep what the target had in them. */
-async function replace({ connection, stage, sql, plan: { scan, written }, table }: Staged): Promise<void> {
+async function replace(staged: Staged): Promise<void> {
+  const { connection, stage, sql, plan, table } = staged
+  const { scan, written } = plan
   const columns = table.schema.columns.filter((column) => column.generated === null)
   const own = quoteTable({ schema: connection.endpoint.database, name: 'syncline_places' })
   const joined = `${stage} s STRAIGHT_JOIN ${sql.from} t ON ${sql.keyEquals('s.c')} WHERE s.op = 'u'`
@@ -78,19 +80,36 @@ async function replace({ connection, stage, sql, plan: { scan, written }, table 
     const place = scan.columns.findIndex((column) => column.name === name)
     return place >= 0 && written.includes(name) ? stagedValue(table, scan, place) : `d.${quote(name)}`
   })
+  // Days of zeros that the target has by itself, and as defaults, come back as they were.
+  const takes = plan.keepsZeroDates || !(await bringsZeroDates(staged))
+  await connection.takeZeroDates(true)
   await connection.execute(`DROP TEMPORARY TABLE IF EXISTS ${own}`)
   await connection.execute(
     `CREATE TEMPORARY TABLE ${own} (\`syncline seq\` INT NOT NULL PRIMARY KEY) ENGINE = InnoDB
      SELECT s.seq AS \`syncline seq\`, ${columns.map(({ name }) => `t.${quote(name)}`).join(', ')} FROM ${joined}`,
   )
+  await connection.takeZeroDates(takes)
   const left = await connection.execute(`DELETE t FROM ${joined}`)
   const back = await connection.execute(
     `INSERT INTO ${quoteTable(scan.table)} (${columns.map(({ name }) => quote(name)).join(', ')})
      SELECT ${values.join(', ')} FROM ${own} d JOIN ${stage} s ON s.seq = d.\`syncline seq\``,
   )
   await connection.execute(`DROP TEMPORARY TABLE ${own}`)
+  await connection.takeZeroDates(plan.keepsZeroDates)
   if (left !== back)
     throw new AppError('internal', `${tableName(scan.table)}: ${left} rows left and ${back} came back.`)
+}
+
+/** Whether a staged row has a day of which a part is zero, for a column that is written. */
+async function bringsZeroDates({ connection, stage, plan: { scan, written }, table }: Staged): Promise<boolean> {
+  const days = scan.columns.flatMap(({ name }, i) => {
+    const kind = table.schema.columns.find((column) => column.name === name)?.type.kind
+    const isDay = kind === 'date' || kind === 'timestamp'
+    return isDay && written.includes(name) ? [`LEFT(s.c${i}, 10) LIKE '%-00%'`] : []
+  })
+  if (days.length === 0) return false
+  const rows = await connection.query(`SELECT 1 FROM ${stage} s WHERE s.op = 'u' AND (${days.join(' OR ')}) LIMIT 1`)
+  return rows.length > 0
 }
 
 /** A SET clause for one column of a unique key, after which the key is in nobody's way; null where no type allows it. */

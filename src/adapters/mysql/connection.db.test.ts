@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { Secret } from '#lib/secret.ts'
 import { startMariadb, type MariadbServer } from '#test/harness/mariadb.ts'
 import { Connection } from './connection.ts'
 
@@ -84,4 +85,28 @@ test('S30 a session for reading is read-only in the server itself', async () => 
   const database = await server.createDatabase()
   await using connection = await Connection.open(server.endpoint(database), { readOnly: true })
   await expect(connection.query('CREATE TABLE t (a INT)')).rejects.toMatchObject({ errno: 1792 })
+})
+
+test('A15 a session counts as working where the server, or its account, may have no other one to be asked over', async () => {
+  await using admin = await open('mysql')
+  await admin.query(`CREATE OR REPLACE USER plain@'%' IDENTIFIED BY 'plain'`)
+  await admin.query(`CREATE OR REPLACE USER alone@'%' IDENTIFIED BY 'alone' WITH MAX_USER_CONNECTIONS 1`)
+  const openAs = (user: string): Promise<Connection> =>
+    Connection.open({ ...server.endpoint('information_schema'), user, password: new Secret(user) }, { readOnly: true })
+  {
+    await using alone = await openAs('alone')
+    await expect(openAs('alone')).rejects.toMatchObject({ cause: { errno: 1226 } })
+    expect(await alone.probe()).toBe('working')
+  }
+  await using sessions = new AsyncDisposableStack()
+  const plain = sessions.use(await openAs('plain'))
+  expect(await plain.probe()).toBe('waiting')
+  await admin.query('SET GLOBAL max_connections = 10')
+  try {
+    for (let left = 10; left > 2; left--) sessions.use(await openAs('plain'))
+    await expect(openAs('plain')).rejects.toMatchObject({ cause: { errno: 1040 } })
+    expect(await plain.probe()).toBe('working')
+  } finally {
+    await admin.query('SET GLOBAL max_connections = DEFAULT')
+  }
 })

@@ -9,7 +9,7 @@ import { openSocket } from '#adapters/socket.ts'
 import { CommitUnknown } from '#adapters/commits.ts'
 import { watch } from '#adapters/watchdog.ts'
 import { describeEndpoint, type MysqlEndpoint } from './endpoint.ts'
-import { failingWarning, isServerError, toAppError } from './errors.ts'
+import { failingWarning, isServerError, toAppError, toleratingLimit } from './errors.ts'
 import { readCells, type RowLines, type RowPacket, type TextCell } from './row-packets.ts'
 import { readVersion, type ServerVersion } from './server-version.ts'
 import { beginSql, pinSql, zeroDatesSql, type Mode } from './session.ts'
@@ -377,7 +377,9 @@ export class Connection implements AsyncDisposable, Watched {
     await using other = await Connection.open(
       { ...this.endpoint, connectTimeoutMs: patience },
       { readOnly: true, signal: AbortSignal.timeout(patience) },
-    )
+    ).catch(toleratingLimit)
+    // A server without room for the question is alive, and says nothing against the session.
+    if (other === null) return 'working'
     const sql = 'SELECT command, state FROM information_schema.processlist WHERE id = ?'
     const [row] = (await other.#unwatched(sql, [String(this.id)])) ?? []
     if (row === undefined) return 'gone'

@@ -15,9 +15,18 @@ const NOW = 'CAST(UNIX_TIMESTAMP(SYSDATE(6)) * 1000000 AS DECIMAL(20,0))'
 /** The server shows sessions and transactions of others to administrators alone. */
 const NEEDS_PROCESS = 1227
 
+/** By the clock of the server's machine, whatever the zone of the session is. */
+const STARTED = `UNIX_TIMESTAMP(CONVERT_TZ(x.trx_started, 'SYSTEM', '+00:00'))`
+
+/** Where a clock is put back by this, the same time comes twice: the first of the two counts. */
+const PUT_BACK = [1_800, 3_600, 7_200].map(
+  (seconds) =>
+    `IF(CONVERT_TZ(FROM_UNIXTIME(${STARTED} - ${seconds}), '+00:00', 'SYSTEM') = x.trx_started, ${seconds}, 0)`,
+)
+
 /** Those that only read write nothing, and our own snapshots are among them. The beginning is told in whole seconds, cut off. */
 const TRANSACTIONS = `
-  SELECT CAST(MIN(UNIX_TIMESTAMP(x.trx_started)) AS CHAR), CAST(COUNT(*) - COUNT(x.trx_started) AS CHAR)
+  SELECT CAST(MIN(${STARTED} - GREATEST(${PUT_BACK.join(', ')})) AS CHAR), CAST(COUNT(*) - COUNT(${STARTED}) AS CHAR)
   FROM information_schema.innodb_trx x WHERE x.trx_is_read_only = 0 AND x.trx_mysql_thread_id <> CONNECTION_ID()`
 
 /**

@@ -16,6 +16,7 @@ import { must } from '#lib/assert.ts'
 import type { IndexOutline, TableLikeness } from '#model/table-outline.ts'
 import { tableName, type Column, type TableRef } from '#model/table.ts'
 import type { ServerVersion } from './server-version.ts'
+import { binaryCollation, collationHere } from './collations.ts'
 import { defaultSql, literalDefault } from './draft-defaults.ts'
 import { candidatesFor, isNoKey, keyBytes, KEY_BYTES, roomOf, ROW_BYTES } from './draft-types.ts'
 import { literal, quote, quoteTable } from './sql.ts'
@@ -38,6 +39,8 @@ export interface DraftPlace {
   readonly home: string
   /** Names of tables are kept in lower case. */
   readonly lowerCase: boolean
+  /** See `readCollations`. */
+  readonly collations: ReadonlySet<string>
 }
 
 interface DraftedTable {
@@ -163,7 +166,13 @@ function draftColumns(
   const room = roomOf(like, all)
   const numberedFirst = schema.primaryKey?.columns[0]
   let rowBytes = 0
-  return schema.columns.map((column) => {
+  return schema.columns.map((given) => {
+    const column = outline.engine === 'mysql' ? comparedHere(given, place) : given
+    if (column.collation !== given.collation) {
+      notes.push(
+        `${tableName(target)}.${column.name} is compared by ${column.collation} here: this server has no ${given.collation}.`,
+      )
+    }
     const candidates = candidatesFor(column, { outline, room: room(column.name), version: place.version })
     const [first, ...others] = candidates
     // A row has a bound of its own: what does not fit in it stands beside it.
@@ -184,9 +193,9 @@ function draftColumns(
   })
 }
 
-/** Text of the table, where nothing else is said of a column: no two values are the same to it. */
-export function binaryCollation({ mariadb }: ServerVersion): string {
-  return mariadb ? 'utf8mb4_nopad_bin' : 'utf8mb4_0900_bin'
+/** A column of the same engine, with a collation that is known here. */
+export function comparedHere(column: Column, place: Pick<DraftPlace, 'version' | 'collations'>): Column {
+  return column.collation === null ? column : { ...column, collation: collationHere(column.collation, place) }
 }
 
 function createTable(

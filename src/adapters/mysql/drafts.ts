@@ -1,4 +1,5 @@
 import type { TableDrafts } from '#adapters/table-draft.ts'
+import { readCollations } from './collations.ts'
 import { draftTables, type DraftPlace } from './draft.ts'
 import type { Connection } from './connection.ts'
 import type { KnownTables } from './known-tables.ts'
@@ -20,5 +21,6 @@ export function draftsOf(known: KnownTables): TableDrafts {
 
 async function readPlace(connection: Connection): Promise<DraftPlace> {
   const [row] = await connection.query('SELECT CAST(@@lower_case_table_names AS CHAR)')
-  return { version: connection.version, home: connection.endpoint.database, lowerCase: row?.[0] === '1' }
+  const collations = await readCollations(connection)
+  return { version: connection.version, home: connection.endpoint.database, lowerCase: row?.[0] === '1', collations }
 }

@@ -20,10 +20,22 @@ export function isServerError(error: unknown): error is ServerError {
   )
 }
 
-/** Errors after which the same batch may well succeed on the same or a new connection: locks, limits, shutdown. */
+/**
+ * Errors after which the same batch may well succeed on the same or a new connection: locks, limits, shutdown, a statement
+ * whose table was altered, and a transaction that a cluster has not let through.
+ */
 const TRANSIENT: ReadonlySet<number> = new Set([
-  1020, 1040, 1041, 1053, 1077, 1079, 1203, 1205, 1213, 1317, 1927, 1969, 3024,
+  1020, 1040, 1041, 1053, 1077, 1079, 1180, 1203, 1205, 1213, 1317, 1615, 1927, 1969, 3024, 3101,
 ])
+
+/** The server has as many sessions as it may have, or the account has. */
+const AT_LIMIT: ReadonlySet<number> = new Set([1040, 1203, 1226])
+
+/** Null for a connection that was refused for the number of those that are open; any other error is thrown. */
+export function toleratingLimit(error: unknown): null {
+  if (error instanceof AppError && isServerError(error.cause) && AT_LIMIT.has(error.cause.errno)) return null
+  throw error
+}
 
 /**
  * After a deadlock, or where a row is another one than the transaction has seen (`innodb_snapshot_isolation`), the server has
@@ -54,7 +66,6 @@ const BY_NUMBER: Readonly<Record<number, ErrorCode>> = {
   1203: 'server_unavailable',
   1226: 'server_unavailable',
   1227: 'missing_privilege',
-  1290: 'read_only_server',
   1370: 'missing_privilege',
   1412: 'schema_changed',
   1698: 'authentication_failed',
@@ -103,8 +114,8 @@ export function toAppError(thrown: unknown, doing: string): AppError {
   if (thrown instanceof AppError) return thrown
   const error = toError(thrown)
   if (isServerError(error)) {
-    const code = BY_NUMBER[error.errno] ?? 'database_error'
-    const retry = TRANSIENT.has(error.errno) ? { retry: 'later' as const } : {}
+    const code = codeOf(error)
+    const retry = TRANSIENT.has(error.errno) || isUnprepared(error) ? { retry: 'later' as const } : {}
     const hint = hintOf(error)
     return new AppError(code, `${error.message} (error ${error.errno}, while ${doing})`, {
       cause: error,
@@ -132,7 +143,19 @@ export function toAppError(thrown: unknown, doing: string): AppError {
   return new AppError('internal', message, { cause: error })
 }
 
-/** What a refused login may come from beside a wrong password; null where the usual next step says enough. */
+function codeOf(error: ServerError): ErrorCode {
+  if (isUnprepared(error)) return 'server_unavailable'
+  // Many an option keeps a server from a statement.
+  if (error.errno === 1290 && /read[-_]only/i.test(error.message)) return 'read_only_server'
+  return BY_NUMBER[error.errno] ?? 'database_error'
+}
+
+/** A node of a Galera cluster that is on its way in or out; else the number is that of a command nobody knows. */
+function isUnprepared({ errno, message }: ServerError): boolean {
+  return errno === 1047 && /wsrep/i.test(message)
+}
+
+/** The next step, such as what a refused login may come from beside a wrong password; null where the usual one says enough. */
 function hintOf({ errno, message }: ServerError): string | null {
   const [, user = '', host = ''] = /for user '(.*)'@'(.*?)'/.exec(message) ?? []
   switch (errno) {
@@ -148,6 +171,10 @@ function hintOf({ errno, message }: ServerError): string | null {
       return 'This account logs in over the socket of its own machine alone: CREATE USER with a password for this.'
     case 1129:
       return 'The server has blocked this machine after too many failed connections: FLUSH HOSTS on the server.'
+    case 1153:
+      return 'Raise max_allowed_packet on the server above the largest row, to 64M for example, and run it again.'
+    case 1665:
+      return 'Set binlog_format to ROW or MIXED on the server: single statements are no log of READ COMMITTED transactions.'
     default:
       return null
   }

@@ -3,7 +3,7 @@ import { chooseType } from '#adapters/draft-words.ts'
 import { isRecord } from '#lib/record.ts'
 import { TO_BE_ADDED, type Column, type TableRef } from '#model/table.ts'
 import type { Connection } from './connection.ts'
-import type { ServerVersion } from './server-version.ts'
+import { comparedHere, type DraftPlace } from './draft.ts'
 import { candidatesFor } from './draft-types.ts'
 import { ownTable } from './own-tables.ts'
 import { quote, quoteTable } from './sql.ts'
@@ -14,9 +14,15 @@ import { columnType } from './types.ts'
  * How columns of a source would be added to a table here. They may be NULL, which TIMESTAMP has to be told (hazard D7). Texts
  * of another engine are compared byte by byte, whatever the table's own comparison is.
  */
-export function planAdditions(table: TableRef, columns: readonly Column[], version: ServerVersion): Addition[] {
-  return columns.map((column): Addition => {
-    const engine = isOfThisEngine(column) ? 'mysql' : 'postgres'
+export function planAdditions(
+  table: TableRef,
+  columns: readonly Column[],
+  place: Pick<DraftPlace, 'version' | 'collations'>,
+): Addition[] {
+  const { version } = place
+  return columns.map((given): Addition => {
+    const engine = isOfThisEngine(given) ? 'mysql' : 'postgres'
+    const column = engine === 'mysql' ? comparedHere(given, place) : given
     const chosen = chooseType(column.type, candidatesFor(column, { outline: { engine }, room: null, version }))
     const compared = engine === 'postgres' && isText(chosen.type) ? ' CHARACTER SET utf8mb4 COLLATE utf8mb4_bin' : ''
     return {

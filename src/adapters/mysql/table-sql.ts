@@ -172,12 +172,18 @@ export function rangeBucketSql(
 }
 
 /** `text` is an expression that gives the canonical text of a value in the form. */
-function nativeSql(type: ColumnType, column: MyColumn, { text }: { form: Form; text: string }): string | null {
+function nativeSql(type: ColumnType, column: MyColumn, { form, text }: { form: Form; text: string }): string | null {
   switch (type.kind) {
-    case 'boolean':
-      return `CASE ${text} WHEN 't' THEN 1 WHEN 'f' THEN 0 ELSE CAST(${text} AS SIGNED) END`
-    case 'integer':
-      return `CAST(${text} AS ${type.unsigned ? 'UNSIGNED' : 'SIGNED'})`
+    case 'boolean': {
+      const [yes, no] = form === 'text' ? ['true', 'false'] : ['t', 'f']
+      return `CASE ${text} WHEN '${yes}' THEN 1 WHEN '${no}' THEN 0 ELSE CAST(${text} AS SIGNED) END`
+    }
+    case 'integer': {
+      // Of a power of ten CAST would take what stands before it, and of a double none beyond 63 bits.
+      const number = form === 'float64' ? `CAST(${text} AS DOUBLE)` : text
+      if (form === 'float64' && type.unsigned) return number
+      return `CAST(${number} AS ${type.unsigned ? 'UNSIGNED' : 'SIGNED'})`
+    }
     case 'decimal':
       return `CAST(${text} AS DECIMAL(${type.precision ?? 65},${type.scale ?? 30}))`
     case 'float':

@@ -157,7 +157,7 @@ export class MysqlWriter implements Writer, AsyncDisposable {
   async adopt(
     claim: Claim,
     plan: WritePlan,
-    what: { moment: Snapshot; except: Iterable<readonly Key[]> },
+    what: { moment: Snapshot; except: () => Iterable<readonly Key[]> },
   ): Promise<number> {
     const table = this.#known.get(plan.scan.table)
     return this.#commits.again(

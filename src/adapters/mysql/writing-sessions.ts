@@ -115,8 +115,13 @@ export class WritingSessions implements AsyncDisposable {
   async #connect(): Promise<Connection> {
     if (this.#signal.aborted) throw abortReason(this.#signal)
     const connection = await Connection.open(this.#endpoint, { readOnly: false, signal: this.#signal })
-    this.#open.set(connection, await markSession(connection))
-    return connection
+    try {
+      this.#open.set(connection, await markSession(connection))
+      return connection
+    } catch (error) {
+      await connection[Symbol.asyncDispose]()
+      throw error
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

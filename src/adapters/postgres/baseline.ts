@@ -39,7 +39,7 @@ export async function createBaseline(connection: Connection, mapping: MappingIde
 export async function adoptRows(
   connection: Connection,
   { claim, plan, table }: { claim: Claim; plan: WritePlan; table: PgTable },
-  { moment, except }: { moment: Snapshot; except: Iterable<readonly Key[]> },
+  { moment, except }: { moment: Snapshot; except: () => Iterable<readonly Key[]> },
 ): Promise<number> {
   const { scan } = plan
   const sql = new TableSql(scan, table)
@@ -51,10 +51,16 @@ export async function adoptRows(
     await connection.script('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ')
     await importSnapshot(connection, moment.id)
     await connection.query(markWriterSql(claim.mappingId))
+    // First of all: where this was committed already, that moment is over, and the server says so.
+    const moved = await connection.execute(
+      'UPDATE syncline.state SET baseline_complete = true WHERE mapping_id = $1 AND epoch = $2',
+      [claim.mappingId, claim.epoch],
+    )
+    if (moved === 0) throw staleEpoch(claim)
     await connection.query(
       `CREATE TEMP TABLE ${APART} ON COMMIT DROP AS SELECT ${keys.join(', ')} FROM ${baseline} WITH NO DATA`,
     )
-    for (const some of except) {
+    for (const some of except()) {
       await connection.query(
         `INSERT INTO ${APART} SELECT ${keys.map((key) => `k.${key}`).join(', ')} FROM ${sql.keysFrom(1)}`,
         keyParameters(some, scan.keyLength),
@@ -63,18 +69,12 @@ export async function adoptRows(
     const isApart = (of: string): string => `EXISTS (SELECT FROM ${APART} a WHERE ${sql.matches('a.k', `${of}.k`)})`
     await connection.query(`ANALYZE ${APART}`)
     await connection.query(`DELETE FROM ${baseline} b WHERE NOT ${isApart('b')}`)
-    const adopted = await connection.execute(
+    return await connection.execute(
       `INSERT INTO ${baseline} (${keys.join(', ')}, source_fingerprint, target_fingerprint${details.map(({ name }) => `, ${name}`).join('')})
        SELECT ${keys.map((key) => `x.${key}`).join(', ')}, x.f, x.f${details.map(({ name }) => `, x.${name}`).join('')}
        FROM (SELECT ${named.join(', ')}, ${sql.fingerprint} AS f${details.map(({ name, ofTable }) => `, ${ofTable} AS ${name}`).join('')} FROM ${sql.from} t OFFSET 0) x
        WHERE NOT ${isApart('x')}`,
     )
-    const moved = await connection.execute(
-      'UPDATE syncline.state SET baseline_complete = true WHERE mapping_id = $1 AND epoch = $2',
-      [claim.mappingId, claim.epoch],
-    )
-    if (moved === 0) throw staleEpoch(claim)
-    return adopted
   })
 }
 

@@ -9,7 +9,7 @@ import { AppError } from '#model/errors.ts'
 import { CopyOut } from './copy-out.ts'
 import type { Endpoint } from './endpoint.ts'
 import { describeEndpoint, isLocalHost } from './endpoint.ts'
-import { toAppError } from './errors.ts'
+import { toAppError, toleratingLimit } from './errors.ts'
 import { limitMessages } from './protocol-limits.ts'
 import { beginSql, type Mode } from './session.ts'
 import type { Watched } from '#adapters/adapter.ts'
@@ -308,7 +308,10 @@ export class Connection implements AsyncDisposable, Watched {
 
   async probe(): Promise<'working' | 'waiting' | 'gone'> {
     const patience = Math.min(this.endpoint.connectTimeoutMs, 5_000)
-    await using other = await Connection.open({ ...this.endpoint, connectTimeoutMs: patience })
+    const open = Connection.open({ ...this.endpoint, connectTimeoutMs: patience })
+    await using other = await open.catch(toleratingLimit)
+    // A server without room for the question is alive, and says nothing against the session.
+    if (other === null) return 'working'
     const timer = setTimeout(() => {
       other.destroy(new AppError('connection_timeout', 'The server does not answer.'))
     }, patience)

@@ -42,6 +42,12 @@ export function sqlStateOf(error: unknown): string | null {
   return error instanceof pg.DatabaseError ? (error.code ?? null) : null
 }
 
+/** Null for a connection that was refused for the number of those that are open; any other error is thrown. */
+export function toleratingLimit(error: unknown): null {
+  if (error instanceof AppError && sqlStateOf(error.cause) === '53300') return null
+  throw error
+}
+
 /** Whether the server refused rows for their contents, so that halving the batch helps. */
 export function asRowsRefused(error: unknown): RowsRefused | null {
   if (!(error instanceof pg.DatabaseError) || error.code === undefined) return null

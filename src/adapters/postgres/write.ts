@@ -259,7 +259,7 @@ export class PostgresWriter implements Writer, AsyncDisposable {
   async adopt(
     claim: Claim,
     plan: WritePlan,
-    { moment, except }: { moment: Snapshot; except: Iterable<readonly Key[]> },
+    { moment, except }: { moment: Snapshot; except: () => Iterable<readonly Key[]> },
   ): Promise<number> {
     const table = this.#known.get(plan.scan.table)
     return this.#commits.again(

@@ -187,11 +187,9 @@ export const Job = z
     target_datasource_id: z.string(),
     mode: z.enum(['incremental', 'full']),
     dry_run: z.boolean(),
-    direction: z
-      .enum(DIRECTIONS)
-      .meta({
-        description: 'Of its own policies, whatever its sync config has become: in two ways the source is written too.',
-      }),
+    direction: z.enum(DIRECTIONS).meta({
+      description: 'Of its own policies, whatever its sync config has become: in two ways the source is written too.',
+    }),
     tables: z.array(z.string()).nullable(),
     replays: z
       .string()
