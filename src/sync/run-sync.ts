@@ -7,7 +7,7 @@ import { AppError } from '#model/errors.ts'
 import { weakest, type Receipt, type TableReceipt } from '#model/receipt.ts'
 import type { SyncConfig } from '#model/sync-config.ts'
 import { sameTable, tableName, type TableRef } from '#model/table.ts'
-import { advanceNumbers } from './advance-numbers.ts'
+import { advanceReturned, advanceSequences } from './advance-numbers.ts'
 import type { Attempt, ChangeSetInHand } from './attempt.ts'
 import { checkBrakes, type Intent } from './brakes.ts'
 import { claimAll } from './claims.ts'
@@ -32,7 +32,7 @@ import { PIECE_BYTES } from './stages/load.ts'
 import type { Staging } from './staging.ts'
 import { TableSync } from './sync-table.ts'
 import { ThreeWayTable } from './three-way-table.ts'
-import { closeBack, prepareBothWays, refuseReadOnlySource, wayBack, writeBack, type WayBack } from './two-ways.ts'
+import { closeBack, prepareBothWays, refuseReadOnlySource, wayBack, writeBack } from './two-ways.ts'
 import { writeAll, writeAtOnce } from './write-tables.ts'
 
 export interface SyncRequest {
@@ -476,33 +476,4 @@ async function decideTriggers(writer: Writer, selection: Selection): Promise<Sel
 
 export function announce({ plans, notes }: Selection, journal: Journal): void {
   journal.record({ type: 'planned', tables: plans.map((plan) => plan.target.ref), notes })
-}
-
-async function advanceSequences(tables: readonly TableSync[], { source, target }: Attempt): Promise<number> {
-  let moved = 0
-  const advance = async (table: TableSync): Promise<void> => {
-    const { plan } = table
-    if (!plan.target.columns.some((column) => column.sequence !== null)) return
-    const states = await source.sequences(plan.source.ref)
-    const named = states.flatMap((state) => {
-      const position = plan.sourceScan.columns.findIndex((column) => column.name === state.column)
-      const column = plan.write.scan.columns[position]?.name
-      return column === undefined ? [] : [{ ...state, column }]
-    })
-    moved += await advanceNumbers(table, target, named)
-  }
-  for (const table of tables) await table.step(() => advance(table))
-  return moved
-}
-
-/** Where rows went back, the source is to give out no number that came with them. */
-async function advanceReturned({ tables, attempt: { target } }: WayBack): Promise<number> {
-  let moved = 0
-  const advance = async (table: TableSync): Promise<void> => {
-    if (!table.plan.target.columns.some((column) => column.sequence !== null)) return
-    // What the target's sequence has given out and no row holds is of no account here.
-    moved += await advanceNumbers(table, target, [])
-  }
-  for (const table of tables) await table.step(() => advance(table))
-  return moved
 }
