@@ -485,6 +485,15 @@ export interface Writer {
   startPhase(claim: Claim, phase: 'loading' | 'applying'): Promise<void>
   /** Closes the job for all its mappings at once and makes everything before it durable. Returns the counters, by claim. */
   finish(claims: readonly Claim[], facts: Closing): Promise<readonly CommittedCounts[]>
-  /** Advances the sequences that feed the table's columns to at least these states and the table's own largest values. */
-  advanceSequences(table: TableRef, states: readonly SequenceState[]): Promise<number>
+  /**
+   * Advances the sequences that feed the table's columns to at least these states and the table's own largest values.
+   * @throws AppError `missing_privilege` where a number could be given out that a row has
+   */
+  advanceSequences(table: TableRef, states: readonly SequenceState[]): Promise<Advanced>
+}
+
+export interface Advanced {
+  readonly moved: number
+  /** What the login may not do, with the step that mends it, where no row's number is given out all the same; null: nothing. */
+  readonly left: string | null
 }

@@ -1,6 +1,5 @@
 import type { Adapter, SequenceState } from '#adapters/adapter.ts'
 import { must } from '#lib/assert.ts'
-import { AppError } from '#model/errors.ts'
 import type { Attempt } from './attempt.ts'
 import type { TableSync } from './sync-table.ts'
 import type { WayBack } from './two-ways.ts'
@@ -35,13 +34,8 @@ export async function advanceReturned({ tables, attempt: { target } }: WayBack):
   return moved
 }
 
-/** The rows are there already: where the login may not advance the numbers of a table, that is told and stops nothing. */
 async function advanceNumbers(table: TableSync, target: Adapter, states: readonly SequenceState[]): Promise<number> {
-  try {
-    return await must(target.writer, 'a writer').advanceSequences(table.plan.target.ref, states)
-  } catch (error) {
-    if (!(error instanceof AppError) || error.code !== 'missing_privilege') throw error
-    table.note(`${error.message} ${error.hint}`)
-    return 0
-  }
+  const { moved, left } = await must(target.writer, 'a writer').advanceSequences(table.plan.target.ref, states)
+  if (left !== null) table.note(left)
+  return moved
 }

@@ -1,5 +1,6 @@
 import { TEXT_ROWS } from '#adapters/adapter.ts'
 import type {
+  Advanced,
   Batch,
   BatchKind,
   BatchPart,
@@ -201,7 +202,7 @@ export class MysqlWriter implements Writer, AsyncDisposable {
     )
   }
 
-  async advanceSequences(table: TableRef, states: readonly SequenceState[]): Promise<number> {
+  async advanceSequences(table: TableRef, states: readonly SequenceState[]): Promise<Advanced> {
     return this.#commits.again(
       (connection) => advanceAutoIncrement(connection, this.#known.get(table), states),
       `advancing the numbers of ${tableName(table)}`,

@@ -1,6 +1,7 @@
 import { pipeline } from 'node:stream/promises'
 import { Commits } from '#adapters/commits.ts'
 import type {
+  Advanced,
   Batch,
   BatchKind,
   BatchPart,
@@ -324,12 +325,13 @@ export class PostgresWriter implements Writer, AsyncDisposable {
     }, 'closing the job')
   }
 
-  async advanceSequences(table: TableRef, states: readonly SequenceState[]): Promise<number> {
-    return this.#commits.again(
+  async advanceSequences(table: TableRef, states: readonly SequenceState[]): Promise<Advanced> {
+    const moved = await this.#commits.again(
       (connection) =>
         connection.transaction('write', () => advanceSequences(connection, this.#known.get(table), states)),
       `advancing the sequences of ${tableName(table)}`,
     )
+    return { moved, left: null }
   }
 
   /** Lends a session to `body`, which leaves it between two transactions. */

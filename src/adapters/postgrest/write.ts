@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type {
+  Advanced,
   Batch,
   BatchPart,
   BatchResult,
@@ -162,7 +163,7 @@ export class RestWriter implements Writer {
     })
   }
 
-  async advanceSequences(table: TableRef, states: readonly SequenceState[]): Promise<number> {
+  async advanceSequences(table: TableRef, states: readonly SequenceState[]): Promise<Advanced> {
     const { schema } = this.#tableOf(table)
     const columns = schema.columns.flatMap(({ name, sequence }) => {
       if (sequence === null) return []
@@ -179,7 +180,7 @@ export class RestWriter implements Writer {
         hint: names.map((name) => `GRANT SELECT, UPDATE ON SEQUENCE ${name} TO service_role;`).join(' '),
       })
     }
-    return Number(moved)
+    return { moved: Number(moved), left: null }
   }
 
   async #write(parts: readonly BatchPart[], kind: 'apply' | 'patch'): Promise<BatchResult[]> {
