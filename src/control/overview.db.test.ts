@@ -63,6 +63,7 @@ describe.each(STORE_KINDS)('the overview on %s', (kind) => {
         openConflicts: 0,
         openRejections: 0,
         schedule: null,
+        schemaDrift: null,
       },
       {
         configId: 'cfg_b',
@@ -71,6 +72,7 @@ describe.each(STORE_KINDS)('the overview on %s', (kind) => {
         openConflicts: 0,
         openRejections: 0,
         schedule: null,
+        schemaDrift: null,
       },
       { configId: 'cfg_c', lastJob: null, lastSucceededAt: null, openConflicts: 0, openRejections: 0, schedule: null },
     ])

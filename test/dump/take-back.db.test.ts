@@ -174,7 +174,7 @@ test('B3: of an import that replaced nothing in the end no backup stays; of one 
   const onEvent = ({ type }: RunEvent): void => {
     if (type === 'phase') throw new AppError('restore_unknown', 'The server did not say how it ended.')
   }
-  const doubtful = importInto(target, FAILS, { replace: true, backup: backups.keep, onEvent })
+  const doubtful = importInto(target, FAILS.replace("'x'", '1'), { replace: true, backup: backups.keep, onEvent })
   expect((await refusal(doubtful)).code).toBe('restore_unknown')
   expect([backups.files.length, backups.discarded]).toEqual([2, ['backup 1']])
 })
