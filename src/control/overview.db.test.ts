@@ -74,7 +74,15 @@ describe.each(STORE_KINDS)('the overview on %s', (kind) => {
         schedule: null,
         schemaDrift: null,
       },
-      { configId: 'cfg_c', lastJob: null, lastSucceededAt: null, openConflicts: 0, openRejections: 0, schedule: null },
+      {
+        configId: 'cfg_c',
+        lastJob: null,
+        lastSucceededAt: null,
+        openConflicts: 0,
+        openRejections: 0,
+        schedule: null,
+        schemaDrift: null,
+      },
     ])
     expect(whole.days).toHaveLength(14)
     expect(whole.days.slice(-4)).toEqual([
