@@ -14,7 +14,7 @@ import { createDatabase, expectSameTable, type Database } from '#test/harness/da
 import { sharedServers } from '#test/harness/postgres.ts'
 import { startRedis, type RedisServer } from '#test/harness/redis.ts'
 import { MIRROR_POLICIES, TestService } from '#test/harness/service.ts'
-import { STORE_KINDS } from '#test/harness/store.ts'
+import { someStores } from '#test/harness/store.ts'
 
 const POLICIES = { ...MIRROR_POLICIES, commit_mode: 'approval', staging: 'redis' } as const
 
@@ -26,7 +26,7 @@ interface World extends AsyncDisposable {
   readonly config: string
 }
 
-describe.each(STORE_KINDS)('with the store in %s', (kind) => {
+describe.each(someStores())('with the store in %s', (kind) => {
   const open = async (): Promise<World> => {
     await using stack = new AsyncDisposableStack()
     const redis = stack.use(await startRedis({ password: 'CANARY-redis' }))

@@ -10,13 +10,13 @@ import { createDatabase, type Database, expectSameTables } from '#test/harness/d
 import { sharedServers } from '#test/harness/postgres.ts'
 import { expectNoProgramSurvives, type Program } from '#test/harness/process.ts'
 import { jobProcesses, MIRROR_POLICIES, TestService } from '#test/harness/service.ts'
-import { STORE_KINDS } from '#test/harness/store.ts'
+import { someStores } from '#test/harness/store.ts'
 
 import { createShop, fillShop, openShops, readLedger, SHOP_TABLES } from './shop.ts'
 
 expectNoProgramSurvives()
 
-describe.each(STORE_KINDS)('with the store in %s', (kind) => {
+describe.each(someStores())('with the store in %s', (kind) => {
   test('a job runs to its end in a process of its own, with receipt, counts and progress', async () => {
     await using service = await TestService.create(kind)
     await using shops = await openShops(100)

@@ -11,7 +11,7 @@ import { type Database, expectSameTables } from '#test/harness/database.ts'
 import { expectNoProgramSurvives, killNow, type Program } from '#test/harness/process.ts'
 import { printedSeed } from '#test/harness/seed.ts'
 import { jobProcesses, TestService } from '#test/harness/service.ts'
-import { STORE_KINDS } from '#test/harness/store.ts'
+import { someStores } from '#test/harness/store.ts'
 
 import { expectBatchesAddUp, randomFrom } from './runs.ts'
 import { keepWriting, openShops, readLedger, SHOP_TABLES } from './shop.ts'
@@ -22,7 +22,7 @@ expectNoProgramSurvives()
 
 const VICTIMS = ['the process of the job', 'the worker', 'both'] as const
 
-describe.each(STORE_KINDS)('with the store in %s', (kind) => {
+describe.each(someStores())('with the store in %s', (kind) => {
   test(`${KILLS} kills at random instants, with writers on the source: equal, with the job's own true counters`, async () => {
     const random = randomFrom(printedSeed())
     await using service = await TestService.create(kind)

@@ -12,7 +12,7 @@ import { expectNoProgramSurvives, type Program } from '#test/harness/process.ts'
 import { printedSeed } from '#test/harness/seed.ts'
 import { ServeUnderTest } from '#test/harness/serve.ts'
 import { jobProcesses, processState } from '#test/harness/service.ts'
-import { createStorePlace, STORE_KINDS } from '#test/harness/store.ts'
+import { createStorePlace, someStores } from '#test/harness/store.ts'
 
 import { randomFrom } from './runs.ts'
 import { changeShop, combine, openShops, readLedger, SHOP_TABLES } from './shop.ts'
@@ -24,7 +24,7 @@ const PASSES = 60
 
 expectNoProgramSurvives()
 
-describe.each(STORE_KINDS)('with the store in %s', (kind) => {
+describe.each(someStores())('with the store in %s', (kind) => {
   test(`${PAUSES} pauses at random points: 0 rows after the takeover, and the counts of the API are true (F8, B7)`, async () => {
     const random = randomFrom(printedSeed())
     await using store = await createStorePlace(kind)

@@ -8,7 +8,7 @@ import { type Database, expectSameTables } from '#test/harness/database.ts'
 import { expectNoProgramSurvives } from '#test/harness/process.ts'
 import { printedSeed } from '#test/harness/seed.ts'
 import { TestService } from '#test/harness/service.ts'
-import { STORE_KINDS } from '#test/harness/store.ts'
+import { someStores } from '#test/harness/store.ts'
 
 import { randomFrom, untilNoSession } from './runs.ts'
 import { changeShop, openShops, readLedger, SHOP_TABLES } from './shop.ts'
@@ -17,7 +17,7 @@ const ROUNDS = Number(process.env['SYNCLINE_TEST_STOPS'] ?? 3)
 
 expectNoProgramSurvives()
 
-describe.each(STORE_KINDS)('with the store in %s', (kind) => {
+describe.each(someStores())('with the store in %s', (kind) => {
   test(`${ROUNDS} stops, resumes and cancels at random points`, async () => {
     const random = randomFrom(printedSeed())
     await using service = await TestService.create(kind)

@@ -12,7 +12,7 @@ import { createDatabase } from '#test/harness/database.ts'
 import { sharedServers } from '#test/harness/postgres.ts'
 import { expectNoProgramSurvives } from '#test/harness/process.ts'
 import { TestService } from '#test/harness/service.ts'
-import { STORE_KINDS } from '#test/harness/store.ts'
+import { someStores } from '#test/harness/store.ts'
 
 expectNoProgramSurvives()
 
@@ -70,7 +70,7 @@ test('P14: the database of a trial that was killed and is over goes with the nex
   }
 })
 
-describe.each(STORE_KINDS)('with the store in %s', (kind) => {
+describe.each(someStores())('with the store in %s', (kind) => {
   test('P14: two workers at once try a new export, once', async () => {
     await using db = await createDatabase(sharedServers().source)
     await db.sql('CREATE TABLE item (id int PRIMARY KEY); INSERT INTO item SELECT generate_series(1, 100)')

@@ -201,7 +201,7 @@ test('by the service: a dump that was brought, a backup of what it replaces, and
   const sent = await service.cli(['dumps', 'upload', cut, '--json'])
   const failing = String((JSON.parse(sent.stdout) as { result: Answer }).result['id'])
   const failed = await service.cli(['import', 'copy', failing, '--replace', '--trust-file', '--yes'])
-  expect([failed.code, failed.stderr]).toEqual([1, expect.stringMatching(/Line 3: INSERT INTO public\.t3/)])
+  expect([failed.code, failed.stdout]).toEqual([1, expect.stringMatching(/Line 3: INSERT INTO public\.t3/)])
   expect(withoutKey(await pgDump(held, ['--no-owner']))).toBe(before)
   // Nothing was replaced: what was kept of it would only take up room.
   expect((await service.ask('GET', '/api/v1/dumps?origin=backup'))['items']).toEqual([])

@@ -8,10 +8,17 @@ import { systemClock } from '#lib/clock.ts'
 
 import { createDatabase } from './database.ts'
 import { sharedServers, type TestServer } from './postgres.ts'
+import { printedSeed } from './seed.ts'
 
 export const STORE_KINDS = ['sqlite', 'postgres'] as const
 
 export type StoreKind = (typeof STORE_KINDS)[number]
+
+/** For suites that take minutes with each: one by the seed, and all with SYNCLINE_TEST_STORES=all. */
+export function someStores(): readonly StoreKind[] {
+  if (process.env['SYNCLINE_TEST_STORES'] === 'all') return STORE_KINDS
+  return [STORE_KINDS[printedSeed() % STORE_KINDS.length] ?? 'sqlite']
+}
 
 /** A place for a store that goes away with its holder. */
 export interface StorePlace extends AsyncDisposable {
