@@ -115,7 +115,9 @@ test('the disk of the dumps is full: no part of a file stays, and what was to be
       INSERT INTO item SELECT n, md5(n::text) || md5(random()::text) FROM generate_series(1, 60000) n`)
   }
   await target.sql(`UPDATE item SET noise = 'as it was' WHERE id = 7`)
-  const before = withoutKey(await pgDump(target))
+  const held = (): Promise<unknown> =>
+    target.sql(`SELECT count(*), md5(string_agg(i::text, ' ' ORDER BY id)) FROM item i`)
+  const before = await held()
   const env = { SOURCE: source.url, TARGET: target.url }
   const file = join(disk.path, 'item.sql.zst')
 
@@ -138,7 +140,7 @@ test('the disk of the dumps is full: no part of a file stays, and what was to be
     expect([failed.code, codeOf(failed)], failed.stderr).toEqual([1, 'disk_full'])
     expect(await readdir(disk.path)).toEqual(kept)
   }
-  expect(withoutKey(await pgDump(target))).toBe(before)
+  expect(await held()).toEqual(before)
 })
 
 async function expectDiskFull(source: Database, target: Database, options: SyncOptions = {}): Promise<void> {
