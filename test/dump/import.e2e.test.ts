@@ -29,6 +29,7 @@ import { ServeUnderTest, type Answer } from '#test/harness/serve.ts'
 import { printedSeed } from '#test/harness/seed.ts'
 import { jobProcesses, TestService } from '#test/harness/service.ts'
 import { isOfImport, namedFailpoints } from '../crash/named-failpoints.ts'
+import { killAtRandom } from './random-kills.ts'
 
 expectNoProgramSurvives()
 
@@ -160,21 +161,24 @@ test('B1: killed at random moments of a large import: wholly old or wholly new',
   await using target = await createDatabase(oldest())
   const old = `CREATE TABLE item (old text); INSERT INTO item VALUES ('old')`
   await target.sql(old)
-  const seed = printedSeed()
-  const seen = new Set<string>()
-  for (let kill = 0; kill < kills; kill++) {
-    await using program = startProgram(['import', 'env:TARGET', path, ...ARGS], { env: { TARGET: target.url } })
-    await program.signalAfter(800 + ((seed + kill * 7_919) % (2_500 + many / 200)), 'SIGKILL')
-    await program.exit
-    const [[columns]] = (await target.sql(
-      `SELECT string_agg(attname::text, ',' ORDER BY attnum) FROM pg_attribute WHERE attrelid = 'item'::regclass AND attnum > 0`,
-    )) as [[string]]
-    const [[rows]] = (await target.sql('SELECT count(*) FROM item')) as [[string]]
-    seen.add(`${columns} ${rows}`)
-    // Each kill meets what is to be replaced: what an import has made would hide half of another.
-    if (columns !== 'old') await target.sql(`DROP TABLE item; ${old}`)
-  }
-  expect(['old 1', `id,name ${many}`]).toEqual(expect.arrayContaining([...seen]))
+  const env = { TARGET: target.url }
+  const { whole, seen } = await killAtRandom({
+    kills,
+    seed: printedSeed(),
+    // Every other one exchanges what it has made at the end.
+    start: (kill) =>
+      startProgram(['import', 'env:TARGET', path, ...ARGS, ...(kill % 2 === 1 ? ['--swap'] : [])], { env }),
+    look: async () => {
+      const [[columns]] = (await target.sql(
+        `SELECT string_agg(attname::text, ',' ORDER BY attnum) FROM pg_attribute WHERE attrelid = 'item'::regclass AND attnum > 0`,
+      )) as [[string]]
+      const [[rows]] = (await target.sql('SELECT count(*) FROM item')) as [[string]]
+      if (columns !== 'old') await target.sql(`DROP TABLE item; ${old}`)
+      return `${columns} ${rows}`
+    },
+  })
+  expect(whole).toBe(`id,name ${many}`)
+  expect(['old 1', whole]).toEqual(expect.arrayContaining([...seen.keys()]))
 })
 
 test('by the service: a dump that was brought, a backup of what it replaces, and the way back', async () => {
