@@ -31,6 +31,7 @@ import { rejectionRoutes } from '#api/routes/rejections.ts'
 import { retentionRoutes } from '#api/routes/retention.ts'
 import { runRoutes } from '#api/routes/runs.ts'
 import { schemaDriftRoutes } from '#api/routes/schema-drift.ts'
+import { exportScheduleRoutes } from '#api/routes/export-schedules.ts'
 import { scheduleRoutes } from '#api/routes/schedules.ts'
 import { settingsRoutes } from '#api/routes/settings.ts'
 import { favicon } from '#api/favicon.ts'
@@ -199,6 +200,7 @@ function registerRoutes(root: FastifyInstance, context: Context, prefix: string)
   accessRoutes(api, context)
   datasourceRoutes(api, context)
   scheduleRoutes(api, context)
+  exportScheduleRoutes(api, context)
   syncConfigRoutes(api, context)
   schemaDriftRoutes(api, context)
   webhookSecretRoutes(api, context)

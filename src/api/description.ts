@@ -145,7 +145,7 @@ const TAGS = [
   { name: 'access', description: 'The first key, keys, and sessions of browsers.' },
   { name: 'datasources', description: 'Databases that Syncline may connect to.' },
   { name: 'sync configs', description: 'What flows from one source to one target.' },
-  { name: 'schedules', description: 'When sync configs run by themselves, and what came of it.' },
+  { name: 'schedules', description: 'When sync configs and exports run by themselves, and what came of it.' },
   { name: 'running', description: 'Starting a sync, and following it.' },
   { name: 'jobs', description: 'What runs and what has run.' },
   { name: 'conflicts', description: 'Rows that both sides changed: looked at, and decided alone or many at once.' },

@@ -1,8 +1,11 @@
+import { presentExport } from '#api/present-dump.ts'
 import type { ScheduleConsent, ScheduleState, Tick } from '#control/schedules.ts'
 import type { StoredConfig } from '#control/sync-configs.ts'
 import { msBetween } from '#lib/clock.ts'
 import { toWallTime } from '#lib/cron.ts'
-import type { AppError } from '#model/errors.ts'
+import type { Datasource } from '#model/datasource.ts'
+import type { Dump } from '#model/dump.ts'
+import { AppError } from '#model/errors.ts'
 import {
   clockChangeInWords,
   intervalSeconds,
@@ -85,5 +88,41 @@ export function presentScheduleSummary(state: ScheduleState, lastSucceededAt: st
     paused: paused !== null,
     expected_interval_seconds: nextAt === null ? null : intervalSeconds(schedule, since, nextAt),
     overdue_since: paused !== null ? null : overdueSince(schedule, since, lastSucceededAt, now),
+  }
+}
+
+/** Of an export that runs by itself: `newest` is the newest one of the datasource. */
+export function presentExportScheduleSummary({ state, datasource, newest }: ExportScheduleFacts, now: string) {
+  const { schedule, since, nextAt, paused } = state
+  return {
+    datasource_id: datasource.id,
+    datasource: datasource.name,
+    words: scheduleInWords(schedule),
+    next_run_at: nextAt,
+    paused_at: paused?.at ?? null,
+    paused_by: paused?.by ?? null,
+    last_dump:
+      newest === null ? null : { id: newest.id, created_at: newest.createdAt, works: newest.drill?.works ?? null },
+    overdue_since: paused === null ? overdueSince(schedule, since, newest?.createdAt ?? null, now) : null,
+  }
+}
+
+export interface ExportScheduleFacts {
+  readonly state: ScheduleState
+  readonly datasource: Pick<Datasource, 'id' | 'name'>
+  readonly newest: Dump | null
+}
+
+export function presentExportSchedule(facts: ExportScheduleFacts, ticks: readonly Tick[], now: string) {
+  const { state } = facts
+  const { schedule, of } = state
+  if (of.kind !== 'export' || !('cron' in schedule)) throw new AppError('internal', 'This is no schedule of an export.')
+  const { next_run_at: _, ...summary } = presentExportScheduleSummary(facts, now)
+  return {
+    ...presentSchedule(schedule, keptRuns(state), now),
+    ...summary,
+    schedule: { cron: schedule.cron, time_zone: schedule.timeZone },
+    export: presentExport(of.options),
+    ticks: ticks.map(presentTick),
   }
 }

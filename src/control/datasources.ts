@@ -113,7 +113,7 @@ export async function updateDatasource(
   })
 }
 
-/** @throws AppError `not_found`, `in_use` where a sync config speaks of it */
+/** @throws AppError `not_found`; `in_use` where a sync config speaks of it, or its export runs by itself */
 export async function deleteDatasource(
   store: Store,
   { id, version, actor }: { id: string; version: number | null; actor: Actor },
@@ -131,6 +131,11 @@ export async function deleteDatasource(
     if (users.length > 0) {
       const names = users.map(({ name }) => name).join(', ')
       throw new AppError('in_use', `The datasource ${before.name} is used by sync configs: ${names}.`)
+    }
+    if (await isExportedByItself(tx, id)) {
+      throw new AppError('in_use', `The datasource ${before.name} is exported by itself.`, {
+        hint: 'Remove the schedule of its export first.',
+      })
     }
     await tx.deleteFrom('datasource').where('id', '=', id).execute()
     await audit({ action: 'datasource.delete', subject: id, data: { name: before.name } })
@@ -280,7 +285,7 @@ export async function resealPasswords({ store, box }: DatasourceTools, actor: Ac
 
 /**
  * Makes the datasources of origin `environment` those of the drafts. One that is no longer declared goes, unless a sync
- * config or a job that is under way speaks of it. A pin stays although the address changes: another server behind the
+ * config, a schedule or a job that is under way speaks of it. A pin stays although the address changes: another server behind the
  * same name is for somebody to confirm (hazard D11). @throws AppError `name_taken` where a stored datasource has the name
  */
 export function keepEnvironmentDatasources(
@@ -329,13 +334,22 @@ export function keepEnvironmentDatasources(
   })
 }
 
+async function isExportedByItself(tx: Transaction<Tables>, id: string): Promise<boolean> {
+  const schedule = await tx
+    .selectFrom('schedule')
+    .select('subject_id')
+    .where('datasource_id', '=', id)
+    .executeTakeFirst()
+  return schedule !== undefined
+}
+
 async function isReferred(tx: Transaction<Tables>, id: string): Promise<boolean> {
   const config = await tx
     .selectFrom('sync_config')
     .select('id')
     .where((where) => where.or([where('source_datasource_id', '=', id), where('target_datasource_id', '=', id)]))
     .executeTakeFirst()
-  if (config !== undefined) return true
+  if (config !== undefined || (await isExportedByItself(tx, id))) return true
   const job = await tx
     .selectFrom('job')
     .select('id')

@@ -227,8 +227,8 @@ export function recordDrill(store: Store, id: string, outcome: DrillOutcome, act
   })
 }
 
-/** The newest export of each datasource, where no job has tried it or is to; sealed ones left out. */
-export async function newestUntried(store: Store): Promise<readonly Dump[]> {
+/** The newest export of each datasource, by the id of that. */
+export async function newestExports(store: Store): Promise<ReadonlyMap<string, Dump>> {
   const rows = await store.db
     .selectFrom('dump')
     .selectAll()
@@ -243,6 +243,12 @@ export async function newestUntried(store: Store): Promise<readonly Dump[]> {
     const datasource = dump.datasourceId ?? ''
     if (!newest.has(datasource)) newest.set(datasource, dump)
   }
+  return newest
+}
+
+/** The newest export of each datasource, where no job has tried it or is to; sealed ones left out. */
+export async function newestUntried(store: Store): Promise<readonly Dump[]> {
+  const newest = await newestExports(store)
   const untried: Dump[] = []
   for (const dump of newest.values()) {
     if (dump.drill !== null || dump.sealed || dump.facts.head?.content === 'data') continue

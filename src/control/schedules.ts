@@ -1,19 +1,25 @@
 import type { Transaction } from 'kysely'
 import type { Actor } from '#model/access.ts'
+import type { Datasource } from '#model/datasource.ts'
+import type { ExportOptions } from '#model/dump.ts'
 import { AppError } from '#model/errors.ts'
 import type { JobStatus } from '#model/job.ts'
 import { dueTick, nextTick, type Schedule, type TickOutcome } from '#model/schedule.ts'
 import { audited } from './audit.ts'
-import type { ScheduleTickRow, SyncScheduleRow, Tables } from './schema.ts'
+import type { ScheduleRow, ScheduleTickRow, Tables } from './schema.ts'
 import type { Db, Store } from './store.ts'
 
+/** What runs by itself: a sync config, or the export of a datasource. */
+export type Scheduled =
+  | { readonly kind: 'sync config'; readonly id: string }
+  | { readonly kind: 'export'; readonly id: string; readonly options: ExportOptions }
+
 /**
- * What the schedules of sync configs have come to. A tick is a row whose key makes it one of its kind, kept in the
- * transaction that starts its job: however many services see to it, it is seen to once, and whichever of them dies, it is
- * not lost.
+ * What a schedule has come to. A tick is a row whose key makes it one of its kind, kept in the transaction that starts its
+ * job: however many services see to it, it is seen to once, and whichever of them dies, it is not lost.
  */
 export interface ScheduleState {
-  readonly configId: string
+  readonly of: Scheduled
   readonly schedule: Schedule
   /** When it came to be, or went on after a pause. */
   readonly since: string
@@ -55,25 +61,90 @@ export async function keepSchedule(
   now: string,
 ): Promise<void> {
   if (schedule === null) {
-    await tx.deleteFrom('sync_schedule').where('config_id', '=', configId).execute()
+    await tx.deleteFrom('schedule').where('subject_id', '=', configId).execute()
     return
   }
+  await putSchedule(tx, { of: { kind: 'sync config', id: configId }, schedule }, now)
+}
+
+/**
+ * A datasource is exported by itself from now on, or in another way or at other times than before.
+ * @throws AppError `not_found` where the datasource is gone
+ */
+export function keepExportSchedule(
+  store: Store,
+  { datasource, schedule, options }: { datasource: Datasource; schedule: Schedule; options: ExportOptions },
+  actor: Actor,
+): Promise<ScheduleState> {
+  return audited(store, actor, async (tx, audit) => {
+    const there = await tx.selectFrom('datasource').select('id').where('id', '=', datasource.id).executeTakeFirst()
+    if (there === undefined) throw new AppError('not_found', `There is no datasource ${datasource.name}.`)
+    const of = { kind: 'export', id: datasource.id, options } as const
+    const row = await putSchedule(tx, { of, schedule }, store.clock.now())
+    await audit({ action: 'export_schedule.update', subject: datasource.id, data: { schedule, options } })
+    return toState(row)
+  })
+}
+
+/** It is no longer exported by itself; what its times came to stays told. @throws AppError `not_found` */
+export function dropExportSchedule(store: Store, datasourceId: string, actor: Actor): Promise<void> {
+  return audited(store, actor, async (tx, audit): Promise<void> => {
+    const gone = await tx
+      .deleteFrom('schedule')
+      .where('datasource_id', '=', datasourceId)
+      .returning('subject_id')
+      .executeTakeFirst()
+    if (gone === undefined) throw noSchedule()
+    await audit({ action: 'export_schedule.delete', subject: datasourceId, data: {} })
+  })
+}
+
+async function putSchedule(
+  tx: Transaction<Tables>,
+  { of, schedule }: Pick<ScheduleState, 'of' | 'schedule'>,
+  now: string,
+): Promise<ScheduleRow> {
   const text = JSON.stringify(schedule)
-  const before = await tx.selectFrom('sync_schedule').selectAll().where('config_id', '=', configId).executeTakeFirst()
-  if (before?.schedule === text) return
-  const isPaused = before !== undefined && before.paused_at !== null
-  const row = { schedule: text, since: now, next_at: isPaused ? null : nextTick(schedule, now, now) }
-  if (before !== undefined) {
-    await tx.updateTable('sync_schedule').set(row).where('config_id', '=', configId).execute()
-    return
+  const options = of.kind === 'export' ? JSON.stringify(of.options) : null
+  const before = await findRow(tx, of.id)
+  if (before === undefined) {
+    const fresh: ScheduleRow = {
+      ...ownerOf(of),
+      export_options: options,
+      schedule: text,
+      since: now,
+      next_at: nextTick(schedule, now, now),
+      paused_at: null,
+      paused_by: null,
+      consent: null,
+    }
+    await tx.insertInto('schedule').values(fresh).execute()
+    return fresh
   }
-  const fresh = { config_id: configId, ...row, paused_at: null, paused_by: null, consent: null }
-  await tx.insertInto('sync_schedule').values(fresh).execute()
+  const isPaused = before.paused_at !== null
+  const anew =
+    before.schedule === text
+      ? {}
+      : { schedule: text, since: now, next_at: isPaused ? null : nextTick(schedule, now, now) }
+  await tx
+    .updateTable('schedule')
+    .set({ ...anew, export_options: options })
+    .where('subject_id', '=', of.id)
+    .execute()
+  return { ...before, ...anew, export_options: options }
+}
+
+function findRow(db: Db, subjectId: string): Promise<ScheduleRow | undefined> {
+  return db.selectFrom('schedule').selectAll().where('subject_id', '=', subjectId).executeTakeFirst()
+}
+
+function noSchedule(): AppError {
+  return new AppError('not_found', 'There is no schedule.')
 }
 
 /** A tick whose time has come, and what it is to be recorded against. */
 export interface Due {
-  readonly configId: string
+  readonly of: Scheduled
   /** The tick as it stands in the store. */
   readonly expected: string
   readonly tick: string
@@ -85,17 +156,17 @@ export interface Due {
 /** Schedules whose time has come, the oldest first. */
 export async function dueTicks(store: Store, now: string, limit: number): Promise<readonly Due[]> {
   const rows = await store.db
-    .selectFrom('sync_schedule')
+    .selectFrom('schedule')
     .selectAll()
     .where('next_at', '<=', now)
     .orderBy('next_at')
     .limit(limit)
     .execute()
   return rows.flatMap((row) => {
-    const { configId, schedule, since, nextAt } = toState(row)
+    const { of, schedule, since, nextAt } = toState(row)
     if (nextAt === null) return []
     const { tick, missed } = dueTick(schedule, since, nextAt, now)
-    return [{ configId, expected: nextAt, tick, missed, following: nextTick(schedule, since, tick) }]
+    return [{ of, expected: nextAt, tick, missed, following: nextTick(schedule, since, tick) }]
   })
 }
 
@@ -115,39 +186,39 @@ export class TickTaken extends Error {
 /** Records a tick, and moves its schedule on. @throws TickTaken, with which the transaction is to be given up */
 export async function takeTick(
   tx: Transaction<Tables>,
-  { configId, expected, tick, missed, following }: Due,
+  { of, expected, tick, missed, following }: Due,
   { outcome, at, jobId, reason }: TickEnd,
 ): Promise<void> {
   const { numUpdatedRows } = await tx
-    .updateTable('sync_schedule')
+    .updateTable('schedule')
     .set({ next_at: following })
-    .where('config_id', '=', configId)
+    .where('subject_id', '=', of.id)
     .where('next_at', '=', expected)
     .executeTakeFirst()
   if (numUpdatedRows === 0n) throw new TickTaken()
   const taken = await tx
     .insertInto('schedule_tick')
-    .values({ config_id: configId, tick, fired_at: at, missed, outcome, job_id: jobId, reason })
-    .onConflict((conflict) => conflict.columns(['config_id', 'tick']).doNothing())
+    .values({ ...ownerOf(of), tick, fired_at: at, missed, outcome, job_id: jobId, reason })
+    .onConflict((conflict) => conflict.columns(['subject_id', 'tick']).doNothing())
     .returning('tick')
     .executeTakeFirst()
   if (taken === undefined) throw new TickTaken()
 }
 
 /** Moves schedules on whose tick was seen to before. */
-export async function passTick(store: Store, { configId, expected, tick, following }: Due): Promise<void> {
+export async function passTick(store: Store, { of, expected, tick, following }: Due): Promise<void> {
   await store.write(async (tx) => {
     const seen = await tx
       .selectFrom('schedule_tick')
       .select('tick')
-      .where('config_id', '=', configId)
+      .where('subject_id', '=', of.id)
       .where('tick', '=', tick)
       .executeTakeFirst()
     if (seen === undefined) return
     await tx
-      .updateTable('sync_schedule')
+      .updateTable('schedule')
       .set({ next_at: following })
-      .where('config_id', '=', configId)
+      .where('subject_id', '=', of.id)
       .where('next_at', '=', expected)
       .execute()
   })
@@ -159,59 +230,71 @@ export async function passTick(store: Store, { configId, expected, tick, followi
  */
 export async function realignSchedules(store: Store, now: string): Promise<void> {
   await store.write(async (tx) => {
-    const rows = await tx.selectFrom('sync_schedule').selectAll().where('next_at', '>', now).execute()
+    const rows = await tx.selectFrom('schedule').selectAll().where('next_at', '>', now).execute()
     for (const row of rows) {
-      const { configId, schedule, since } = toState(row)
+      const { schedule, since } = toState(row)
       const next = nextTick(schedule, since, now)
       if (next === null || row.next_at === null || next >= row.next_at) continue
-      await tx.updateTable('sync_schedule').set({ next_at: next }).where('config_id', '=', configId).execute()
+      await tx.updateTable('schedule').set({ next_at: next }).where('subject_id', '=', row.subject_id).execute()
     }
   })
 }
 
-export async function findSchedule(db: Db, configId: string): Promise<ScheduleState | null> {
-  const row = await db.selectFrom('sync_schedule').selectAll().where('config_id', '=', configId).executeTakeFirst()
+/** Of a sync config, or of a datasource whose export runs by itself. */
+export async function findSchedule(db: Db, subjectId: string): Promise<ScheduleState | null> {
+  const row = await findRow(db, subjectId)
   return row === undefined ? null : toState(row)
 }
 
-/** By the ids of their sync configs. */
+/** By the ids of what they are of. */
 export async function listSchedules(
   store: Store,
-  configs: readonly string[],
+  subjects: readonly string[],
 ): Promise<ReadonlyMap<string, ScheduleState>> {
-  if (configs.length === 0) return new Map()
+  if (subjects.length === 0) return new Map()
   const rows = await store.db
-    .selectFrom('sync_schedule')
+    .selectFrom('schedule')
     .selectAll()
-    .where('config_id', 'in', [...configs])
+    .where('subject_id', 'in', [...subjects])
     .execute()
-  return new Map(rows.map((row) => [row.config_id, toState(row)]))
+  return new Map(rows.map((row) => [row.subject_id, toState(row)]))
 }
 
-/** The last ticks of a sync config, the newest first. */
-export async function listTicks(store: Store, configId: string, limit: number): Promise<readonly Tick[]> {
+/** Exports that run by themselves. */
+export async function listExportSchedules(store: Store): Promise<readonly ScheduleState[]> {
+  const rows = await store.db
+    .selectFrom('schedule')
+    .selectAll()
+    .where('datasource_id', 'is not', null)
+    .orderBy('subject_id')
+    .execute()
+  return rows.map(toState)
+}
+
+/** The last ticks of a schedule, the newest first. */
+export async function listTicks(store: Store, subjectId: string, limit: number): Promise<readonly Tick[]> {
   const rows = await store.db
     .selectFrom('schedule_tick')
     .leftJoin('job', 'job.id', 'schedule_tick.job_id')
     .selectAll('schedule_tick')
     .select('job.status as job_status')
-    .where('schedule_tick.config_id', '=', configId)
+    .where('schedule_tick.subject_id', '=', subjectId)
     .orderBy('tick', 'desc')
     .limit(limit)
     .execute()
   return rows.map(toTick)
 }
 
-/** @throws AppError `not_found` where the sync config has no schedule */
-export function pauseSchedule(store: Store, configId: string, actor: Actor): Promise<ScheduleState> {
-  return change(store, { configId, actor, action: 'schedule.pause' }, (before, now) =>
+/** @throws AppError `not_found` where there is no schedule */
+export function pauseSchedule(store: Store, subjectId: string, actor: Actor): Promise<ScheduleState> {
+  return change(store, { subjectId, actor, action: 'schedule.pause' }, (before, now) =>
     before.paused_at === null ? { next_at: null, paused_at: now, paused_by: actor.name } : null,
   )
 }
 
 /** What came meanwhile is not made up for: the first tick after now is the next. @throws as `pauseSchedule` */
-export function resumeSchedule(store: Store, configId: string, actor: Actor): Promise<ScheduleState> {
-  return change(store, { configId, actor, action: 'schedule.resume' }, (before, now) =>
+export function resumeSchedule(store: Store, subjectId: string, actor: Actor): Promise<ScheduleState> {
+  return change(store, { subjectId, actor, action: 'schedule.resume' }, (before, now) =>
     before.paused_at === null
       ? null
       : { since: now, next_at: nextTick(toState(before).schedule, now, now), paused_at: null, paused_by: null },
@@ -221,11 +304,11 @@ export function resumeSchedule(store: Store, configId: string, actor: Actor): Pr
 /** Lets its runs write to what is protected, or (null) no longer. @throws as `pauseSchedule` */
 export function consentToSchedule(
   store: Store,
-  configId: string,
+  subjectId: string,
   consent: Pick<ScheduleConsent, 'source' | 'target' | 'protectedWrite' | 'protectedSourceWrite'> | null,
   actor: Actor,
 ): Promise<ScheduleState> {
-  return change(store, { configId, actor, action: 'schedule.consent' }, (_, now) => {
+  return change(store, { subjectId, actor, action: 'schedule.consent' }, (_, now) => {
     const kept: ScheduleConsent | null = consent === null ? null : { ...consent, at: now, by: actor.name }
     return { consent: kept === null ? null : JSON.stringify(kept) }
   })
@@ -233,18 +316,18 @@ export function consentToSchedule(
 
 function change(
   store: Store,
-  { configId, actor, action }: { configId: string; actor: Actor; action: string },
-  edit: (before: SyncScheduleRow, now: string) => Partial<SyncScheduleRow> | null,
+  { subjectId, actor, action }: { subjectId: string; actor: Actor; action: string },
+  edit: (before: ScheduleRow, now: string) => Partial<ScheduleRow> | null,
 ): Promise<ScheduleState> {
   return audited(store, actor, async (tx, audit) => {
-    const before = await tx.selectFrom('sync_schedule').selectAll().where('config_id', '=', configId).executeTakeFirst()
-    if (before === undefined) throw new AppError('not_found', 'The sync config has no schedule.')
+    const before = await findRow(tx, subjectId)
+    if (before === undefined) throw noSchedule()
     const edited = edit(before, store.clock.now())
     if (edited === null) return toState(before)
-    await tx.updateTable('sync_schedule').set(edited).where('config_id', '=', configId).execute()
+    await tx.updateTable('schedule').set(edited).where('subject_id', '=', subjectId).execute()
     const { consent } = edited
     const data = consent === undefined ? {} : { consent: consent === null ? null : (JSON.parse(consent) as unknown) }
-    await audit({ action, subject: configId, data })
+    await audit({ action, subject: subjectId, data })
     return toState({ ...before, ...edited })
   })
 }
@@ -255,15 +338,26 @@ export async function purgeTicks(store: Store, before: string): Promise<number> 
   return Number(result.numDeletedRows)
 }
 
-function toState(row: SyncScheduleRow): ScheduleState {
+function toState(row: ScheduleRow): ScheduleState {
   return {
-    configId: row.config_id,
+    of: toScheduled(row),
     schedule: JSON.parse(row.schedule) as Schedule,
     since: row.since,
     nextAt: row.next_at,
     paused: row.paused_at === null ? null : { at: row.paused_at, by: row.paused_by ?? '' },
     consent: row.consent === null ? null : (JSON.parse(row.consent) as ScheduleConsent),
   }
+}
+
+function ownerOf({ kind, id }: Scheduled): Pick<ScheduleRow, 'subject_id' | 'config_id' | 'datasource_id'> {
+  return kind === 'export'
+    ? { subject_id: id, config_id: null, datasource_id: id }
+    : { subject_id: id, config_id: id, datasource_id: null }
+}
+
+function toScheduled(row: ScheduleRow): Scheduled {
+  if (row.export_options === null) return { kind: 'sync config', id: row.subject_id }
+  return { kind: 'export', id: row.subject_id, options: JSON.parse(row.export_options) as ExportOptions }
 }
 
 function toTick(row: ScheduleTickRow & { readonly job_status: string | null }): Tick {

@@ -29,7 +29,7 @@ export interface Tables {
   conflict_rule: ConflictRuleRow
   webhook_secret: WebhookSecretRow
   webhook_delivery: WebhookDeliveryRow
-  sync_schedule: SyncScheduleRow
+  schedule: ScheduleRow
   schedule_tick: ScheduleTickRow
   dump: DumpRow
   config_schema: ConfigSchemaRow
@@ -419,9 +419,14 @@ export interface WebhookDeliveryRow {
   ended_at: string | null
 }
 
-/** What the schedule of a sync config has come to. */
-export interface SyncScheduleRow {
-  config_id: string
+/** What the schedule of a sync config, or of the export of a datasource, has come to. */
+export interface ScheduleRow {
+  /** The id of the one that it is of. */
+  subject_id: string
+  config_id: string | null
+  datasource_id: string | null
+  /** JSON of `ExportOptions`; null of a sync config. */
+  export_options: string | null
   /** JSON of `Schedule`: another one begins anew. */
   schedule: string
   /** When it came to be, or went on after a pause: intervals are counted from here. */
@@ -437,7 +442,10 @@ export interface SyncScheduleRow {
 
 /** A tick that was seen to: the key makes it one of its kind, whoever saw to it. */
 export interface ScheduleTickRow {
-  config_id: string
+  /** The id of the one that it was for. */
+  subject_id: string
+  config_id: string | null
+  datasource_id: string | null
   tick: string
   fired_at: string
   /** Ticks before it that came to nothing, as nobody was there. */

@@ -18,6 +18,7 @@ import { SCHEDULES } from './migrations/0007-schedules.ts'
 import { DUMPS } from './migrations/0008-dumps.ts'
 import { DRILLS } from './migrations/0009-drills.ts'
 import { SCHEMA_DRIFT } from './migrations/0010-schema-drift.ts'
+import { EXPORT_SCHEDULES } from './migrations/0011-export-schedules.ts'
 import type { Tables } from './schema.ts'
 
 export type { StoreLocation } from './dialect.ts'
@@ -38,6 +39,7 @@ export const MIGRATIONS: Migrations = [
   DUMPS,
   DRILLS,
   SCHEMA_DRIFT,
+  EXPORT_SCHEDULES,
 ]
 
 /** The key of the lock that one migration holds against another. */

@@ -132,7 +132,7 @@ describe.each(STORE_KINDS)('schedules with the store in %s', (kind) => {
     expect(it.events).toEqual([
       {
         type: 'tick seen to',
-        configId: config,
+        subject: config,
         tick: '2026-03-28T12:05:00.000Z',
         missed: 0,
         outcome: 'started',

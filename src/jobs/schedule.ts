@@ -1,3 +1,4 @@
+import { getDatasource } from '#control/datasources.ts'
 import { RunningJob, type Job } from '#control/jobs.ts'
 import {
   dueTicks,
@@ -8,10 +9,12 @@ import {
   TickTaken,
   type Due,
   type ScheduleConsent,
+  type Scheduled,
 } from '#control/schedules.ts'
 import { isStoreAway, type Store } from '#control/store.ts'
 import { getConfig, type StoredConfig } from '#control/sync-configs.ts'
 import type { Actor } from '#model/access.ts'
+import type { ExportOptions } from '#model/dump.ts'
 import { AppError } from '#model/errors.ts'
 import type { TickOutcome } from '#model/schedule.ts'
 import type { JobWish, StartTools } from './start-job.ts'
@@ -21,7 +24,8 @@ import { Turns } from './turns.ts'
 export type ScheduleEvent =
   | {
       readonly type: 'tick seen to'
-      readonly configId: string
+      /** The id of a sync config, or of a datasource whose export runs by itself. */
+      readonly subject: string
       readonly tick: string
       readonly missed: number
       readonly outcome: TickOutcome
@@ -47,7 +51,7 @@ const POLL_MS = 1_000
 const AT_ONCE = 100
 
 /**
- * Starts the jobs of sync configs whose time has come. All state is in the store: any number of these may be at work on it. A
+ * Starts the jobs of schedules whose time has come. All state is in the store: any number of these may be at work on it. A
  * store that does not answer is asked again: it ends by its signal alone.
  */
 export class Scheduler {
@@ -95,10 +99,10 @@ export class Scheduler {
     const { store } = this.#options
     const id = this.#options.newJobId()
     try {
-      const config = await getConfig(store, due.configId)
-      const state = await findSchedule(store.db, due.configId)
-      const wish = scheduledWish(config, state?.consent ?? null)
-      await this.#options.startJob(wish, actorOf(config.document.name), id, (tx) =>
+      const state = await findSchedule(store.db, due.of.id)
+      if (state === null) return
+      const { name, wish } = await wishOf(store, state)
+      await this.#options.startJob(wish, actorOf(name), id, (tx) =>
         takeTick(tx, due, { outcome: 'started', at: now, jobId: id, reason: null }),
       )
       this.#tell(due, { outcome: 'started', jobId: id, reason: null })
@@ -122,7 +126,7 @@ export class Scheduler {
     try {
       await store.write((tx) => takeTick(tx, due, end))
     } catch (error) {
-      // Its sync config is gone, or another service was quicker.
+      // What it was for is gone, or another service was quicker.
       if (error instanceof TickTaken) return passTick(store, due)
       throw error
     }
@@ -130,15 +134,43 @@ export class Scheduler {
   }
 
   #tell(
-    { configId, tick, missed }: Due,
+    { of, tick, missed }: Due,
     end: { readonly outcome: TickOutcome; readonly jobId: string | null; readonly reason: string | null },
   ): void {
     const { outcome, jobId, reason } = end
-    this.#options.onEvent?.({ type: 'tick seen to', configId, tick, missed, outcome, jobId, reason })
+    this.#options.onEvent?.({ type: 'tick seen to', subject: of.id, tick, missed, outcome, jobId, reason })
   }
 }
 
-/** What a tick asks for. Consent to a write is for the databases that it was given for. Brakes are approved run by run, by people. */
+/** What a tick asks for, and the name of what it is for. @throws AppError `not_found` where that is gone */
+async function wishOf(
+  store: Store,
+  { of, consent }: { readonly of: Scheduled; readonly consent: ScheduleConsent | null },
+): Promise<{ readonly name: string; readonly wish: JobWish }> {
+  if (of.kind === 'sync config') {
+    const config = await getConfig(store, of.id)
+    return { name: config.document.name, wish: scheduledWish(config, consent) }
+  }
+  const { id, name } = await getDatasource(store, of.id)
+  return { name: `exports of ${name}`, wish: exportWish(id, of.options) }
+}
+
+/** An export of a datasource, which writes to no database. */
+function exportWish(datasource: string, options: ExportOptions): JobWish {
+  return {
+    kind: 'export',
+    what: { source: datasource, target: datasource, policies: {} },
+    mode: 'full',
+    dryRun: false,
+    tables: null,
+    allowProtectedWrite: false,
+    approvedDeletes: null,
+    approvedOverwrites: null,
+    export: options,
+  }
+}
+
+/** What a tick of a sync config asks for. Consent to a write is for the databases that it was given for. Brakes are approved run by run, by people. */
 export function scheduledWish({ id, document }: StoredConfig, consent: ScheduleConsent | null): JobWish {
   const holds =
     consent !== null &&
@@ -158,6 +190,6 @@ export function scheduledWish({ id, document }: StoredConfig, consent: ScheduleC
 }
 
 /** A schedule, as jobs and the audit log name it. */
-function actorOf(config: string): Actor {
-  return { id: 'schedule', name: `schedule of ${config}`, role: 'operator', datasources: null, address: null }
+function actorOf(name: string): Actor {
+  return { id: 'schedule', name: `schedule of ${name}`, role: 'operator', datasources: null, address: null }
 }

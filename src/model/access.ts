@@ -27,7 +27,7 @@ export interface ApiKey {
 export interface Actor {
   /**
    * The id of the API key, or `system` for what the service does by itself, `cli` for somebody at this machine, `webhook`
-   * for a program that was asked and has answered, `schedule` for a sync config that runs by itself.
+   * for a program that was asked and has answered, `schedule` for what runs by itself.
    */
   readonly id: string
   readonly name: string

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { cronProblem, zoneProblem } from '#lib/cron.ts'
 import type { Schedule } from './schedule.ts'
 
-/** When a sync config runs by itself, as its document has it. */
+/** When a sync config or an export runs by itself, as documents and requests have it. */
 
 export const OVERLAP_POLICIES = ['skip'] as const
 
@@ -22,7 +22,7 @@ function checked(problemOf: (text: string) => string | null): z.ZodString {
     })
 }
 
-const Cron = z
+export const Cron = z
   .strictObject({
     cron: checked(cronProblem).meta({
       description:
@@ -59,8 +59,12 @@ export function refuseTwoSchedules(fields: ScheduleFields, context: z.Refinement
   context.addIssue({ code: 'custom', path: ['schedule'], message })
 }
 
+export function toCronSchedule({ cron, time_zone: timeZone }: z.infer<typeof Cron>): Schedule {
+  return { cron, timeZone: timeZone ?? DEFAULT_ZONE }
+}
+
 /** Null: the document has none. */
 export function toSchedule({ sync_interval: everySeconds, schedule }: ScheduleFields): Schedule | null {
-  if (schedule !== undefined) return { cron: schedule.cron, timeZone: schedule.time_zone ?? DEFAULT_ZONE }
+  if (schedule !== undefined) return toCronSchedule(schedule)
   return everySeconds === undefined ? null : { everySeconds }
 }

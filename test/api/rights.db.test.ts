@@ -67,6 +67,12 @@ const RIGHTS: Readonly<Record<string, 'public' | Role>> = {
   'POST /api/v1/sync-configs/{id}/schedule/pause': 'operator',
   'POST /api/v1/sync-configs/{id}/schedule/resume': 'operator',
   'PUT /api/v1/sync-configs/{id}/schedule/consent': 'operator',
+  'GET /api/v1/export-schedules': 'viewer',
+  'GET /api/v1/datasources/{id}/export-schedule': 'viewer',
+  'PUT /api/v1/datasources/{id}/export-schedule': 'operator',
+  'DELETE /api/v1/datasources/{id}/export-schedule': 'operator',
+  'POST /api/v1/datasources/{id}/export-schedule/pause': 'operator',
+  'POST /api/v1/datasources/{id}/export-schedule/resume': 'operator',
   'GET /api/v1/sync-configs/{id}/webhook-secret': 'viewer',
   'POST /api/v1/sync-configs/{id}/webhook-secret': 'admin',
   'POST /api/v1/sync-configs/{id}/suggest': 'operator',
@@ -319,9 +325,11 @@ test('S9: what lies outside the scope of a key is not there for it, in the words
               ? { take: 'source', ...(path.includes('{conflictId}') ? {} : { filter: {} }) }
               : path.endsWith('/drill')
                 ? { into: world.source }
-                : path.endsWith('/schema-drift/accept')
-                  ? { digest: '0'.repeat(64) }
-                  : {}
+                : path.endsWith('/export-schedule')
+                  ? { schedule: { cron: '30 2 * * *' } }
+                  : path.endsWith('/schema-drift/accept')
+                    ? { digest: '0'.repeat(64) }
+                    : {}
     const extra = body === null ? {} : { body: valid }
     const ask = async (ids: ReturnType<typeof idsOf>) => {
       const answer = await api.send(scoped.secret, method, fillPath(path, ids) + preview, extra)

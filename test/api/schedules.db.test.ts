@@ -154,9 +154,9 @@ describe.each(STORE_KINDS)('schedules over the API, with the store in %s', (kind
       overdue_since: null,
     })
     // As if it had come to be an hour ago, and nothing had run since.
-    const { since } = await api.store.db.selectFrom('sync_schedule').select('since').executeTakeFirstOrThrow()
+    const { since } = await api.store.db.selectFrom('schedule').select('since').executeTakeFirstOrThrow()
     const earlier = addMs(since, -3_600_000)
-    await api.store.db.updateTable('sync_schedule').set({ since: earlier }).execute()
+    await api.store.db.updateTable('schedule').set({ since: earlier }).execute()
     expect(await first()).toMatchObject({ overdue_since: addMs(earlier, 600_000) })
     await ask(world, 'POST', `/sync-configs/${config}/schedule/pause`, {})
     expect(await first()).toMatchObject({ paused: true, next_run_at: null, overdue_since: null })

@@ -215,6 +215,7 @@ describe.each(STORE_KINDS)('signing in, on %s', (kind) => {
       '/api/v1/settings/retention': { jobs_days: 40 },
       '/api/v1/settings/ai': { url: 'http://127.0.0.1:1/v1', model: 'some' },
       '/api/v1/settings/ai/test': { endpoint: { url: 'http://127.0.0.1:1/v1', model: 'some' } },
+      '/api/v1/datasources/{id}/export-schedule': { schedule: { cron: '30 2 * * *' } },
       '/api/v1/sync/export': { datasource: 'source' },
       '/api/v1/sync/import': { datasource: 'target', dump: world.dump, dry_run: true },
       '/api/v1/sync/copy': { source: 'source', target: 'target', dry_run: true },
@@ -271,7 +272,7 @@ describe.each(STORE_KINDS)('signing in, on %s', (kind) => {
       if (/approve/.test(path)) await setStatus('awaiting_approval')
       if (/revert/.test(path)) await setWritten()
       if (/carry-out|withdraw/.test(path)) await setDecided()
-      const removed = method === 'DELETE' && path.includes('/datasources/') ? 'another' : null
+      const removed = method === 'DELETE' && path.endsWith('/datasources/{id}') ? 'another' : null
       const confirm = path.includes('/sync-configs/') ? 'config' : (removed ?? '')
       const ids = { jobId: world.job, configId: world.config, conflictId: world.conflict, ruleId: rule?.id ?? '' }
       const url = fillPath(path, { id: removed ?? (await idFor(path)), ...ids })

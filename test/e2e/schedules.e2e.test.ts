@@ -101,9 +101,9 @@ test('what was missed while the service was killed runs once at its next start, 
   await service.program.kill()
   // As if it had been killed an hour ago.
   const store = new DatabaseSync(join(service.folder, 'control.sqlite'))
-  const { since } = store.prepare('SELECT since FROM sync_schedule').get() as { since: string }
+  const { since } = store.prepare('SELECT since FROM schedule').get() as { since: string }
   const killed = addMs(since, -HOUR_MS)
-  store.prepare('UPDATE sync_schedule SET since = ?, next_at = ?').run(killed, addMs(killed, 600_000))
+  store.prepare('UPDATE schedule SET since = ?, next_at = ?').run(killed, addMs(killed, 600_000))
   store.close()
   await service.start()
   const ticks = async (): Promise<readonly Answer[]> => (await schedule(service))['ticks'] as readonly Answer[]

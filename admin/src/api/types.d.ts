@@ -486,6 +486,79 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/export-schedules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the datasources that are exported by themselves, with their newest exports */
+        get: operations["getExportSchedules"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasources/{id}/export-schedule": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show when a datasource is exported by itself, and what became of the last times */
+        get: operations["getDatasourcesIdExportSchedule"];
+        /**
+         * Export a datasource by itself from now on, or at other times or in another way than before
+         * @description The body is that of an export, with the times. What it does not name is as it is by default, not as it was before.
+         */
+        put: operations["putDatasourcesIdExportSchedule"];
+        post?: never;
+        /** No longer export a datasource by itself; its dumps stay */
+        delete: operations["deleteDatasourcesIdExportSchedule"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasources/{id}/export-schedule/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let a datasource no longer be exported by itself; its schedule is kept */
+        post: operations["postDatasourcesIdExportSchedulePause"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/datasources/{id}/export-schedule/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let it be exported by itself again; what came meanwhile is not made up for */
+        post: operations["postDatasourcesIdExportScheduleResume"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sync-configs": {
         parameters: {
             query?: never;
@@ -4723,6 +4796,116 @@ export interface components {
             /** @description The digest of the tables that were looked at: if they are others now, it is refused. */
             digest: string;
         };
+        ExportScheduleRequest: {
+            schedule: components["schemas"]["CronSchedule"];
+            /**
+             * @description Definitions and rows, or one of them. Default all.
+             * @enum {string}
+             */
+            content?: "all" | "schema" | "data";
+            /** @description Only these schemas. Default: all but those of the system, of the provider and our own. */
+            schemas?: string[];
+            /** @description None of these schemas. */
+            exclude_schemas?: string[];
+            /** @description Only these tables, as schema.table, with * for any characters; with the types, functions and sequences that they need. */
+            tables?: string[];
+            /** @description No rows of these tables; they are made all the same, unless tables are named. */
+            exclude_tables?: string[];
+            /** @description Who owns what. Default false. */
+            owners?: boolean;
+            /** @description Who has been granted what. Default false. */
+            grants?: boolean;
+            /** @description Tables, and pieces of large ones, that are read at once. What comes of it is the same. Default 1. */
+            parallel?: number;
+            /**
+             * @description Rows as COPY blocks, or as INSERTs of several rows, which are slower. Default copy.
+             * @enum {string}
+             */
+            style?: "copy" | "insert";
+            /**
+             * @description Default zstd.
+             * @enum {string}
+             */
+            compression?: "none" | "gzip" | "zstd";
+            /** @description Seals the file with the passphrase that is found under env:NAME, file:PATH or vault:PATH#FIELD. */
+            passphrase_reference?: string;
+        };
+        ExportScheduleSummary: {
+            datasource_id: string;
+            /** @description The name of what is exported. */
+            datasource: string;
+            /**
+             * @description The schedule as a sentence.
+             * @example At 02:30, every day (UTC)
+             */
+            words: string;
+            paused_at: string | null;
+            paused_by: string | null;
+            /** @description The newest export of it that is still kept, and whether it works: null where nobody tried. */
+            last_dump: {
+                id: string;
+                /**
+                 * Format: date-time
+                 * @description ISO 8601, UTC.
+                 */
+                created_at: string;
+                works: boolean | null;
+            } | null;
+            /** @description Since when there ought to be a newer export: two times have passed without one. null: there is none to wait for. */
+            overdue_since: string | null;
+            /** @description null while it is paused. */
+            next_run_at: string | null;
+        };
+        ExportScheduleList: {
+            items: components["schemas"]["ExportScheduleSummary"][];
+        };
+        ExportSchedule: {
+            /**
+             * @description The schedule as a sentence.
+             * @example At 02:30, every day (UTC)
+             */
+            words: string;
+            /** @description Of a cron text; null for an interval. */
+            time_zone: string | null;
+            /** @description What becomes of it when clocks are changed next; null: nothing. */
+            note: string | null;
+            /** @description The next five; none while it is paused. */
+            next_runs: {
+                /**
+                 * Format: date-time
+                 * @description ISO 8601, UTC.
+                 */
+                at: string;
+                /** @description The same moment as clocks of the time zone show it, with their offset. */
+                local: string;
+            }[];
+            datasource_id: string;
+            /** @description The name of what is exported. */
+            datasource: string;
+            paused_at: string | null;
+            paused_by: string | null;
+            /** @description The newest export of it that is still kept, and whether it works: null where nobody tried. */
+            last_dump: {
+                id: string;
+                /**
+                 * Format: date-time
+                 * @description ISO 8601, UTC.
+                 */
+                created_at: string;
+                works: boolean | null;
+            } | null;
+            /** @description Since when there ought to be a newer export: two times have passed without one. null: there is none to wait for. */
+            overdue_since: string | null;
+            schedule: components["schemas"]["CronSchedule"];
+            /** @description What is exported, and how. */
+            export: components["schemas"]["ExportAsked"];
+            /** @description The last 20, the newest first. */
+            ticks: components["schemas"]["ScheduleTick"][];
+        };
+        DeletedExportSchedule: {
+            datasource_id: string;
+            deleted: boolean;
+        };
         MappingQuestion: {
             /**
              * @description The table as it is called in the source. Default: the first one that the sync config names.
@@ -6363,6 +6546,253 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ScheduleState"];
+                };
+            };
+            /** @description What went wrong. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What went wrong. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getExportSchedules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExportScheduleList"];
+                };
+            };
+            /** @description What went wrong. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What went wrong. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getDatasourcesIdExportSchedule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id or the name of a datasource. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExportSchedule"];
+                };
+            };
+            /** @description What went wrong. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What went wrong. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    putDatasourcesIdExportSchedule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id or the name of a datasource. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ExportScheduleRequest"];
+            };
+        };
+        responses: {
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExportSchedule"];
+                };
+            };
+            /** @description What went wrong. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What went wrong. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    deleteDatasourcesIdExportSchedule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id or the name of a datasource. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeletedExportSchedule"];
+                };
+            };
+            /** @description What went wrong. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What went wrong. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    postDatasourcesIdExportSchedulePause: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id or the name of a datasource. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExportSchedule"];
+                };
+            };
+            /** @description What went wrong. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What went wrong. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    postDatasourcesIdExportScheduleResume: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id or the name of a datasource. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExportSchedule"];
                 };
             };
             /** @description What went wrong. */

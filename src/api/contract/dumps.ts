@@ -3,21 +3,44 @@ import { time } from '#api/contract/fields.ts'
 import { idOrName } from '#api/contract/ids.ts'
 import { CONSENT_FIELDS } from '#api/contract/jobs.ts'
 import { cursor, limit, sort } from '#api/contract/paging.ts'
-import { READING_FIELDS } from '#api/contract/reading.ts'
-import { DUMP_COMPRESSIONS, DUMP_CONTENTS, DUMP_ORIGINS, DUMP_STYLES } from '#model/dump.ts'
+import { READING_FIELDS, toReading } from '#api/contract/reading.ts'
+import {
+  DEFAULT_EXPORT,
+  DUMP_COMPRESSIONS,
+  DUMP_CONTENTS,
+  DUMP_ORIGINS,
+  DUMP_STYLES,
+  type ExportOptions,
+} from '#model/dump.ts'
+
+/** What is exported, and how. */
+export const EXPORT_FIELDS = {
+  ...READING_FIELDS,
+  style: z
+    .enum(DUMP_STYLES)
+    .optional()
+    .meta({ description: 'Rows as COPY blocks, or as INSERTs of several rows, which are slower. Default copy.' }),
+  compression: z.enum(DUMP_COMPRESSIONS).optional().meta({ description: 'Default zstd.' }),
+  passphrase_reference: z.string().min(1).max(500).optional().meta({
+    description: 'Seals the file with the passphrase that is found under env:NAME, file:PATH or vault:PATH#FIELD.',
+  }),
+}
+
+const ExportFields = z.strictObject(EXPORT_FIELDS)
+
+export function toExport(body: z.infer<typeof ExportFields>): ExportOptions {
+  return {
+    ...toReading(body),
+    style: body.style ?? DEFAULT_EXPORT.style,
+    compression: body.compression ?? DEFAULT_EXPORT.compression,
+    passphrase: body.passphrase_reference ?? null,
+  }
+}
 
 export const ExportInput = z
   .strictObject({
     datasource: idOrName.meta({ description: 'What is exported: a datasource, by id or name.' }),
-    ...READING_FIELDS,
-    style: z
-      .enum(DUMP_STYLES)
-      .optional()
-      .meta({ description: 'Rows as COPY blocks, or as INSERTs of several rows, which are slower. Default copy.' }),
-    compression: z.enum(DUMP_COMPRESSIONS).optional().meta({ description: 'Default zstd.' }),
-    passphrase_reference: z.string().min(1).max(500).optional().meta({
-      description: 'Seals the file with the passphrase that is found under env:NAME, file:PATH or vault:PATH#FIELD.',
-    }),
+    ...EXPORT_FIELDS,
   })
   .meta({ id: 'ExportRequest' })
 

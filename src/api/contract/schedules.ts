@@ -22,16 +22,16 @@ const nextRuns = z
   )
   .meta({ description: 'The next five; none while it is paused.' })
 
-const SCHEDULE = {
+export const SCHEDULE_FIELDS = {
   words,
   time_zone: z.string().nullable().meta({ description: 'Of a cron text; null for an interval.' }),
   note: z.string().nullable().meta({ description: 'What becomes of it when clocks are changed next; null: nothing.' }),
   next_runs: nextRuns,
 }
 
-export const SchedulePreview = z.object(SCHEDULE).meta({ id: 'SchedulePreview' })
+export const SchedulePreview = z.object(SCHEDULE_FIELDS).meta({ id: 'SchedulePreview' })
 
-const Tick = z
+export const ScheduleTick = z
   .object({
     tick: time.meta({ description: 'The time that it was for.' }),
     fired_at: time.meta({ description: 'When it was seen to.' }),
@@ -51,7 +51,7 @@ const Tick = z
 
 export const ScheduleState = z
   .object({
-    ...SCHEDULE,
+    ...SCHEDULE_FIELDS,
     paused_at: time.nullable(),
     paused_by: z.string().nullable(),
     refused_for: z
@@ -68,7 +68,7 @@ export const ScheduleState = z
       })
       .nullable()
       .meta({ description: 'What somebody let its runs write to.' }),
-    ticks: z.array(Tick).meta({ description: 'The last 20, the newest first.' }),
+    ticks: z.array(ScheduleTick).meta({ description: 'The last 20, the newest first.' }),
   })
   .meta({ id: 'ScheduleState' })
 

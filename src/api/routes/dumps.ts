@@ -19,7 +19,7 @@ import { recordAudit } from '#control/audit.ts'
 import { dumpTotals, listDumps } from '#control/dumps.ts'
 import { removeDump, uploadDump } from '#jobs/dumps.ts'
 import type { Actor } from '#model/access.ts'
-import { DEFAULT_EXPORT, type Dump, type ExportOptions } from '#model/dump.ts'
+import type { Dump } from '#model/dump.ts'
 import { AppError } from '#model/errors.ts'
 import type { CopyRequest, ImportRequest } from '#model/job-request.ts'
 
@@ -56,7 +56,7 @@ function exportRoute(api: Api, context: Context): void {
       const datasource = await visibleDatasource(context.store, actor, wanted)
       if (reference !== undefined) context.dumps.checkPassphrase(reference)
       const what = { source: datasource.id, target: datasource.id, policies: {} }
-      const instead = { export: toOptions(request.body) }
+      const instead = { export: contract.toExport(request.body) }
       const intended = { what, kind: 'export', mode: 'full', target: datasource, instead } as const
       return start(context, { request, reply }, intended, {})
     },
@@ -184,15 +184,6 @@ function toImport(body: z.infer<typeof contract.ImportInput>, dump: string): Imp
     trusted: body.trust_file ?? false,
     owners: body.owners ?? false,
     grants: body.grants ?? false,
-    passphrase: body.passphrase_reference ?? null,
-  }
-}
-
-function toOptions(body: z.infer<typeof contract.ExportInput>): ExportOptions {
-  return {
-    ...toReading(body),
-    style: body.style ?? DEFAULT_EXPORT.style,
-    compression: body.compression ?? DEFAULT_EXPORT.compression,
     passphrase: body.passphrase_reference ?? null,
   }
 }

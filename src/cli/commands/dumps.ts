@@ -9,6 +9,7 @@ import { withService } from '#cli/service-flags.ts'
 import { formatBytes } from '#lib/amounts.ts'
 import { AppError, EXIT } from '#model/errors.ts'
 import { followJob, outcomeOf } from './jobs.ts'
+import { addExportSchedule } from './export-schedule.ts'
 import { uploadDump } from './upload-dump.ts'
 
 const UPLOAD_HELP = `
@@ -43,6 +44,7 @@ export function addDumps(program: Command, run: Runner): void {
   addServiceOption(drill).action(async (id: string, flags: DrillFlags) =>
     withService(run, drill, (client, context) => drillDump(client, id, flags, context)),
   )
+  addExportSchedule(group, run)
   const get = group
     .command('get <id>')
     .description('take the file of a dump along')

@@ -1,22 +1,14 @@
 import { randomUUID } from 'node:crypto'
-import { Option, type Command } from 'commander'
+import type { Command } from 'commander'
 import { asObject, type ApiClient } from '#api/client.ts'
 import { addCommonFlags, type Context, type Outcome, type Runner } from '#cli/command.ts'
 import { plural, printable } from '#cli/format.ts'
 import { writeNew } from '#cli/new-file.ts'
 import { Progress } from '#cli/progress.ts'
-import { addReadingFlags, readingBody, toReading, type ReadingFlags } from '#cli/reading-options.ts'
+import { addDumpFlags, exportBody, toExport, type DumpFlags } from '#cli/dump-options.ts'
 import { withService, type ServiceFlags } from '#cli/service-flags.ts'
 import { formatBytes } from '#lib/amounts.ts'
 import { systemClock } from '#lib/clock.ts'
-import {
-  DEFAULT_EXPORT,
-  DUMP_COMPRESSIONS,
-  DUMP_STYLES,
-  type DumpCompression,
-  type DumpStyle,
-  type ExportOptions,
-} from '#model/dump.ts'
 import { AppError, EXIT } from '#model/errors.ts'
 import { exportToFile, type ExportedFile } from '#service/one-line-export.ts'
 import { isReference, readReference } from '#service/reference.ts'
@@ -34,24 +26,13 @@ Examples:
   syncline export env:SOURCE --passphrase file:/run/secrets/dump
 `
 
-interface ExportFlags extends ServiceFlags, ReadingFlags {
-  readonly style: DumpStyle
-  readonly compress: DumpCompression
-  readonly passphrase?: string
+interface ExportFlags extends ServiceFlags, DumpFlags {
   readonly output?: string
 }
 
 export function addExport(program: Command, run: Runner): void {
-  const d = DEFAULT_EXPORT
   const command = program.command('export <source>').description('write a database as plain SQL, which psql restores')
-  addReadingFlags(command)
-    .addOption(
-      new Option('--style <how>', 'rows as COPY blocks, or as INSERTs').choices([...DUMP_STYLES]).default(d.style),
-    )
-    .addOption(
-      new Option('--compress <how>', 'how the file is packed').choices([...DUMP_COMPRESSIONS]).default(d.compression),
-    )
-    .option('--passphrase <reference>', 'seal the file with the passphrase in env:NAME or file:PATH')
+  addDumpFlags(command)
     .option('--output <file>', 'where the file is written; it must not be there yet')
     .option('--server <url>', 'the service to speak to, such as http://127.0.0.1:8001')
     .addHelpText('after', HELP)
@@ -62,11 +43,6 @@ export function addExport(program: Command, run: Runner): void {
   )
 }
 
-function toOptions(flags: ExportFlags): ExportOptions {
-  const { style, compress: compression, passphrase = null } = flags
-  return { ...toReading(flags), style, compression, passphrase }
-}
-
 async function exportHere(source: string, flags: ExportFlags, { output, signal }: Context): Promise<Outcome> {
   if (flags.server !== undefined) {
     throw new AppError('usage', '--server goes with the name of a datasource, and a URL is exported here.')
@@ -74,7 +50,7 @@ async function exportHere(source: string, flags: ExportFlags, { output, signal }
   const reference = readReference(source)
   if (reference.exposed) output.warn('Other users of this machine can read the password on the command line.')
   using progress = new Progress(output, systemClock)
-  const request = { source: reference, options: toOptions(flags), file: flags.output ?? null }
+  const request = { source: reference, options: toExport(flags), file: flags.output ?? null }
   const exported = await exportToFile(request, { journal: progress, signal })
   return hereOutcome(exported)
 }
@@ -102,14 +78,7 @@ async function exportThere(
   flags: ExportFlags,
   context: Context,
 ): Promise<Outcome> {
-  const options = toOptions(flags)
-  const body = {
-    datasource,
-    ...readingBody(options),
-    style: options.style,
-    compression: options.compression,
-    ...(options.passphrase === null ? {} : { passphrase_reference: options.passphrase }),
-  }
+  const body = { datasource, ...exportBody(flags) }
   const started = asObject(await client.post('/sync/export', body, { idempotencyKey: randomUUID() }))
   const job = await followJob(client, String(started['job_id']), context)
   const outcome = await outcomeOf(client, job)

@@ -63,11 +63,12 @@ export async function readSchedule(
   name: string,
 ): Promise<{ readonly result: Readonly<Record<string, unknown>>; readonly lines: readonly string[] }> {
   const result = asObject(await client.get(`/sync-configs/${encodeURIComponent(name)}/schedule`))
-  return { result, lines: linesOf(result) }
+  return { result, lines: scheduleLines(result) }
 }
 
-function linesOf(state: Readonly<Record<string, unknown>>): readonly string[] {
-  const { words, note, paused_at: pausedAt, paused_by: pausedBy, refused_for: refused } = state
+/** The state of a schedule, as lines for people. */
+export function scheduleLines(state: Readonly<Record<string, unknown>>): readonly string[] {
+  const { words, note, paused_at: pausedAt, paused_by: pausedBy, refused_for: refused = null } = state
   if (typeof words !== 'string') return ['It does not run by itself.']
   const runs = listOf(state['next_runs']).map(({ local, at }) => `  ${String(local)}  (${String(at)})`)
   const ticks = listOf(state['ticks']).slice(0, 5)

@@ -40,7 +40,7 @@ function eventLine(event: WorkerEvent): string {
     case 'webhook carried out':
       return `${event.configId}: ${event.jobId} carries out what its webhook decided`
     case 'tick seen to':
-      return `${event.configId}: its time ${event.tick} has come: ${event.outcome}${event.jobId === null ? '' : ` (${event.jobId})`}${event.reason === null ? '' : `. ${event.reason}`}`
+      return `${event.subject}: its time ${event.tick} has come: ${event.outcome}${event.jobId === null ? '' : ` (${event.jobId})`}${event.reason === null ? '' : `. ${event.reason}`}`
     case 'dump tried':
       return `${event.dump}: ${event.jobId} tries whether it works`
     case 'dump not tried':
