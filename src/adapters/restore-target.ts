@@ -81,6 +81,9 @@ export class StatementRefused extends Error {
   }
 }
 
+/** The state of a statement that would have written in a transaction that may not. */
+export const READ_ONLY = '25006'
+
 /** What a dump puts something else in the place of. */
 export interface Replaced {
   readonly drop: readonly RestoreObject[]
@@ -129,8 +132,12 @@ export interface Restoration extends AsyncDisposable {
   run(statements: readonly string[]): Promise<readonly number[]>
   /** @param copy a COPY … FROM stdin; how many rows the server took @throws StatementRefused */
   load(copy: string, rows: AsyncIterable<Uint8Array>): Promise<number>
-  /** @throws StatementRefused for what is checked at the end; AppError `restore_unknown`, `connection_lost` */
-  commit(): Promise<void>
+  /**
+   * @param how `closed`: what the commit itself would still have done may write nothing
+   * @throws StatementRefused for what is checked at the end, `READ_ONLY` for what would have written; AppError `restore_unknown`,
+   * `connection_lost`
+   */
+  commit(how: { readonly closed: boolean }): Promise<void>
 }
 
 /** What the server says of definitions whose rows it has checked. */

@@ -1,6 +1,6 @@
 /** What was planned is restored, in one transaction: of a file the second of two readings. */
 import type { Adapter } from '#adapters/adapter.ts'
-import { StatementRefused, type Replaced, type Restoration } from '#adapters/restore-target.ts'
+import { READ_ONLY, StatementRefused, type Replaced, type Restoration } from '#adapters/restore-target.ts'
 import { plural } from '#lib/amounts.ts'
 import { must, toError } from '#lib/assert.ts'
 import { failpoint } from '#lib/failpoint.ts'
@@ -151,14 +151,15 @@ async function restore(
   } finally {
     await items.return(undefined)
   }
-  if (!options.trusted) await run.holdToItsOwn()
+  const closed = !options.trusted && dump.makes.length > 0
+  if (closed) await run.holdToItsOwn()
   options.signal.throwIfAborted()
   if (exchanges) {
     failpoint('import.exchange')
     await restoration.exchange(replaced, { grants: !options.grants })
   }
   await beforeCommit?.(restoration.transaction)
-  await run.commit()
+  await run.commit({ closed })
   return run.result()
 }
 
@@ -394,28 +395,34 @@ class ImportRun {
    */
   async holdToItsOwn(): Promise<void> {
     const { dump } = this.#plan
-    if (dump.makes.length === 0) return
     const own = new Set([...dump.fills, ...dump.moves].map(formatTableName))
     const written = await this.#tell([COMMIT], () => this.#restoration.written())
     const others = [...new Set(written.map(formatTableName))].filter((name) => !own.has(name))
     if (others.length === 0) return
-    throw new AppError(
-      'dump_refused',
-      `Code that the file brings or calls has written to ${others.join(', ')}, which the file does not make. Everything was rolled back.`,
-      {
-        hint: 'Look at its functions, triggers, rules and defaults. Import it with --trust-file only if you want that.',
-      },
-    )
+    throw codeRefused(`has written to ${others.join(', ')}, which the file does not make`)
   }
 
-  async commit(): Promise<void> {
-    await this.#tell([COMMIT], () => this.#restoration.commit())
+  /** @param how `closed`: code that has put something off to the very commit may not write any more, as nobody looks after it */
+  async commit(how: { readonly closed: boolean }): Promise<void> {
+    try {
+      await this.#restoration.commit(how)
+    } catch (error) {
+      if (!(error instanceof StatementRefused)) throw error
+      if (how.closed && error.state === READ_ONLY) throw codeRefused('has put off to the commit what would write')
+      throw toFailure(error, COMMIT, this.#plan)
+    }
   }
 
   result(): Pick<Imported, 'tables' | 'rows' | 'statements'> {
     const tables = [...this.#rows.values()]
     return { tables, rows: tables.reduce((sum, { rows }) => sum + rows, 0), statements: this.#statements }
   }
+}
+
+function codeRefused(deed: string): AppError {
+  return new AppError('dump_refused', `Code that the file brings or calls ${deed}. Everything was rolled back.`, {
+    hint: 'Look at its functions, triggers, rules and defaults. Import it with --trust-file only if you want that.',
+  })
 }
 
 const COMMIT: Pending = { sql: '', line: 0, label: 'COMMIT' }

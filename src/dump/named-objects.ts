@@ -122,9 +122,15 @@ function readParts({ tokens, next }: Place, most: number): { parts: readonly str
   return { parts, next: at }
 }
 
+/** Temporary objects would be there for the import alone, and are in no dump. */
+export function assertOrdinary(schema: string): void {
+  if (/^pg_(?!catalog$)/.test(schema)) refuse(`speaks of ${schema}, which is the server’s own`)
+}
+
 /** @param schema where a name without one is */
 function toName(parts: readonly string[], schema: string): ObjectName {
   const [first = '', second] = parts
+  if (second !== undefined) assertOrdinary(first)
   return second === undefined ? { schema, name: first } : { schema: first, name: second }
 }
 

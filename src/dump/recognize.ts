@@ -5,6 +5,7 @@
 import { Definitions } from './definitions.ts'
 import { countRows, isLiteral, skipColumns } from './literal-rows.ts'
 import {
+  assertOrdinary,
   depthsOf,
   MadeObjects,
   nameText,
@@ -171,6 +172,7 @@ export class Recognizer {
       return [stringOf(token, this.#standardStrings) ?? identifierOf(token) ?? refuse('has a path that cannot be read')]
     })
     const schemas = names.filter((name) => name !== '' && name !== 'pg_catalog')
+    for (const schema of schemas) assertOrdinary(schema)
     if (schemas.length > 1 || schemas.includes('$user')) refuse('looks for names in several schemas')
     this.#file.schema = schemas[0] ?? ''
   }

@@ -131,6 +131,39 @@ describe('D13: code that runs while rows come', () => {
     expect(withoutKey(await pgDump(db))).not.toBe(before)
   })
 
+  test('a type of the file is not what our own look at it takes for the server’s', async () => {
+    await using owned = await createOwned()
+    const { db, url } = owned
+    const sql = `CREATE TABLE public.t (a int, b int);
+      CREATE FUNCTION public.looked() RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN
+        IF NOT EXISTS (SELECT FROM public.t WHERE a = 7) THEN INSERT INTO public.t VALUES (7, 0); DELETE FROM public.other; END IF;
+        RETURN true; END $$;
+      ${evil("EXECUTE 'CREATE DOMAIN pg_temp.text AS pg_catalog.text CHECK (public.looked())'")}
+      ALTER TABLE public.t ALTER COLUMN b SET DEFAULT public.evil();\n${ROW}`
+    await importInto(db, native(sql), { url, trusted: false })
+    expect(await db.sql('SELECT a FROM t')).toEqual([['1']])
+    expect(await db.sql('SELECT count(*) FROM other')).toEqual([['3']])
+    const named = native('CREATE DOMAIN pg_temp.text AS pg_catalog.text CHECK (true);')
+    expect(await refusal(importInto(db, named, { url, trusted: false }))).toMatchObject({ code: 'dump_refused' })
+  })
+
+  test('a trigger that puts its deed off once more, to the commit itself: rolled back', async () => {
+    await using owned = await createOwned()
+    const { db, url } = owned
+    const sql = `CREATE TABLE public.t (a int);
+      CREATE FUNCTION public.fires() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF NEW.a = 1 THEN SET CONSTRAINTS ALL DEFERRED; INSERT INTO public.t VALUES (2);
+        ELSE DELETE FROM public.other; END IF; RETURN NULL; END $$;
+      CREATE CONSTRAINT TRIGGER x AFTER INSERT ON public.t DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.fires();\n${ROW}`
+    const before = withoutKey(await pgDump(db))
+    const error = await refusal(importInto(db, native(sql), { url, trusted: false }))
+    expect([error.code, error.message]).toEqual(['dump_refused', expect.stringContaining('put off')])
+    expect(withoutKey(await pgDump(db))).toBe(before)
+    expect(await db.sql('SELECT count(*) FROM other')).toEqual([['3']])
+    await importInto(db, native(sql), { url, trusted: true })
+    expect(await db.sql('SELECT count(*) FROM other')).toEqual([['0']])
+  })
+
   test('code that keeps to what the file makes is none of these', async () => {
     await using owned = await createOwned()
     const { db, url } = owned

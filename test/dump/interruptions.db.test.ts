@@ -72,7 +72,7 @@ function watched(restoration: Restoration, look: () => Promise<void>): Restorati
       return affected
     },
     load: (copy, rows) => around(() => restoration.load(copy, rows)),
-    commit: () => restoration.commit(),
+    commit: (how) => restoration.commit(how),
     [Symbol.asyncDispose]: () => restoration[Symbol.asyncDispose](),
   }
 }

@@ -84,8 +84,11 @@ export class PostgresRestoreTarget implements RestoreTarget {
  */
 const SETTINGS = `SET LOCAL lc_monetary TO DEFAULT; SET LOCAL check_function_bodies = off; SET LOCAL client_encoding = 'UTF8'`
 
-/** What a file has set that our own statements depend on. */
-const OWN_AGAIN = `SET LOCAL search_path = ''; SET LOCAL standard_conforming_strings = on`
+/**
+ * What a file has set that our own statements depend on. Temporary objects come last: where they are not named, they come first,
+ * and a type that code of the file has made there would run in place of the server's.
+ */
+const OWN_AGAIN = `SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL standard_conforming_strings = on`
 
 async function askFate(endpoint: Endpoint, transaction: string, signal: AbortSignal): Promise<Fate> {
   await using connection = await Connection.open(endpoint, signal)
@@ -236,9 +239,10 @@ class PostgresRestoration implements Restoration {
     return taken()
   }
 
-  async commit(): Promise<void> {
+  async commit({ closed }: { readonly closed: boolean }): Promise<void> {
     failpoint('restore.commit')
     try {
+      if (closed) await this.#connection.script('SET TRANSACTION READ ONLY')
       await this.#connection.commit()
     } catch (error) {
       if (!(error instanceof CommitUnknown)) throw asRefusal(error, 0)
