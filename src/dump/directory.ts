@@ -22,6 +22,11 @@ export const UNBOUNDED: FileRoom = { freeBytes: 0, grow: () => Promise.resolve()
 /** Letters, digits and a few marks: no name leads out of the directory, or hides in it (S38). */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$/
 
+/** Whether a file of the directory may be called so. */
+export function isDumpName(name: string): boolean {
+  return NAME.test(name)
+}
+
 /** The space is looked at after so many bytes. */
 const LOOK_BYTES = 16 * 1024 * 1024
 
@@ -34,11 +39,12 @@ export class DumpDirectory {
 
   /**
    * A new file, which has its name once it is complete.
-   * @throws AppError `dump_space`, `disk_full`; `usage` where another one of the name is under way
+   * @throws AppError `dump_space`, `disk_full`; `usage` where another one of the name is under way, or has left its digest
    */
   async create(name: string, { freeBytes, grow }: FileRoom): Promise<NewFile> {
     const path = await this.#fileIn(name)
     await this.#refuseFull(freeBytes)
+    await refuseDigest(path)
     const partial = partialOf(path)
     const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
     const handle = await open(partial, flags, 0o600).catch((error: unknown) => {
@@ -92,7 +98,7 @@ export class DumpDirectory {
 
   /** The path of a file, inside of the directory as it really is. */
   async #fileIn(name: string): Promise<string> {
-    if (!NAME.test(name)) throw new AppError('internal', 'A dump has a name that we do not make.')
+    if (!isDumpName(name)) throw new AppError('internal', 'A dump has a name that we do not make.')
     try {
       await mkdir(this.#path, { recursive: true, mode: 0o700 })
       return join(await realpath(this.#path), name)
@@ -135,6 +141,7 @@ export class NewFile implements AsyncDisposable {
   #bytes = 0
   #lookAt = LOOK_BYTES
   #isComplete = false
+  #hasDigest = false
 
   constructor(parts: Parts) {
     this.#parts = parts
@@ -166,6 +173,7 @@ export class NewFile implements AsyncDisposable {
       await handle.sync()
       await handle.close()
       await writeDigest(digestOf(path), `${sha256}  ${name}\n`)
+      this.#hasDigest = true
       failpoint('dump.rename')
       await rename(partial, path)
       this.#isComplete = true
@@ -181,12 +189,25 @@ export class NewFile implements AsyncDisposable {
     const { handle, partial, path } = this.#parts
     await handle.close().catch(() => undefined)
     await rm(partial, { force: true }).catch(() => undefined)
-    await rm(digestOf(path), { force: true }).catch(() => undefined)
+    if (this.#hasDigest) await rm(digestOf(path), { force: true }).catch(() => undefined)
   }
 }
 
+/** A file of somebody else's is neither overwritten nor taken away. */
+async function refuseDigest(path: string): Promise<void> {
+  const digest = digestOf(path)
+  const isThere = await lstat(digest).then(
+    () => true,
+    () => false,
+  )
+  if (!isThere) return
+  throw new AppError('usage', `${digest} is there already, where the digest of the file would lie.`, {
+    hint: 'Delete it if nobody needs it, or choose another name.',
+  })
+}
+
 async function writeDigest(path: string, text: string): Promise<void> {
-  await using handle = await open(path, 'w', 0o600)
+  await using handle = await open(path, 'wx', 0o600)
   await handle.writeFile(text)
   await handle.sync()
 }

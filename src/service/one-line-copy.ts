@@ -8,7 +8,7 @@ import type { CopyOptions } from '#model/copy.ts'
 import { environmentOf } from '#model/environment.ts'
 import { WritePermit } from '#model/write-protection.ts'
 import { readRunConfig } from './config.ts'
-import { backUp } from './one-line-import.ts'
+import { assertNewBackup, backUp } from './one-line-import.ts'
 import { openNamed, RULES, type OneLineTools, type TargetConsent } from './one-line.ts'
 import type { Reference } from './reference.ts'
 
@@ -58,6 +58,7 @@ async function withCopy<T>(
   { write, tools: { signal } }: { readonly write: WritePermit | null; readonly tools: OneLineTools },
   work: (opened: { readonly copy: DatabaseCopy; readonly target: Awaited<ReturnType<typeof openNamed>> }) => Promise<T>,
 ): Promise<T> {
+  assertNewBackup(request.backup)
   const { failpoint, maskKey } = readRunConfig()
   if (failpoint !== null) armFailpoint(failpoint)
   await using source = await openNamed('source', request.source, { write: null, signal })

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import { basename, dirname, resolve } from 'node:path'
 import { locateDatabase, openDatabase } from '#adapters/registry.ts'
-import { DumpDirectory, UNBOUNDED } from '#dump/directory.ts'
+import { DumpDirectory, isDumpName, UNBOUNDED } from '#dump/directory.ts'
 import { DumpWriter } from '#dump/dump-writer.ts'
 import { exportDatabase, type Exported } from '#dump/export-database.ts'
 import { systemClock } from '#lib/clock.ts'
@@ -36,12 +36,9 @@ export async function exportToFile(
   const { failpoint } = readRunConfig()
   if (failpoint !== null) armFailpoint(failpoint)
   const passphrase = options.passphrase === null ? null : readKey(options.passphrase)
-  const path = resolve(file ?? freeDumpName(source, options))
-  if (existsSync(path)) {
-    throw new AppError('usage', `${path} is there already.`, { hint: 'Name a file that is not there yet.' })
-  }
+  const path = newDumpPath(file ?? freeDumpName(source, options))
   const directory = new DumpDirectory(dirname(path))
-  await using written = await directory.create(nameOf(path), UNBOUNDED)
+  await using written = await directory.create(basename(path), UNBOUNDED)
   await using adapter = await openDatabase(source.url.reveal(), { write: null, signal })
   await using writer = await DumpWriter.open(written, { compression: options.compression, passphrase })
   const exported = await exportDatabase(adapter, options, writer, {
@@ -62,10 +59,20 @@ export function freeDumpName({ url }: Reference, { content, compression, passphr
   return dumpFileName({ id, database, createdAt, content }, dumpSuffix(compression, passphrase !== null))
 }
 
-function nameOf(path: string): string {
+/**
+ * Where a new file is to lie.
+ * @throws AppError `usage` where it may not be called so, or is there
+ */
+export function newDumpPath(given: string): string {
+  const path = resolve(given)
   const name = basename(path)
-  if (/^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$/.test(name)) return name
-  throw new AppError('usage', `${name} is no name for a dump.`, {
-    hint: 'A name of letters, digits, dots, dashes and underscores, such as shop.sql.zst.',
-  })
+  if (!isDumpName(name)) {
+    throw new AppError('usage', `${name} is no name for a dump.`, {
+      hint: 'A name of letters, digits, dots, dashes and underscores, such as shop.sql.zst.',
+    })
+  }
+  if (existsSync(path)) {
+    throw new AppError('usage', `${path} is there already.`, { hint: 'Name a file that is not there yet.' })
+  }
+  return path
 }

@@ -1,7 +1,7 @@
 /** An import that needs no set-up: a file and a URL, checked, restored and closed again. */
-import { constants, existsSync } from 'node:fs'
+import { constants } from 'node:fs'
 import { open, type FileHandle } from 'node:fs/promises'
-import { basename, dirname, resolve } from 'node:path'
+import { basename, dirname } from 'node:path'
 import type { Adapter } from '#adapters/adapter.ts'
 import { locateDatabase, openDatabase } from '#adapters/registry.ts'
 import { checkDump } from '#dump/check-dump.ts'
@@ -20,7 +20,7 @@ import { environmentOf } from '#model/environment.ts'
 import { AppError } from '#model/errors.ts'
 import { WritePermit } from '#model/write-protection.ts'
 import { readRunConfig } from './config.ts'
-import { freeDumpName } from './one-line-export.ts'
+import { freeDumpName, newDumpPath } from './one-line-export.ts'
 import { RULES, type OneLineTools, type TargetConsent } from './one-line.ts'
 import { readKey, type Reference } from './reference.ts'
 import { version } from './version.ts'
@@ -82,7 +82,8 @@ interface Input extends AsyncDisposable {
 }
 
 /** The file is opened once, so that what is imported is what was checked. */
-async function openInput({ file: path, passphrase, wish }: OneLineImport, signal: AbortSignal): Promise<Input> {
+async function openInput({ file: path, passphrase, wish, backup }: OneLineImport, signal: AbortSignal): Promise<Input> {
+  assertNewBackup(backup)
   const { dumpMaxUnpackedBytes: maxBytes } = readRunConfig()
   const maxRatio = wish.trusted ? null : MAX_RATIO
   const limits = { maxBytes, maxRatio, maxStatementBytes: DEFAULT_STATEMENT_BYTES }
@@ -107,6 +108,11 @@ async function fileOf(handle: FileHandle, path: string): Promise<DumpFile> {
   }
 }
 
+/** Looks before anything is opened, and locked. @throws AppError `usage` where the backup may not be called so, or is there */
+export function assertNewBackup(wanted: string | null): void {
+  if (wanted !== null && wanted !== 'auto') newDumpPath(wanted)
+}
+
 /**
  * Keeps the schemas of what is replaced, reads the file back and checks it.
  * @param wanted its path; `auto`: under a name of its own in the working directory
@@ -118,10 +124,7 @@ export async function backUp(
 ): Promise<Backup> {
   const schemas = schemasOf(replaced)
   const options = { ...DEFAULT_EXPORT, schemas, owners: true, grants: true }
-  const path = resolve(wanted === 'auto' ? `backup_${freeDumpName(of, options)}` : wanted)
-  if (existsSync(path)) {
-    throw new AppError('usage', `${path} is there already.`, { hint: 'Name a file that is not there yet.' })
-  }
+  const path = newDumpPath(wanted === 'auto' ? `backup_${freeDumpName(of, options)}` : wanted)
   const directory = new DumpDirectory(dirname(path))
   {
     await using written = await directory.create(basename(path), UNBOUNDED)

@@ -147,6 +147,12 @@ test('a file that is none is told of before the target is asked', async () => {
     const exit = await runInside(['import', 'env:TARGET', path, flag], env)
     expect([exit.code, exit.stderr], flag).toEqual([2, expect.stringContaining('not_a_dump')])
   }
+  // So is a backup that may not be called so.
+  const named = await runInside(
+    ['import', 'env:TARGET', path, '--yes', '--backup', join(folder.path, 'my own.sql')],
+    env,
+  )
+  expect([named.code, named.stderr]).toEqual([2, expect.stringContaining('my own.sql is no name for a dump')])
 })
 
 test('B1: killed at random moments of a large import: wholly old or wholly new', async () => {
