@@ -1,7 +1,7 @@
 /** A dump is restored on trial, and what came of it is held against what the dump says. */
 import type { Adapter } from '#adapters/adapter.ts'
 import type { DumpSource } from '#adapters/dump-source.ts'
-import type { ScratchDatabase } from '#adapters/restore-target.ts'
+import { StatementRefused, type ScratchDatabase } from '#adapters/restore-target.ts'
 import { plural } from '#lib/amounts.ts'
 import { must } from '#lib/assert.ts'
 import { failpoint } from '#lib/failpoint.ts'
@@ -15,7 +15,7 @@ import type { DumpFile, ReadDump } from './dump-file.ts'
 import type { DumpItem } from './dump-item.ts'
 import { assertWhole, openPieces } from './dump-rows.ts'
 import { toWish } from './export-database.ts'
-import { importDump } from './import-dump.ts'
+import { importDump, UNKNOWN } from './import-dump.ts'
 import { planImport, type ImportPlan, type ImportWish } from './plan-import.ts'
 import { Recognizer } from './recognize.ts'
 import type { RecognizeOptions } from './recognized.ts'
@@ -53,15 +53,29 @@ export interface DrilledTable {
   readonly same: boolean | null
 }
 
-/** What is a fault of the dump, and not of the server that it is tried on. */
+/** What may be a fault of the dump, and not of the server that it is tried on. */
 const FAULTS: readonly ErrorCode[] = ['not_a_dump', 'dump_damaged', 'dump_encoding', 'dump_refused', 'restore_failed']
+
+/** What the server has not, or does not let the login do: rights, room, locks, an operator who ends it, itself. */
+const OF_THE_SERVER = /^(?:42501|53|55|57|58|XX)/
+
+/** @param older whether the dump is of a later version than the server that it is tried on */
+function isFault(error: AppError, { trusted, older }: { readonly trusted: boolean; readonly older: boolean }): boolean {
+  if (!FAULTS.includes(error.code)) return false
+  // What is refused to whom nobody trusts may come back well.
+  if (error.code === 'dump_refused') return trusted
+  const { cause } = error
+  if (!(cause instanceof StatementRefused)) return true
+  return !OF_THE_SERVER.test(cause.state) && !(older && UNKNOWN.test(cause.state))
+}
 
 /**
  * Restores a file into a scratch database, reads that back and compares: rows by count and, of files of ours, by digest;
  * definitions by name and, of whole files that this program has made of a server of the same version, by text; constraints and
  * indexes by what the server says of them.
- * @throws AppError for what is no fault of the dump: `dump_sealed`, `dump_too_large`, `dump_unfit`, `restore_privileged`, and
- *   whatever the server fails with
+ * @throws AppError for what is no fault of the dump: `dump_sealed`, `dump_too_large`, `dump_unfit`, `restore_privileged`,
+ *   `dump_refused` of a file that nobody trusts, `restore_failed` for what the server lacks or denies the login, and whatever
+ *   the server fails with
  */
 export async function drillDump(
   scratch: ScratchDatabase,
@@ -72,10 +86,12 @@ export async function drillDump(
   const { adapter } = scratch
   const seen = new SeenItems(wish)
   const asked = { ...wish, replace: false, swap: false }
+  let older = false
   try {
     const dump = await checkDump(file, { ...tools, ...asked })
     const plan = await planImport(adapter, dump, asked)
     tools.onDigest(plan.dump.digest)
+    older = (plan.serverMajor ?? 0) > adapter.server.major
     if (plan.dump.fills.length > 0) {
       throw new AppError('dump_unfit', `${file.name} has rows of tables that it does not make.`, {
         hint: 'A dump of rows alone cannot be tried by itself: try one that has definitions and rows.',
@@ -94,7 +110,7 @@ export async function drillDump(
     failpoint('drill.restored')
     return await compare(scratch, plan, { seen, wish: asked, tools })
   } catch (error) {
-    if (!(error instanceof AppError) || !FAULTS.includes(error.code)) throw error
+    if (!(error instanceof AppError) || !isFault(error, { trusted: wish.trusted, older })) throw error
     return { faults: [error.message], tables: [], rows: 0, constraints: 0, definitions: 'names', notes: [] }
   }
 }

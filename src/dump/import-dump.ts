@@ -470,8 +470,8 @@ function toFailure(error: StatementRefused, { line, label }: Pending, plan: Rest
 }
 
 const OUT_OF_LOCKS = '53200'
-/** Words that a server does not know, and what it cannot do. */
-const UNKNOWN = /^(?:42|0A)/
+/** States of words that a server does not know, and of what it cannot do. */
+export const UNKNOWN = /^(?:42|0A)/
 
 function hintOf(state: string, { serverMajor, target }: RestorePlan): string | null {
   if (state === OUT_OF_LOCKS) {

@@ -1,8 +1,12 @@
+import { createHash } from 'node:crypto'
+import { pipeline } from 'node:stream/promises'
 import type { Adapter } from '#adapters/adapter.ts'
+import type { ScratchDatabase } from '#adapters/restore-target.ts'
 import { getDump, recordDrill } from '#control/dumps.ts'
 import { getJob, type Job } from '#control/jobs.ts'
 import type { DumpFile } from '#dump/dump-file.ts'
 import { drillDump, type Drilled } from '#dump/drill-dump.ts'
+import type { RecognizeOptions } from '#dump/recognized.ts'
 import { must } from '#lib/assert.ts'
 import { SYSTEM } from '#model/access.ts'
 import type { Dump } from '#model/dump.ts'
@@ -30,7 +34,7 @@ export async function drillWork(
   job: Job,
   { target, tools }: { readonly target: Adapter; readonly tools: WorkTools },
 ): Promise<{ readonly result: DrillResult; readonly failure: AppError | null }> {
-  const { dumps, store, clock, identity, stop } = tools
+  const { store, clock, identity, stop } = tools
   const { dump: id, passphrase, ...wish } = must(job.request.drill, 'what is to be tried')
   const dump = await fromStore(getDump(store, id))
   const scratchOf = target.restore?.scratch
@@ -38,20 +42,9 @@ export async function drillWork(
     throw new AppError('server_not_supported', 'Dumps are tried on PostgreSQL servers alone.')
   }
   try {
-    await using handle = await dumps.directory.open(dump.file)
     await sweepTrials(target, tools)
     await using scratch = await scratchOf(`${TRIAL}${job.id}`)
-    const drilled = await drillDump(scratch, fileOf(dump, handle), wish, {
-      limits: limitsOf(dump, dumps, wish),
-      passphrase: passphrase === null ? null : await dumps.lookUpPassphrase(passphrase),
-      signal: stop,
-      journal: tools.journal,
-      program: dumps.program,
-      onDigest: (sha256) => {
-        if (sha256 === dump.sha256) return
-        throw new AppError('dump_damaged', `The file ${dump.file} is not the one that was written.`)
-      },
-    })
+    const drilled = await tryDump(dump, scratch, { wish, passphrase, tools })
     await identity.confirm()
     const { file, bytes, sha256 } = dump
     const works = drilled.faults.length === 0
@@ -66,6 +59,54 @@ export async function drillWork(
     if (!stop.aborted) throw error
     throw new AppError('interrupted', 'The trial was interrupted; its database was dropped.', { cause: error })
   }
+}
+
+/** A file that is lost, or not the one that was written, is as much a fault of the dump as what is in it. */
+async function tryDump(
+  dump: Dump,
+  scratch: ScratchDatabase,
+  {
+    wish,
+    passphrase,
+    tools,
+  }: { readonly wish: RecognizeOptions; readonly passphrase: string | null; readonly tools: WorkTools },
+): Promise<Drilled> {
+  const { dumps, stop, journal } = tools
+  const other = `The file ${dump.file} is not the one that was written.`
+  const handle = await dumps.directory.open(dump.file).catch((error: unknown) => {
+    if (error instanceof AppError && error.code === 'dump_missing') return error.message
+    throw error
+  })
+  if (typeof handle === 'string') return broken(handle)
+  await using held = handle
+  const file = fileOf(dump, held)
+  try {
+    return await drillDump(scratch, file, wish, {
+      limits: limitsOf(dump, dumps, wish),
+      passphrase: passphrase === null ? null : await dumps.lookUpPassphrase(passphrase),
+      signal: stop,
+      journal,
+      program: dumps.program,
+      onDigest: (sha256) => {
+        if (sha256 !== dump.sha256) throw new AppError('dump_damaged', other)
+      },
+    })
+  } catch (error) {
+    // One that does not open may have another passphrase, or may be damaged: its bytes tell.
+    if (!(error instanceof AppError) || error.code !== 'dump_sealed' || passphrase === null) throw error
+    if ((await digestOf(file, stop)) === dump.sha256) throw error
+    return broken(other)
+  }
+}
+
+function broken(fault: string): Drilled {
+  return { faults: [fault], tables: [], rows: 0, constraints: 0, definitions: 'names', notes: [] }
+}
+
+async function digestOf(file: DumpFile, signal: AbortSignal): Promise<string> {
+  const digest = createHash('sha256')
+  await pipeline(file.read(), digest, { signal })
+  return digest.digest('hex')
 }
 
 const TRIAL = 'syncline_drill_'

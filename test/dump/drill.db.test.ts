@@ -170,6 +170,24 @@ test('S42: what is no fault of the dump is an error: a login that may do anythin
   expect(await left(oldest())).toEqual([['0']])
 })
 
+test('S42: nor is what the login may not do, or what only a trusted file may hold', async () => {
+  await using a = await createDatabase(oldest())
+  const role = `drills_${a.name.slice(-12)}`
+  await a.sql(`${SHOP}; CREATE ROLE ${role} LOGIN CREATEDB; CREATE EXTENSION pageinspect`)
+  try {
+    const url = new URL(a.url)
+    url.username = role
+    const denied = await refusal(drill({ url: url.href }, (await dump(a)).packed, { trusted: false }))
+    expect([denied.code, denied.message]).toEqual(['restore_failed', expect.stringContaining('42501')])
+    await a.sql(`DROP EXTENSION pageinspect; CREATE FUNCTION f() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
+      CREATE EVENT TRIGGER e ON ddl_command_end EXECUTE FUNCTION f()`)
+    const untrusted = await refusal(drill({ url: url.href }, (await dump(a)).packed, { trusted: false }))
+    expect([untrusted.code, untrusted.message]).toEqual(['dump_refused', expect.stringContaining('CREATE EVENT')])
+  } finally {
+    await a.sql(`DROP ROLE ${role}`)
+  }
+})
+
 test('S42: a login that may make no database is told what it lacks', async () => {
   await using a = await createDatabase(oldest())
   await a.sql(`${SHOP}; DROP ROLE IF EXISTS drill_reader; CREATE ROLE drill_reader LOGIN PASSWORD 'x'`)

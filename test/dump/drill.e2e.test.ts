@@ -1,4 +1,8 @@
 /** Dumps that are tried by themselves, whoever carries out jobs: a worker does without a service. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
 import { describe, expect, test } from 'vitest'
 
 import { getDump, listDumps } from '#control/dumps.ts'
@@ -15,6 +19,11 @@ import { TestService } from '#test/harness/service.ts'
 import { someStores } from '#test/harness/store.ts'
 
 expectNoProgramSurvives()
+
+function temporaryFolder(): Disposable & { readonly path: string } {
+  const path = mkdtempSync(join(tmpdir(), 'syncline-drill-'))
+  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) }
+}
 
 const ASKED = {
   mode: 'full',
@@ -68,6 +77,39 @@ test('P14: the database of a trial that was killed and is over goes with the nex
   } finally {
     for (const id of [killed, waiting, unknown]) await db.sql(`DROP DATABASE IF EXISTS "${nameOf(id)}"`)
   }
+})
+
+test('P14: a dump that worked, and whose file is damaged or lost since, does not work any more', async () => {
+  await using db = await createDatabase(sharedServers().source)
+  await db.sql('CREATE TABLE item (id int PRIMARY KEY); INSERT INTO item SELECT generate_series(1, 100)')
+  using folder = temporaryFolder()
+  const env = { DUMP_FREE_BYTES: '0', DUMP_KEY: 'open sesame, please', DUMP_DIRECTORY: folder.path }
+  await using service = await TestService.create('sqlite', { env })
+  const { store } = service
+  const shop = await service.addDatasource(db.url)
+  const between = { ...ASKED, what: { source: shop, target: shop, policies: {} } }
+  const tools = { store, rules: { protectedEnvironments: [] }, newJobId: () => testId('job') }
+  const passphrase = 'env:DUMP_KEY'
+  await startJob(tools, { ...between, kind: 'export', export: { ...DEFAULT_EXPORT, passphrase } }, SYSTEM)
+  await service.work()
+  const [made] = await listDumps(store, {}, { sort: 'created_at', descending: true, after: null, limit: 1 })
+  const { id: dump, file } = must(made, 'the dump')
+  const drill = async () => {
+    const options = { dump, trusted: true, owners: false, grants: false, passphrase }
+    await startJob(tools, { ...between, kind: 'drill', drill: options }, SYSTEM)
+    const { job } = await service.work()
+    return { status: job.status, drill: (await getDump(store, dump)).drill }
+  }
+  expect(await drill()).toMatchObject({ status: 'succeeded', drill: { works: true } })
+  const path = join(folder.path, file)
+  const bytes = readFileSync(path)
+  const middle = bytes.length >> 1
+  writeFileSync(path, bytes.fill(255 - (bytes[middle] ?? 0), middle, middle + 1))
+  const damaged = [expect.stringContaining('is not the one that was written')]
+  expect(await drill()).toMatchObject({ status: 'failed', drill: { works: false, faults: damaged } })
+  rmSync(path)
+  const lost = [expect.stringContaining('cannot be read')]
+  expect(await drill()).toMatchObject({ status: 'failed', drill: { works: false, faults: lost } })
 })
 
 describe.each(someStores())('with the store in %s', (kind) => {
