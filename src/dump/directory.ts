@@ -14,6 +14,8 @@ export interface FileRoom {
   readonly freeBytes: number
   /** Asked for leave to have so many bytes, now and then and at the end. */
   readonly grow: (bytes: number) => Promise<void>
+  /** Asked where there is not as much: whether something else has gone for it. */
+  readonly makeRoom?: () => Promise<boolean>
 }
 
 /** Of a file in a directory of somebody's own: as much as the disk has. */
@@ -41,9 +43,9 @@ export class DumpDirectory {
    * A new file, which has its name once it is complete.
    * @throws AppError `dump_space`, `disk_full`; `usage` where another one of the name is under way, or has left its digest
    */
-  async create(name: string, { freeBytes, grow }: FileRoom): Promise<NewFile> {
+  async create(name: string, { freeBytes, grow, makeRoom }: FileRoom): Promise<NewFile> {
     const path = await this.#fileIn(name)
-    await this.#refuseFull(freeBytes)
+    await this.#withRoom(() => this.#refuseFull(freeBytes), makeRoom)
     await refuseDigest(path)
     const partial = partialOf(path)
     const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
@@ -59,10 +61,11 @@ export class DumpDirectory {
         },
       )
     })
-    const look = async (bytes: number): Promise<void> => {
-      await grow(bytes)
-      await this.#refuseFull(freeBytes)
-    }
+    const look = (bytes: number): Promise<void> =>
+      this.#withRoom(async () => {
+        await grow(bytes)
+        await this.#refuseFull(freeBytes)
+      }, makeRoom)
     return new NewFile({ handle, partial, path, name, look })
   }
 
@@ -104,6 +107,16 @@ export class DumpDirectory {
       return join(await realpath(this.#path), name)
     } catch (error) {
       throw asDiskError(error)
+    }
+  }
+
+  async #withRoom(look: () => Promise<void>, makeRoom: FileRoom['makeRoom']): Promise<void> {
+    for (;;) {
+      try {
+        return await look()
+      } catch (error) {
+        if (!(error instanceof AppError) || error.code !== 'dump_space' || (await makeRoom?.()) !== true) throw error
+      }
     }
   }
 

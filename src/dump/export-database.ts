@@ -3,6 +3,7 @@ import type { Definition, DumpRows, DumpSource, DumpTable, DumpWish } from '#ada
 import { failpoint } from '#lib/failpoint.ts'
 import type { Clock } from '#lib/clock.ts'
 import {
+  isPartial,
   headLines,
   trailerLines,
   type DumpedRows,
@@ -134,11 +135,7 @@ function headOf(
     serverMajor: server.major,
     content,
     style,
-    partial:
-      options.schemas !== null ||
-      options.excludeSchemas.length > 0 ||
-      options.tables !== null ||
-      options.excludeTables.length > 0,
+    partial: isPartial(options),
     tables: tables.length,
   }
 }

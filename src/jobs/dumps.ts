@@ -15,7 +15,8 @@ import {
   type DumpDraft,
   type Withdrawal,
 } from '#control/dumps.ts'
-import type { Store } from '#control/store.ts'
+import { listExportSchedules } from '#control/schedules.ts'
+import { isStoreAway, type Store } from '#control/store.ts'
 import type { DumpDirectory, NewFile } from '#dump/directory.ts'
 import { MAX_RATIO, type ReadLimits } from '#dump/dump-file.ts'
 import { SEALED_MAGIC } from '#dump/sealed.ts'
@@ -69,6 +70,15 @@ export interface DumpWriting {
   /** What the file's name tells of it. */
   readonly content: Parameters<typeof dumpFileName>[0]['content']
   readonly actor: Actor
+  /** What it is one of: where there is no room, the oldest of these go. Without, none goes. */
+  readonly rotates?: Rotation
+}
+
+/** Exports of one datasource that carry the same. */
+export interface Rotation extends Pick<DumpHead, 'content' | 'partial'> {
+  readonly datasourceId: string
+  /** Told of each that went. */
+  readonly onExpired: (file: string) => void
 }
 
 /**
@@ -77,7 +87,7 @@ export interface DumpWriting {
  */
 export async function writeDump(
   tools: DumpTools,
-  { draft, content, actor }: DumpWriting,
+  { draft, content, actor, rotates }: DumpWriting,
   body: (file: NewFile) => Promise<DumpFacts>,
 ): Promise<Dump> {
   const { store, directory, limits } = tools
@@ -92,6 +102,7 @@ export async function writeDump(
       freeBytes,
       // What somebody sets while a file is written holds for the rest of it.
       grow: async (bytes) => growDump(store, id, { bytes, most: (await limits()).mostBytes }),
+      makeRoom: async () => rotates !== undefined && (await expireOldest(tools, rotates)),
     })
     const facts = await body(written)
     const { bytes, sha256 } = await written.complete()
@@ -156,19 +167,65 @@ export async function sweepDumps(
   return swept
 }
 
+/**
+ * Of dumps from the oldest on, those that another one stands for: all but the newest, and the newest that is known to work.
+ */
+function stoodFor(dumps: readonly Dump[]): readonly Dump[] {
+  const newest = dumps.at(-1)
+  const works = dumps.findLast(({ drill }) => drill?.works === true)
+  return dumps.filter((dump) => dump !== newest && dump !== works)
+}
+
+/** Makes room for another one. Returns whether one of them could go. */
+async function expireOldest(
+  tools: DumpTools,
+  { datasourceId, content, partial, onExpired }: Rotation,
+): Promise<boolean> {
+  const alike = (await oldestDumps(tools.store)).filter(({ origin, facts, ...dump }) => {
+    const isOfIt = origin === 'export' && dump.datasourceId === datasourceId
+    return isOfIt && facts.head?.content === content && facts.head.partial === partial
+  })
+  for (const { id, file } of stoodFor(alike)) {
+    try {
+      await removeDump(tools, id, { actor: SYSTEM, action: 'dump.expire' })
+      onExpired(file)
+      return true
+    } catch (error) {
+      if (!(error instanceof AppError) || isStoreAway(error.cause)) throw error
+    }
+  }
+  return false
+}
+
+/** What is the last of its kind of a datasource that is exported by itself: where exports fail, nothing else would be left. */
+async function lastOnes(store: Store, dumps: readonly Dump[]): Promise<ReadonlySet<Dump>> {
+  const scheduled = new Set((await listExportSchedules(store)).map(({ of }) => of.id))
+  const kinds = Map.groupBy(
+    dumps.filter(({ origin, datasourceId }) => origin === 'export' && scheduled.has(datasourceId ?? '')),
+    ({ datasourceId, facts: { head } }) => JSON.stringify([datasourceId, head?.content, head?.partial]),
+  )
+  const gone = new Set([...kinds.values()].flatMap(stoodFor))
+  return new Set([...kinds.values()].flat().filter((dump) => !gone.has(dump)))
+}
+
 const BACKUP_MS = BACKUP_DAYS * 86_400_000
 
-/** Removes dumps that are too old, and the oldest of those that have too many bytes together. Returns how many. */
+/**
+ * Removes dumps that are too old, and the oldest of those that have too many bytes together, but for backups of this week and for
+ * the last exports of what is exported by itself. Returns how many.
+ */
 export async function expireDumps(tools: DumpTools): Promise<number> {
   const { store, limits } = tools
   const { maxAgeMs, mostBytes } = await limits()
   const now = store.clock.now()
   let { bytes } = await dumpTotals(store, null)
   let expired = 0
-  for (const dump of await oldestDumps(store)) {
+  const dumps = await oldestDumps(store)
+  const last = await lastOnes(store, dumps)
+  for (const dump of dumps) {
     const isOld = dump.createdAt < addMs(now, -maxAgeMs)
     if (!isOld && bytes <= mostBytes) continue
-    if (dump.origin === 'backup' && dump.createdAt > addMs(now, -BACKUP_MS)) continue
+    if (last.has(dump) || (dump.origin === 'backup' && dump.createdAt > addMs(now, -BACKUP_MS))) continue
     try {
       await removeDump(tools, dump.id, { actor: SYSTEM, action: 'dump.expire' })
       bytes -= dump.bytes

@@ -6,7 +6,7 @@ import { exportDatabase, type Exported } from '#dump/export-database.ts'
 import { must } from '#lib/assert.ts'
 import { SYSTEM } from '#model/access.ts'
 import type { Datasource } from '#model/datasource.ts'
-import type { Dump } from '#model/dump.ts'
+import { isPartial, type Dump } from '#model/dump.ts'
 import { AppError } from '#model/errors.ts'
 import { exportReaders } from './connections.ts'
 import { sweepDumps, writeDump } from './dumps.ts'
@@ -54,7 +54,13 @@ export async function exportWork(job: Job, { source, datasource, tools }: Export
     createdBy: starter?.name ?? job.requestedBy,
     createdAt: clock.now(),
   } as const
-  const doing = { draft, content: options.content, actor: SYSTEM }
+  const rotates = {
+    datasourceId: datasource.id,
+    content: options.content,
+    partial: isPartial(options),
+    onExpired: (old: string) => journal.record({ type: 'note', text: `${old} went, to make room for this one.` }),
+  }
+  const doing = { draft, content: options.content, actor: SYSTEM, rotates }
   try {
     const dump = await writeDump(dumps, doing, async (file) => {
       await using packed = await DumpWriter.open(file, { compression: options.compression, passphrase })

@@ -45,6 +45,14 @@ export const DEFAULT_READING: ReadingOptions = {
   parallel: 1,
 }
 
+/** Whether somebody wants schemas or tables left out. */
+export function isPartial(
+  options: Pick<ReadingOptions, 'schemas' | 'excludeSchemas' | 'tables' | 'excludeTables'>,
+): boolean {
+  const { schemas, excludeSchemas, tables, excludeTables } = options
+  return schemas !== null || tables !== null || excludeSchemas.length + excludeTables.length > 0
+}
+
 /** What somebody wants of an export. */
 export interface ExportOptions extends ReadingOptions {
   readonly style: DumpStyle

@@ -16,7 +16,7 @@ export const DUMP_SETTINGS = {
     name: 'DUMP_MAX_BYTES',
     group: 'dumps',
     default: String(DEFAULT_RETENTION.bytes.dumps),
-    help: 'Bytes that all dumps together may have. Where there are more, the oldest go; one that would come on top is refused. Set, it comes before what is set up by the API.',
+    help: 'Bytes that all dumps together may have. Where there are more, the oldest go. For an export that would come on top, the oldest ones of its datasource go; where that is not enough, it is refused. Set, it comes before what is set up by the API.',
     read: whole(1, Number.MAX_SAFE_INTEGER),
   }),
   dumpMaxUnpackedBytes: define({
