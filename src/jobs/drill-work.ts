@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto'
 import { pipeline } from 'node:stream/promises'
 import type { Adapter } from '#adapters/adapter.ts'
-import type { ScratchDatabase } from '#adapters/restore-target.ts'
 import { getDump, recordDrill } from '#control/dumps.ts'
 import { getJob, type Job } from '#control/jobs.ts'
 import type { DumpFile } from '#dump/dump-file.ts'
@@ -64,7 +63,7 @@ export async function drillWork(
 /** A file that is lost, or not the one that was written, is as much a fault of the dump as what is in it. */
 async function tryDump(
   dump: Dump,
-  scratch: ScratchDatabase,
+  scratch: Parameters<typeof drillDump>[0],
   {
     wish,
     passphrase,

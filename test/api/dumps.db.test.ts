@@ -5,27 +5,25 @@ import { join } from 'node:path'
 
 import { describe, expect, test } from 'vitest'
 
-import { beginDump, getDump, listDumps, recordDrill } from '#control/dumps.ts'
+import { beginDump, getDump, listDumps } from '#control/dumps.ts'
 import { claimNextJob, releaseJob } from '#control/leases.ts'
 import { getJob } from '#control/jobs.ts'
 import { Store } from '#control/store.ts'
 import { DumpDirectory, UNBOUNDED, type FileRoom, type NewFile } from '#dump/directory.ts'
 import { drillNewest } from '#jobs/drill-newest.ts'
 import { expireDumps, removeDump, sweepDumps, writeDump, type DumpTools } from '#jobs/dumps.ts'
-import { runJob } from '#jobs/run-job.ts'
 import { startJob, type JobWish } from '#jobs/start-job.ts'
 import { must } from '#lib/assert.ts'
 import { systemClock } from '#lib/clock.ts'
 import { SYSTEM, type Actor } from '#model/access.ts'
-import { datasourceOpener } from '#service/datasource-tools.ts'
-import { toConfig } from '#service/config.ts'
 
-import { createApi, testId, type ApiUnderTest } from '#test/harness/api.ts'
-import { createDatabase, type Database } from '#test/harness/database.ts'
+import { testId, type ApiUnderTest } from '#test/harness/api.ts'
+import { createDatabase } from '#test/harness/database.ts'
 import { dump, isWhole, restoreByPsql, unpack } from '#test/harness/dump.ts'
 import { startFaultProxyFor } from '#test/harness/fault-proxy.ts'
 import { sharedServers } from '#test/harness/postgres.ts'
 import { createStorePlace, STORE_KINDS } from '#test/harness/store.ts'
+import { createShop, localUrl } from './dump-shop.ts'
 
 const LEASE_MS = 60_000
 
@@ -69,75 +67,6 @@ async function overHttp(
   for (const chunk of body) sent.write(chunk)
   sent.end()
   return promise
-}
-
-interface Shop extends AsyncDisposable {
-  readonly api: ApiUnderTest
-  readonly db: Database
-  readonly admin: string
-  readonly operator: string
-  readonly datasource: string
-  post(path: string, body: unknown): Promise<Record<string, unknown>>
-  /** Runs the job that waits, in this process. */
-  work(shutdown?: AbortSignal): Promise<string>
-}
-
-async function createShop(
-  kind: 'sqlite' | 'postgres',
-  variables: Readonly<Record<string, string>> = {},
-): Promise<Shop> {
-  await using stack = new AsyncDisposableStack()
-  const db = stack.use(await createDatabase(sharedServers().source))
-  await db.sql(
-    `CREATE TABLE item (id serial PRIMARY KEY, name text NOT NULL);
-     INSERT INTO item (name) SELECT 'item ' || i FROM generate_series(1, 500) i`,
-  )
-  const api = stack.use(await createApi(kind, { variables }))
-  await api.app.listen({ host: '127.0.0.1', port: 0 })
-  const [admin, operator] = [(await api.key('admin')).secret, (await api.key('operator')).secret]
-  const made = await api.send(admin, 'POST', '/api/datasources', { body: { name: 'shop', url: localUrl(db) } })
-  const datasource = String(made.json<{ id: string }>().id)
-  const { store, box } = api
-  const held = stack.move()
-  return {
-    api,
-    db,
-    admin,
-    operator,
-    datasource,
-    post: async (path, body) => {
-      const answer = await api.send(operator, 'POST', path, { body })
-      expect(answer.statusCode, answer.body).toBeLessThan(300)
-      return answer.json<Record<string, unknown>>()
-    },
-    work: async (shutdown = new AbortController().signal) => {
-      const owner = 'the test'
-      const { id, epoch } = must(await claimNextJob(store, { owner, leaseMs: LEASE_MS }), 'a queued job')
-      await runJob(
-        { hold: { jobId: id, owner, epoch }, leaseMs: LEASE_MS, shutdown, onProgress: () => undefined },
-        {
-          store,
-          box,
-          openDatasource: datasourceOpener({ store, box, config: toConfig({}) }, { protectedEnvironments: [] }),
-          openStaging: () => {
-            throw new Error('an export stages nothing')
-          },
-          clock: systemClock,
-          maskKey: null,
-          changeSets: api.changeSets,
-          dumps: api.dumps,
-        },
-      )
-      return id
-    },
-    [Symbol.asyncDispose]: () => held.disposeAsync(),
-  }
-}
-
-function localUrl(db: Database): string {
-  const url = new URL(db.url)
-  url.hostname = 'localhost'
-  return url.href
 }
 
 function folderOf({ changeSets }: ApiUnderTest): string {
@@ -252,7 +181,7 @@ describe.each(STORE_KINDS)('dumps on %s', (kind) => {
     expect(await getJob(api.store, job)).toMatchObject({ status: 'failed', error: { code: 'drill_failed' } })
     const shown = (await api.send(shop.operator, 'GET', `/api/dumps/${dumpId}`)).json<Record<string, unknown>>()
     expect(shown['drill']).toMatchObject({ works: false, faults: [expect.stringMatching(/digest is another/)] })
-    expect(await shop.db.sql(`SELECT count(*) FROM pg_database WHERE datname LIKE 'syncline_drill_%'`)).toEqual([['0']])
+    expect(await shop.db.sql(`SELECT count(*) FROM pg_database WHERE datname = 'syncline_drill_${job}'`)).toEqual([['0']])
   })
 
   test('the same export twice at once is one, another one is another', async () => {
@@ -320,39 +249,6 @@ describe.each(STORE_KINDS)('dumps on %s', (kind) => {
     const left = await api.store.db.selectFrom('dump').select('id').execute()
     expect(left.map(({ id }) => id)).toEqual([backup])
     expect([old, young]).not.toContain(backup)
-  })
-
-  test('S40: an export that has no room takes that of older ones of its kind; the newest, and the newest that works, stay', async () => {
-    await using shop = await createShop(kind)
-    const { api, admin } = shop
-    const listed = async (): Promise<readonly string[]> => {
-      const { items } = (await api.send(admin, 'GET', '/api/dumps')).json<{ items: { id: string }[] }>()
-      return items.map(({ id }) => id)
-    }
-    const exported = async (more: object = {}) => {
-      await shop.post('/api/sync/export', { datasource: 'shop', ...more })
-      const job = await getJob(api.store, await shop.work())
-      return { status: job.status, code: job.error?.code, dump: (await listed())[0] ?? '' }
-    }
-    const [first, definitions] = [await exported(), await exported({ content: 'schema' })]
-    const [row] = await api.store.db.selectFrom('dump').select('bytes').where('id', '=', first.dump).execute()
-    const room = Math.floor(Number(row?.bytes) * 2.5)
-    const bounded = { body: { dumps_bytes: room } }
-    expect((await api.send(admin, 'PUT', '/api/settings/retention', bounded)).statusCode).toBe(200)
-    const second = await exported()
-    const third = await exported()
-    // Definitions alone are another kind.
-    expect(await listed()).toEqual([third.dump, second.dump, definitions.dump])
-    const outcome = { jobId: 'job', at: systemClock.now(), server: 'PostgreSQL', works: true, faults: [] }
-    await recordDrill(api.store, second.dump, outcome, SYSTEM)
-    expect(await exported()).toMatchObject({ status: 'failed', code: 'dump_space' })
-    expect(await listed()).toEqual([third.dump, second.dump, definitions.dump])
-    // What is exported by itself keeps its last ones, however old they are.
-    await api.send(admin, 'PUT', '/api/datasources/shop/export-schedule', { body: { schedule: { cron: '0 3 * * *' } } })
-    await api.store.db.updateTable('dump').set({ created_at: '2020-01-01T00:00:00.000Z' }).execute()
-    expect(await expireDumps(api.dumps)).toBe(0)
-    await api.send(admin, 'DELETE', '/api/datasources/shop/export-schedule')
-    expect(await expireDumps(api.dumps)).toBe(3)
   })
 
   test('S40: a disk that is nearly full takes no dump', async () => {

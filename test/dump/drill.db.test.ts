@@ -47,7 +47,7 @@ async function drill(
 
 async function left(server: TestServer): Promise<unknown> {
   await using db = await createDatabase(server)
-  return await db.sql(`SELECT count(*) FROM pg_database WHERE datname LIKE 'syncline_drill_%'`)
+  return await db.sql(`SELECT count(*) FROM pg_database WHERE datname = '${NAME}'`)
 }
 
 const SHOP = `
