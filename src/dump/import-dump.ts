@@ -288,6 +288,7 @@ class ImportRun {
     this.#enter()
     failpoint('import.statement')
     await this.#tell([statement], () => this.#restoration.run([statement.sql]))
+    this.#journal.record({ type: 'step' })
   }
 
   async #insert(insert: PendingRows): Promise<void> {
@@ -357,7 +358,8 @@ class ImportRun {
     if (this.#filling !== null) this.#fill(null)
     if (this.#stage !== 'data') return
     this.#stage = 'indexes'
-    this.#journal.record({ type: 'stage', stage: 'indexes' })
+    const steps = Math.max(1, this.#plan.dump.statements - this.#statements + 1)
+    this.#journal.record({ type: 'stage', stage: 'indexes', steps })
   }
 
   #fill(table: TableRef | null): void {

@@ -132,6 +132,7 @@ function toEvents(event: RunEvent): readonly NewEvent[] {
       const { attempt, afterMs, reason } = event
       return [{ type: 'log', data: { level: 'warn', text: `Trying again: ${reason}`, attempt, after_ms: afterMs } }]
     }
+    case 'step':
     case 'progress':
       return []
   }

@@ -20,7 +20,7 @@ class FakeClock implements Clock {
   }
 }
 
-function open(work: 'sync' | 'preview' | 'verify' = 'sync'): { clock: FakeClock; book: ProgressBook } {
+function open(work: ConstructorParameters<typeof ProgressBook>[0] = 'sync'): { clock: FakeClock; book: ProgressBook } {
   const clock = new FakeClock()
   return { clock, book: new ProgressBook(work, clock) }
 }
@@ -149,4 +149,22 @@ test('the end is the end, whatever was skipped on the way', () => {
   book.record({ type: 'phase', table: A, phase: 'compare', total: 5, estimated: true })
   book.end()
   expect(book.snapshot()).toMatchObject({ phase: 'done', percent: 100, estimated: false, secondsLeft: null })
+})
+
+test('a restore is not done with its rows: indexes and constraints are a part of it, and the commit comes last', () => {
+  const { book } = open('import')
+  book.record({ type: 'planned', tables: [A], notes: [], totals: [100] })
+  book.record({ type: 'stage', stage: 'data' })
+  book.record({ type: 'phase', table: A, phase: 'data', total: 100, estimated: false })
+  book.record({ type: 'progress', table: A, phase: 'data', rows: 100, bytes: 1 })
+  book.record({ type: 'phase done', table: A, phase: 'data' })
+  const percents: (number | null)[] = [book.snapshot().percent]
+  book.record({ type: 'stage', stage: 'indexes', steps: 2 })
+  for (let step = 0; step < 2; step++) {
+    book.record({ type: 'step' })
+    percents.push(book.snapshot().percent)
+  }
+  expect(percents).toEqual([70, 85, 99])
+  book.end()
+  expect(book.snapshot()).toMatchObject({ percent: 100, phase: 'done' })
 })

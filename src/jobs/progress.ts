@@ -12,6 +12,11 @@ const WAYS = {
   'rows only': { data: 1 },
 } as const satisfies Record<string, Partial<Record<Phase, number>>>
 
+/** How much of a restore its rows are; the rest is of indexes and constraints, which are built over them. */
+const ROWS_SHARE = 0.7
+/** As far as a dump or a restore can be that has not ended: a commit comes last, or a file that gets its name. */
+const MOST_PART = 0.99
+
 /** What a job does to its tables. */
 export type Work = 'sync' | 'preview' | 'verify' | 'export' | 'import'
 
@@ -58,6 +63,8 @@ export class ProgressBook {
   #ended = false
   /** Of a dump: what it is at as a whole. */
   #stage: Stage | null = null
+  /** Of a restore: statements that come after its rows, and how many of them are done. */
+  #steps: { of: number; done: number } | null = null
 
   constructor(work: Work, clock: Clock) {
     this.#work = work
@@ -71,6 +78,10 @@ export class ProgressBook {
         return this.#plan(event)
       case 'stage':
         this.#stage = event.stage
+        if (event.steps !== undefined) this.#steps ??= { of: event.steps, done: 0 }
+        return
+      case 'step':
+        if (this.#steps !== null) this.#steps.done += 1
         return
       case 'phase':
         return this.#enter(event)
@@ -113,6 +124,7 @@ export class ProgressBook {
   #plan({ tables: refs, totals = [] }: Extract<RunEvent, { type: 'planned' }>): void {
     this.#tables.clear()
     this.#samples.length = 0
+    this.#steps = null
     const way = {
       sync: 'changes',
       preview: 'compare only',
@@ -196,7 +208,19 @@ export class ProgressBook {
     const mean = known.reduce((sum, size) => sum + size, 0) / known.length
     const weigh = ({ size }: Table): number => (size ?? mean) + 1
     const whole = tables.reduce((sum, table) => sum + weigh(table), 0)
-    return tables.reduce((sum, table) => sum + weigh(table) * partOf(table), 0) / whole
+    const rows = tables.reduce((sum, table) => sum + weigh(table) * partOf(table), 0) / whole
+    switch (this.#work) {
+      case 'import':
+        return Math.min(ROWS_SHARE * rows + (1 - ROWS_SHARE) * this.#stepsPart(), MOST_PART)
+      case 'export':
+        return Math.min(rows, MOST_PART)
+      default:
+        return rows
+    }
+  }
+
+  #stepsPart(): number {
+    return this.#steps === null ? 0 : Math.min(1, this.#steps.done / this.#steps.of)
   }
 
   #rates(now: Sample): { rowsPerSecond: number; bytesPerSecond: number } {

@@ -9,7 +9,8 @@ export type Stage = 'schema' | 'data' | 'indexes' | 'constraints'
 /**
  * What a run tells while it is under way. `rows` and `bytes` are what was done since the last event of the table and
  * phase; `total` is the number of rows that the phase expects, null where nobody knows, `estimated` where it is the
- * server's statistics. `totals` are the rows that each table is expected to have, where that is known beforehand.
+ * server's statistics. `totals` are the rows that each table is expected to have, where that is known beforehand; `steps`
+ * the statements that a stage takes, each of which is a `step`.
  */
 export type RunEvent =
   | {
@@ -18,7 +19,8 @@ export type RunEvent =
       readonly notes: readonly string[]
       readonly totals?: readonly (number | null)[]
     }
-  | { readonly type: 'stage'; readonly stage: Stage }
+  | { readonly type: 'stage'; readonly stage: Stage; readonly steps?: number }
+  | { readonly type: 'step' }
   | {
       readonly type: 'phase'
       readonly table: TableRef
