@@ -113,7 +113,9 @@ export async function restoreItems(
     const restored = await restore(restoration, { plan, items }, options, {
       ...tools,
       keep: async (replaced) => {
-        if (tools.backup !== null) kept.push(await tools.backup({ replaced, takeBack: takeBackOf(plan, adapter) }))
+        if (tools.backup === null) return
+        tools.journal.record({ type: 'stage', stage: 'backup' })
+        kept.push(await tools.backup({ replaced, takeBack: takeBackOf(plan, adapter) }))
       },
     })
     return { ...restored, backup: kept[0]?.name ?? null, notes: plan.notes }
@@ -144,6 +146,7 @@ async function restore(
     if (exchanges) await restoration.setAside(replaced)
     else await restoration.clear(replaced)
   }
+  journal.record({ type: 'stage', stage: 'schema' })
   await restoration.renew(dump.moves)
   const run = new ImportRun(restoration, { plan, options, journal })
   try {
@@ -184,7 +187,6 @@ function announce({ expected, notes }: RestorePlan, journal: Journal): void {
     notes,
     totals: expected.map(({ rows }) => rows),
   })
-  journal.record({ type: 'stage', stage: 'schema' })
 }
 
 interface Pending {

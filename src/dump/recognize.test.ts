@@ -201,3 +201,12 @@ describe('INSERTs of any size', () => {
     }
   })
 })
+
+test('D13: a statement of more words than any dump has is refused by its line, and not held as words', async () => {
+  const words = '1,'.repeat(4_000_000)
+  const error = await refusal(check(native(`${TABLE}CREATE VIEW public.v AS SELECT ${words}1;`)))
+  expect([error.code, error.message]).toEqual([
+    'dump_refused',
+    expect.stringMatching(/line 9: CREATE VIEW has more than 250,000 words/),
+  ])
+})

@@ -27,7 +27,7 @@ import {
   type Statement,
 } from './recognized.ts'
 import { findOn, readRights } from './rights.ts'
-import { identifierOf, readHead, readTokens, stringOf, tokensIn, type Token } from './sql-tokens.ts'
+import { identifierOf, MOST_TOKENS, readHead, readTokens, stringOf, tokensIn, type Token } from './sql-tokens.ts'
 import { CALLS, matchKind, SETTINGS, type StatementKind } from './statement-kinds.ts'
 
 /** A statement that only what comes later can be right about. */
@@ -62,6 +62,12 @@ export class Recognizer {
     this.#line = line
     const tokens = readHead(text, this.#standardStrings)
     const words = tokens.map(({ kind, text: word }) => (kind === 'word' ? word : null))
+    if (tokens.length > MOST_TOKENS) {
+      const label = labelOf({ tokens, words, next: 0 }, null)
+      return this.#asRefusal(label, () =>
+        refuse(`has more than ${MOST_TOKENS.toLocaleString('en')} words, which nothing of a dump has`),
+      )
+    }
     if (copies) return this.#asRefusal('COPY', () => this.#copy({ tokens, words, next: 1, label: 'COPY', text }))
     const matched = matchKind(words, this.#file.options.trusted)
     const label = labelOf({ tokens, words, next: matched?.next ?? 0 }, matched?.kind ?? null)

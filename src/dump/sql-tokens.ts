@@ -48,12 +48,19 @@ export function* tokensIn(text: string, standard: boolean, from = 0): Generator<
   }
 }
 
-/** The tokens of a statement; of an INSERT those up to VALUES, behind which `tokensIn` reads on. */
+/** Tokens of a statement that are held at once: those of a table of 1,600 columns are some 10,000. */
+export const MOST_TOKENS = 250_000
+
+/**
+ * The tokens of a statement, and no more than one beyond `MOST_TOKENS`; of an INSERT those up to VALUES, behind which `tokensIn`
+ * reads on.
+ */
 export function readHead(text: string, standard: boolean): readonly Token[] {
   const tokens: Token[] = []
   let depth = 0
   for (const token of tokensIn(text, standard)) {
     tokens.push(token)
+    if (tokens.length > MOST_TOKENS) break
     const { kind, text: word } = token
     if (kind === 'symbol') depth += word === '(' ? 1 : word === ')' ? -1 : 0
     const isWord = kind === 'word' && depth === 0

@@ -84,6 +84,7 @@ export async function importWork(job: Job, { open, datasource, tools }: ImportEn
   const options: ReadDump = { limits, passphrase, signal: stop }
   try {
     const { trusted, owners, grants, swap } = request
+    journal.record({ type: 'stage', stage: 'check' })
     const checked = await checkDump(file, { ...options, trusted, owners, grants })
     if (checked.digest !== dump.sha256) {
       throw new AppError(

@@ -60,6 +60,7 @@ export async function importFrom(
   const write = WritePermit.forNamed({ address, environment }, consent, RULES)
   await using input = await openInput(request, signal)
   const { file, options } = input
+  journal.record({ type: 'stage', stage: 'check' })
   // A file that is none is told of before anything that the target could say.
   const dump = await checkDump(file, { ...options, ...request.wish })
   await using target = await openDatabase(url, { write, signal })

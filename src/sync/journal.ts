@@ -4,7 +4,7 @@ import type { TableRef } from '#model/table.ts'
 export type Phase = 'create' | 'compare' | 'load' | 'delete' | 'write' | 'index' | 'verify' | 'data'
 
 /** Where a dump is that is written or restored, as a whole. */
-export type Stage = 'schema' | 'data' | 'indexes' | 'constraints'
+export type Stage = 'check' | 'backup' | 'schema' | 'data' | 'indexes' | 'constraints'
 
 /**
  * What a run tells while it is under way. `rows` and `bytes` are what was done since the last event of the table and

@@ -181,7 +181,9 @@ describe.each(STORE_KINDS)('dumps on %s', (kind) => {
     expect(await getJob(api.store, job)).toMatchObject({ status: 'failed', error: { code: 'drill_failed' } })
     const shown = (await api.send(shop.operator, 'GET', `/api/dumps/${dumpId}`)).json<Record<string, unknown>>()
     expect(shown['drill']).toMatchObject({ works: false, faults: [expect.stringMatching(/digest is another/)] })
-    expect(await shop.db.sql(`SELECT count(*) FROM pg_database WHERE datname = 'syncline_drill_${job}'`)).toEqual([['0']])
+    expect(await shop.db.sql(`SELECT count(*) FROM pg_database WHERE datname = 'syncline_drill_${job}'`)).toEqual([
+      ['0'],
+    ])
   })
 
   test('the same export twice at once is one, another one is another', async () => {

@@ -208,7 +208,9 @@ test('by the service: a copy with masks, its backup and the way back; and a dump
   expect(list.stdout).toMatch(/works \(\d{4}-/)
   const shown = await service.cli(['dumps', 'show', backup, '--json'])
   expect(JSON.parse(shown.stdout)).toMatchObject({ result: { drill: { works: true, faults: [] } } })
-  expect(await target.sql(`SELECT count(*) FROM pg_database WHERE datname = 'syncline_drill_${String(drill?.['id'])}'`)).toEqual([['0']])
+  expect(
+    await target.sql(`SELECT count(*) FROM pg_database WHERE datname = 'syncline_drill_${String(drill?.['id'])}'`),
+  ).toEqual([['0']])
 
   await target.sql('DROP SCHEMA public CASCADE; CREATE SCHEMA public')
   const back = await service.cli(['import', 'local', backup, '--trust-file', '--yes'])

@@ -40,6 +40,8 @@ const PHASES: Readonly<Record<string, string>> = {
   index: 'Building indexes',
   verify: 'Verifying',
   finishing: 'Finishing',
+  check: 'Checking the file',
+  backup: 'Keeping what is replaced',
   schema: 'Definitions',
   data: 'Rows',
   indexes: 'Indexes',
