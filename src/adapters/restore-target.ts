@@ -102,6 +102,11 @@ export interface Restoration extends AsyncDisposable {
   readonly connection: Watched
   /** By which the server knows it, now and when it is over. */
   readonly transaction: string
+  /**
+   * Remembers where sequences stand, so that those which stand before that after a rollback are put back: the server undoes no
+   * move of one.
+   */
+  guardSequences(): Promise<void>
   /** Keeps others from writing to tables of what is replaced; they may still be read. */
   hold(what: Replaced): Promise<void>
   /**

@@ -74,6 +74,7 @@ export class Progress implements Disposable {
       case 'note':
         return this.#remember(event.text)
       case 'stage':
+      case 'step':
         return
       case 'retry':
         return this.#output.note(`Trying again in ${formatDuration(event.afterMs)}: ${event.reason}`)

@@ -138,6 +138,8 @@ async function restore(
 ): Promise<Pick<Imported, 'tables' | 'rows' | 'statements'>> {
   const { replaced, dump } = plan
   const exchanges = plan.swap && replaced.drop.length > 0
+  const closed = !options.trusted && dump.makes.length > 0
+  if (closed) await restoration.guardSequences()
   if (changesAnything(replaced)) {
     await restoration.hold(replaced)
     failpoint('import.held')
@@ -154,7 +156,6 @@ async function restore(
   } finally {
     await items.return(undefined)
   }
-  const closed = !options.trusted && dump.makes.length > 0
   if (closed) await run.holdToItsOwn()
   options.signal.throwIfAborted()
   if (exchanges) {

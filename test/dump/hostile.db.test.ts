@@ -131,6 +131,21 @@ describe('D13: code that runs while rows come', () => {
     expect(withoutKey(await pgDump(db))).not.toBe(before)
   })
 
+  test('D1: a sequence that it has set back stands where it stood: what it gave out is not given out again', async () => {
+    await using owned = await createOwned()
+    const { db, url } = owned
+    const role = new URL(url).username
+    await db.sql(`CREATE SEQUENCE ticket; ALTER SEQUENCE ticket OWNER TO ${role}; SELECT setval('ticket', 5000);
+      CREATE SEQUENCE down INCREMENT -1; ALTER SEQUENCE down OWNER TO ${role}; SELECT setval('down', -70)`)
+    const sets = (name: string, value: number) => `DEFAULT pg_catalog.setval('public.${name}', ${value})`
+    const table = `CREATE TABLE public.t (a int, x bigint ${sets('ticket', 1)}, y bigint ${sets('down', -1)});\n${ROW}`
+    for (const sql of [table, `${table}INSERT INTO public.t (a) VALUES ('x');\n`]) {
+      const error = await refusal(importInto(db, native(sql), { url, trusted: false }))
+      expect(error.code).toMatch(/dump_refused|restore_failed/)
+      expect(await db.sql(`SELECT nextval('ticket') - 5000 > 0, nextval('down') + 70 < 0`)).toEqual([['t', 't']])
+    }
+  })
+
   test('a type of the file is not what our own look at it takes for the server’s', async () => {
     await using owned = await createOwned()
     const { db, url } = owned

@@ -65,6 +65,7 @@ function watched(restoration: Restoration, look: () => Promise<void>): Restorati
     setAside: (what) => around(() => restoration.setAside(what)),
     exchange: (what, carry) => around(() => restoration.exchange(what, carry)),
     written: () => around(() => restoration.written()),
+    guardSequences: () => restoration.guardSequences(),
     knowsSetting: (name) => restoration.knowsSetting(name),
     run: async (statements) => {
       const affected: number[] = []

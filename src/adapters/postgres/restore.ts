@@ -33,6 +33,7 @@ import {
   readDependents,
 } from './restore-clear.ts'
 import { readRestoreFacts } from './restore-facts.ts'
+import { putBack, readPositions, type Positions } from './restore-sequences.ts'
 import { exchangeAside, putAside, type Aside } from './restore-swap.ts'
 import { readBystanders, readWritten, type Bystanders } from './restore-written.ts'
 import { makeScratch, sweepScratch } from './scratch.ts'
@@ -110,6 +111,7 @@ class PostgresRestoration implements Restoration {
   #over = false
   #bystanders: Bystanders
   #aside: readonly Aside[] = []
+  #positions: Positions | null = null
 
   private constructor(
     connection: Connection,
@@ -137,6 +139,14 @@ class PostgresRestoration implements Restoration {
 
   get connection(): Watched {
     return this.#connection
+  }
+
+  async guardSequences(): Promise<void> {
+    try {
+      this.#positions = await readPositions(this.#connection)
+    } catch (error) {
+      throw toAppError(error, 'looking at sequences')
+    }
   }
 
   async hold({ drop, empty }: Replaced): Promise<void> {
@@ -274,9 +284,11 @@ class PostgresRestoration implements Restoration {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    // A session that ends takes its transaction with it.
-    if (!this.#over && !(await this.#connection.reset())) {
-      this.#connection.destroy(new AppError('connection_lost', 'An import was given up.'))
+    if (!this.#over) {
+      const isUndone = await this.#connection.reset()
+      // A session that ends takes its transaction with it.
+      if (!isUndone) this.#connection.destroy(new AppError('connection_lost', 'An import was given up.'))
+      else if (this.#positions !== null) await putBack(this.#connection, this.#positions).catch(toError)
     }
     await this.#connection[Symbol.asyncDispose]()
   }
