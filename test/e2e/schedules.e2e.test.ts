@@ -117,3 +117,50 @@ test('what was missed while the service was killed runs once at its next start, 
   await service.cli(['configs', 'schedule', 'shop copy'])
   expect(await ticks()).toHaveLength(1)
 })
+
+test('a database is exported by itself: set up on the command line, missed while nothing ran, and made up for', async () => {
+  await using it = await open()
+  const { service } = it
+  const run = async (...args: readonly string[]) => {
+    const { code, stdout, stderr } = await service.cli(['dumps', 'schedule', ...args])
+    return { code, text: `${stdout}${stderr}` }
+  }
+  expect(await run('shop')).toMatchObject({
+    code: 2,
+    text: expect.stringContaining('shop is not exported by itself') as string,
+  })
+  expect(await run('shop', '--compress', 'gzip')).toMatchObject({
+    code: 2,
+    text: expect.stringContaining('--cron') as string,
+  })
+  expect(await run('--pause')).toMatchObject({
+    code: 2,
+    text: expect.stringContaining('Name the datasource') as string,
+  })
+  const nightly = ['--cron', '30 2 * * *', '--time-zone', 'Europe/Berlin', '--compress', 'gzip']
+  const made = await run('shop', ...nightly)
+  expect(made.code, made.text).toBe(0)
+  expect(made.text).toMatch(
+    /^At 02:30, every day \(Europe\/Berlin\)[^]*Next runs:[^]*02:30:00[^]*Newest export: none$/m,
+  )
+  expect((await run('shop', '--pause')).text).toContain('Paused since')
+  expect((await run('shop', '--resume')).text).not.toContain('Paused')
+  await service.program.kill()
+  const store = new DatabaseSync(join(service.folder, 'control.sqlite'))
+  const { since } = store.prepare('SELECT since FROM schedule').get() as { since: string }
+  const killed = addMs(since, -48 * HOUR_MS)
+  store.prepare('UPDATE schedule SET since = ?, next_at = ?').run(killed, addMs(killed, HOUR_MS))
+  store.close()
+  await service.start()
+  const dumps = async () => (await service.ask('GET', '/api/v1/dumps'))['items'] as readonly Answer[]
+  await expect
+    .poll(dumps, { timeout: 60_000 })
+    .toMatchObject([{ created_by: 'schedule of exports of shop', compression: 'gzip' }])
+  const [dump] = await dumps()
+  expect((await run('shop')).text).toMatch(
+    new RegExp(`started, succeeded[^]*Newest export: ${String(dump?.['id'])} of `),
+  )
+  expect((await run()).text).toMatch(/shop +At 02:30[^]*1 datasource exported by itself/)
+  expect(await run('shop', '--remove')).toMatchObject({ code: 0, text: expect.stringContaining('no longer') as string })
+  expect((await run()).text).toContain('0 datasources exported by themselves')
+})

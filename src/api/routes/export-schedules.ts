@@ -82,7 +82,11 @@ function showRoutes(api: Api, context: Context): void {
     handler: async (request) => {
       const datasource = await visibleDatasource(store, principalOf(request).actor, request.params.id)
       const state = await findSchedule(store.db, datasource.id)
-      if (state === null) throw new AppError('not_found', `${datasource.name} is not exported by itself.`)
+      if (state === null) {
+        throw new AppError('not_found', `${datasource.name} is not exported by itself.`, {
+          hint: 'Say at which times it is to be: schedule is a cron text and a time zone (syncline dumps schedule NAME --cron TEXT).',
+        })
+      }
       return answer(context, datasource, state)
     },
   })
