@@ -133,8 +133,8 @@ export async function deleteDatasource(
       throw new AppError('in_use', `The datasource ${before.name} is used by sync configs: ${names}.`)
     }
     if (await isExportedByItself(tx, id)) {
-      throw new AppError('in_use', `The datasource ${before.name} is exported by itself.`, {
-        hint: 'Remove the schedule of its export first.',
+      throw new AppError('in_use', `The datasource ${before.name} has a scheduled export.`, {
+        hint: 'Remove the schedule of its export first (syncline dumps schedule NAME --remove).',
       })
     }
     await tx.deleteFrom('datasource').where('id', '=', id).execute()

@@ -127,7 +127,7 @@ test('a database is exported by itself: set up on the command line, missed while
   }
   expect(await run('shop')).toMatchObject({
     code: 2,
-    text: expect.stringContaining('shop is not exported by itself') as string,
+    text: expect.stringContaining('There is no scheduled export of shop') as string,
   })
   expect(await run('shop', '--compress', 'gzip')).toMatchObject({
     code: 2,
@@ -160,7 +160,7 @@ test('a database is exported by itself: set up on the command line, missed while
   expect((await run('shop')).text).toMatch(
     new RegExp(`started, succeeded[^]*Newest export: ${String(dump?.['id'])} of `),
   )
-  expect((await run()).text).toMatch(/shop +At 02:30[^]*1 datasource exported by itself/)
+  expect((await run()).text).toMatch(/shop +At 02:30[^]*1 scheduled export/)
   expect(await run('shop', '--remove')).toMatchObject({ code: 0, text: expect.stringContaining('no longer') as string })
-  expect((await run()).text).toContain('0 datasources exported by themselves')
+  expect((await run()).text).toContain('0 scheduled exports')
 })

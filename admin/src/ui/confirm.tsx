@@ -38,6 +38,8 @@ export function Confirm({
       <form
         onSubmit={(event) => {
           event.preventDefault()
+          // The dialog stands in a form of its page, as React sees it: that is not what is sent.
+          event.stopPropagation()
           if (isSure) onConfirm()
         }}
       >

@@ -83,8 +83,8 @@ function showRoutes(api: Api, context: Context): void {
       const datasource = await visibleDatasource(store, principalOf(request).actor, request.params.id)
       const state = await findSchedule(store.db, datasource.id)
       if (state === null) {
-        throw new AppError('not_found', `${datasource.name} is not exported by itself.`, {
-          hint: 'Say at which times it is to be: schedule is a cron text and a time zone (syncline dumps schedule NAME --cron TEXT).',
+        throw new AppError('not_found', `There is no scheduled export of ${datasource.name}.`, {
+          hint: 'Say when it is to be: schedule is a cron text and a time zone (syncline dumps schedule NAME --cron TEXT).',
         })
       }
       return answer(context, datasource, state)

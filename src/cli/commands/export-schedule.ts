@@ -35,7 +35,9 @@ const NOT_EXPORT = ['cron', 'timeZone', ...COMMON, ...ACTS]
 export function addExportSchedule(group: Command, run: Runner): void {
   const command = group
     .command('schedule [datasource]')
-    .description('when a datasource is exported by itself, and what became of the last times')
+    .description(
+      'when a datasource is exported by itself, and what became of the last times; all of them without a name',
+    )
     .option('--cron <text>', 'minute, hour, day of the month, month, day of the week')
     .option('--time-zone <name>', 'the zone of these times, such as Europe/Berlin; else UTC')
     .option('--pause', 'let it no longer be exported by itself; the schedule is kept')
@@ -58,7 +60,7 @@ async function act(
   const path = `/datasources/${encodeURIComponent(datasource)}/export-schedule`
   if (flags.remove) {
     const result = await client.delete(path)
-    const summary = `${datasource} is no longer exported by itself`
+    const summary = `the export of ${datasource} is no longer scheduled`
     return { exit: EXIT.done, summary, result, lines: [summary] }
   }
   if (flags.cron !== undefined) {
@@ -100,7 +102,7 @@ function refuseMixed({
 async function listSchedules(client: ApiClient): Promise<Outcome> {
   const result = asObject(await client.get('/export-schedules'))
   const items = (result['items'] as readonly unknown[]).map(asObject)
-  const summary = `${plural(items.length, 'datasource')} exported by ${items.length === 1 ? 'itself' : 'themselves'}`
+  const summary = plural(items.length, 'scheduled export')
   const rows = items.map((item) => {
     const { datasource, words, paused_at: paused, next_run_at: next } = item
     const when = typeof paused === 'string' ? 'paused' : typeof next === 'string' ? next : 'never'

@@ -25,6 +25,8 @@ const WORDS: Readonly<Record<string, string>> = {
   'dump.download': 'downloaded a dump',
   'dump.drill': 'tried a dump',
   'dump.expire': 'removed an old dump',
+  'export_schedule.delete': 'removed the schedule of an export',
+  'export_schedule.update': 'scheduled an export',
   'history.cut': 'removed old history',
   'job.approve': 'approved changes',
   'job.cancel': 'cancelled a job',

@@ -8,7 +8,7 @@ import { useIsUnscoped, useMay } from '#app/session.ts'
 import { datasourcesQuery } from '#features/datasources/queries.ts'
 import { DumpMenu } from '#features/dumps/dump-actions.tsx'
 import { Origin, Said, Tried } from '#features/dumps/dump-marks.tsx'
-import { hasDumps, useDumps, type Dump } from '#features/dumps/queries.ts'
+import { exportSchedulesQuery, hasDumps, useDumps, type Dump } from '#features/dumps/queries.ts'
 import { UploadFile } from '#features/dumps/upload-file.tsx'
 import { nameOfDump, ORIGIN_WORDS, originWord, packedWord, shortContent, styleWord } from '#features/dumps/words.ts'
 import { given, useSetFilters } from '#lib/filters.ts'
@@ -69,7 +69,22 @@ function ListState({ page }: { readonly page: Schemas['DumpPage'] | undefined })
       {total.dumps === 0
         ? 'Databases as files of plain SQL, which psql restores too.'
         : `${plural(total.dumps, 'dump')}, ${formatBytes(total.bytes)} of the ${formatBytes(total.most_bytes)} that they may take up.`}{' '}
-      {drills !== null && <Drills {...drills} />}
+      {drills !== null && <Drills {...drills} />} <Scheduled />
+    </>
+  )
+}
+
+/** How many are exported by themselves, and the way there. */
+function Scheduled() {
+  const { data } = useQuery(exportSchedulesQuery)
+  if (data === undefined) return null
+  const overdue = data.filter(({ overdue_since: since }) => since !== null).length
+  return (
+    <>
+      <TextLink to="/dumps/schedules" underline="always">
+        {data.length === 0 ? 'No export is scheduled' : plural(data.length, 'scheduled export')}
+      </TextLink>
+      {overdue === 0 ? '.' : `, ${overdue} overdue.`}
     </>
   )
 }

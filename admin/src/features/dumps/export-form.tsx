@@ -1,35 +1,15 @@
-import { Radio, SegmentedControl, Stack, Text, TextInput, Title } from '@mantine/core'
+import { Stack, Text } from '@mantine/core'
 import { useState } from 'react'
-import type { ApiProblem } from '#api/client.ts'
 import { useDatasource } from '#features/datasources/queries.ts'
 import { ChooseDatasource } from '#features/dumps/choose-datasource.tsx'
 import { JobForm, useAsking } from '#features/dumps/job-form.tsx'
+import { exportRequest, FIRST_EXPORT } from '#features/dumps/export-draft.ts'
+import { HowFields, WhatFields } from '#features/dumps/export-fields.tsx'
 import { exportMeans } from '#features/dumps/means.ts'
-import { startExport, type ExportRequest } from '#features/dumps/queries.ts'
-import { FIRST_READING, isChosen, NO_NAMES, readingRequest, type ReadingDraft } from '#features/dumps/reading-draft.ts'
-import { ContentField, PartFields, ReadersField, RightsFields } from '#features/dumps/reading-fields.tsx'
-import { COMPRESSION_WORDS, STYLE_WORDS } from '#features/dumps/words.ts'
+import { startExport } from '#features/dumps/queries.ts'
+import { isChosen, NO_NAMES } from '#features/dumps/reading-draft.ts'
+import { TextLink } from '#ui/link.tsx'
 import classes from './dumps.module.css'
-
-interface Draft extends ReadingDraft {
-  readonly style: NonNullable<ExportRequest['style']>
-  readonly compression: NonNullable<ExportRequest['compression']>
-  readonly passphrase: string
-}
-
-const FIRST: Draft = { ...FIRST_READING, style: 'copy', compression: 'zstd', passphrase: '' }
-
-/** Only what is not as it would be anyway. */
-function requestOf(datasource: string, draft: Draft): ExportRequest {
-  const { style, compression, passphrase } = draft
-  return {
-    datasource,
-    ...readingRequest(draft),
-    ...(style === FIRST.style ? {} : { style }),
-    ...(compression === FIRST.compression ? {} : { compression }),
-    ...(passphrase === '' ? {} : { passphrase_reference: passphrase }),
-  }
-}
 
 interface ExportFormProps {
   /** The datasource that is chosen at first, by id. */
@@ -39,7 +19,7 @@ interface ExportFormProps {
 
 export function ExportForm({ first, onStarted }: ExportFormProps) {
   const [id, setId] = useState(first)
-  const { draft, set, problem, ...asking } = useAsking(FIRST, startExport, onStarted)
+  const { draft, set, problem, ...asking } = useAsking(FIRST_EXPORT, startExport, onStarted)
   const datasource = useDatasource(id)
   return (
     <JobForm
@@ -47,7 +27,9 @@ export function ExportForm({ first, onStarted }: ExportFormProps) {
       state="Into one file of plain SQL, of one moment. The database is only read."
       verb="Export"
       asking={asking}
-      request={datasource !== undefined && isChosen(draft) ? requestOf(datasource.name, draft) : null}
+      request={
+        datasource !== undefined && isChosen(draft) ? { datasource: datasource.name, ...exportRequest(draft) } : null
+      }
       means={exportMeans}
     >
       <div className={classes['split']}>
@@ -62,55 +44,16 @@ export function ExportForm({ first, onStarted }: ExportFormProps) {
               set(NO_NAMES)
             }}
           />
-          <ContentField draft={draft} set={set} />
-          {id !== null && <PartFields datasource={id} draft={draft} set={set} problem={problem} />}
+          <WhatFields datasource={id} draft={draft} set={set} problem={problem} />
+          <Text size="sm">
+            <TextLink to="/dumps/schedule" search={id === null ? {} : { datasource: id }} underline="always">
+              Schedule it
+            </TextLink>
+            , to be exported again and again.
+          </Text>
         </Stack>
-        <How draft={draft} set={set} problem={problem} />
+        <HowFields draft={draft} set={set} problem={problem} />
       </div>
     </JobForm>
-  )
-}
-
-interface HowProps {
-  readonly draft: Draft
-  readonly set: (change: Partial<Draft>) => void
-  readonly problem: ApiProblem | null
-}
-
-/** What the file is like. */
-function How({ draft, set, problem }: HowProps) {
-  return (
-    <Stack gap="lg">
-      <Title order={2}>The file</Title>
-      <Radio.Group label="Rows" value={draft.style} onChange={(style) => set({ style: style as Draft['style'] })}>
-        <Stack gap={10} mt={6}>
-          {STYLE_WORDS.map(([value, word, about]) => (
-            <Radio key={value} value={value} label={word} description={about} size="xs" />
-          ))}
-        </Stack>
-      </Radio.Group>
-      <div>
-        <Text size="sm" fw={700} id="packed" mb={4}>
-          Packed
-        </Text>
-        <SegmentedControl
-          aria-labelledby="packed"
-          value={draft.compression}
-          data={COMPRESSION_WORDS.map(([value, label]) => ({ value, label }))}
-          onChange={(compression) => set({ compression: compression as Draft['compression'] })}
-        />
-      </div>
-      <RightsFields draft={draft} set={set} />
-      <ReadersField draft={draft} set={set} problem={problem} />
-      <TextInput
-        label="Passphrase"
-        description="Seals the file. Where the service finds it: env:NAME, file:PATH or vault:PATH#FIELD. Empty: not sealed."
-        placeholder="env:DUMP_PASSPHRASE"
-        autoComplete="off"
-        value={draft.passphrase}
-        error={problem?.of('passphrase_reference')}
-        onChange={(event) => set({ passphrase: event.currentTarget.value.trim() })}
-      />
-    </Stack>
   )
 }

@@ -1,22 +1,44 @@
-import type { CopyRequest, DrillRequest, Dump, ExportRequest, ImportRequest } from '#features/dumps/queries.ts'
+import type {
+  CopyRequest,
+  DrillRequest,
+  Dump,
+  ExportRequest,
+  ExportScheduleRequest,
+  ImportRequest,
+} from '#features/dumps/queries.ts'
 import { readingFlags } from '#features/dumps/reading-draft.ts'
 import { quoteName } from '#lib/table-name.ts'
 import { cliOf, curlOf, quote, type OtherMeans } from '#ui/copy.tsx'
 
 /** What the pages of dumps do, by the command line and by curl. */
 
+function exportFlags(request: Omit<ExportRequest, 'datasource'>): readonly string[] {
+  const { style, compression, passphrase_reference: passphrase } = request
+  return [
+    ...readingFlags(request),
+    ...(style === undefined ? [] : ['--style', style]),
+    ...(compression === undefined ? [] : ['--compress', compression]),
+    ...(passphrase === undefined ? [] : ['--passphrase', passphrase]),
+  ]
+}
+
 export function exportMeans(request: ExportRequest): OtherMeans {
-  const { datasource, style, compression, passphrase_reference: passphrase } = request
   return {
-    cli: cliOf(
-      'export',
-      datasource,
-      ...readingFlags(request),
-      ...(style === undefined ? [] : ['--style', style]),
-      ...(compression === undefined ? [] : ['--compress', compression]),
-      ...(passphrase === undefined ? [] : ['--passphrase', passphrase]),
-    ),
+    cli: cliOf('export', request.datasource, ...exportFlags(request)),
     curl: curlOf('POST', '/api/v1/sync/export', request),
+  }
+}
+
+export function exportScheduleMeans(
+  { id, name }: { readonly id: string; readonly name: string },
+  request: ExportScheduleRequest,
+): OtherMeans {
+  const { schedule, ...exported } = request
+  const { cron, time_zone: zone } = schedule
+  const when = ['--cron', cron, ...(zone === undefined ? [] : ['--time-zone', zone])]
+  return {
+    cli: cliOf('dumps', 'schedule', name, ...when, ...exportFlags(exported)),
+    curl: curlOf('PUT', `/api/v1/datasources/${id}/export-schedule`, request),
   }
 }
 

@@ -1,5 +1,5 @@
 import { queryOptions, useInfiniteQuery } from '@tanstack/react-query'
-import { api, body, type Schemas } from '#api/client.ts'
+import { api, ApiProblem, body, type Schemas } from '#api/client.ts'
 import type { Datasource } from '#features/datasources/queries.ts'
 import type { Filters } from '#lib/filters.ts'
 
@@ -8,6 +8,8 @@ export type ExportRequest = Schemas['ExportRequest']
 export type ImportRequest = Schemas['ImportRequest']
 export type CopyRequest = Schemas['CopyRequest']
 export type DrillRequest = Schemas['DrillRequest']
+export type ExportSchedule = Schemas['ExportSchedule']
+export type ExportScheduleRequest = Schemas['ExportScheduleRequest']
 
 export type DumpFilters = Filters<'origin' | 'datasource' | 'search'>
 
@@ -68,4 +70,39 @@ export function startDrill(id: string, request: DrillRequest, once: string): Pro
 
 export function startExport(request: ExportRequest, once: string): Promise<Schemas['StartedJob']> {
   return body(api.POST('/api/v1/sync/export', { params: { header: { 'idempotency-key': once } }, body: request }))
+}
+
+/** Databases that are exported by themselves. */
+export const exportSchedulesQuery = queryOptions({
+  queryKey: ['dumps', 'schedules'],
+  queryFn: async () => (await body(api.GET('/api/v1/export-schedules'))).items,
+  refetchInterval: LIST_MS,
+})
+
+/** When a datasource is exported by itself; null: it is not. */
+export function exportScheduleQuery(id: string) {
+  return queryOptions({
+    queryKey: ['dumps', 'schedule', id],
+    queryFn: async (): Promise<ExportSchedule | null> => {
+      try {
+        return await body(api.GET('/api/v1/datasources/{id}/export-schedule', { params: { path: { id } } }))
+      } catch (error) {
+        if (error instanceof ApiProblem && error.code === 'not_found') return null
+        throw error
+      }
+    },
+    refetchInterval: LIST_MS,
+  })
+}
+
+export function keepExportSchedule(id: string, request: ExportScheduleRequest): Promise<ExportSchedule> {
+  return body(api.PUT('/api/v1/datasources/{id}/export-schedule', { params: { path: { id } }, body: request }))
+}
+
+/** Holds a schedule back, lets it go on, or forgets it. */
+export async function changeExportSchedule(id: string, act: 'pause' | 'resume' | 'remove'): Promise<void> {
+  const params = { path: { id } }
+  if (act === 'pause') await body(api.POST('/api/v1/datasources/{id}/export-schedule/pause', { params }))
+  else if (act === 'resume') await body(api.POST('/api/v1/datasources/{id}/export-schedule/resume', { params }))
+  else await body(api.DELETE('/api/v1/datasources/{id}/export-schedule', { params }))
 }

@@ -37,10 +37,23 @@ const drilling = createRoute({
   component: lazyRouteComponent(() => import('#features/dumps/drill-page.tsx'), 'DrillPage'),
 })
 
+const schedules = createRoute({
+  getParentRoute: () => shell,
+  path: '/dumps/schedules',
+  component: lazyRouteComponent(() => import('#features/dumps/schedules-page.tsx'), 'SchedulesPage'),
+})
+
+const scheduling = createRoute({
+  getParentRoute: () => shell,
+  path: '/dumps/schedule',
+  validateSearch: texts('datasource'),
+  component: lazyRouteComponent(() => import('#features/dumps/schedule-page.tsx'), 'SchedulePage'),
+})
+
 const dump = createRoute({
   getParentRoute: () => shell,
   path: '/dumps/$id',
   component: lazyRouteComponent(() => import('#features/dumps/dump-page.tsx'), 'DumpPage'),
 })
 
-export const dumpRoutes = [dumps, exporting, importing, copying, drilling, dump] as const
+export const dumpRoutes = [dumps, exporting, importing, copying, drilling, schedules, scheduling, dump] as const

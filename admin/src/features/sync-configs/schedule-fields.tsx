@@ -1,18 +1,10 @@
-import { Group, NumberInput, SegmentedControl, Select, SimpleGrid, Stack, Text, TextInput } from '@mantine/core'
+import { Group, NumberInput, SegmentedControl, Select, Stack, Text } from '@mantine/core'
 import { useState } from 'react'
 import type { ApiProblem } from '#api/client.ts'
-import type { Document } from '#features/sync-configs/document.ts'
+import { CronFields } from '#features/schedules/cron-fields.tsx'
 import { useDraft } from '#features/sync-configs/draft.tsx'
 import { Fact } from '#features/sync-configs/fields.tsx'
-import {
-  intervalOf,
-  kindOf,
-  VIEWER_ZONE,
-  withKind,
-  ZONES,
-  type IntervalUnit,
-  type ScheduleKind,
-} from '#features/sync-configs/schedule.ts'
+import { intervalOf, kindOf, withKind, type IntervalUnit, type ScheduleKind } from '#features/sync-configs/schedule.ts'
 
 const KINDS = [
   { value: 'none', label: 'When it is asked for' },
@@ -53,7 +45,7 @@ export function ScheduleFields({ problem }: FieldsProps) {
         />
       </Stack>
       {kind === 'interval' && <Interval problem={problem} />}
-      {kind === 'cron' && <CronFields problem={problem} />}
+      {kind === 'cron' && <Cron problem={problem} />}
     </Stack>
   )
 }
@@ -99,37 +91,13 @@ function Interval({ problem }: FieldsProps) {
 
 const SECONDS: Readonly<Record<IntervalUnit, number>> = { second: 1, minute: 60, hour: 3_600, day: 86_400 }
 
-function CronFields({ problem }: FieldsProps) {
+function Cron({ problem }: FieldsProps) {
   const { document, change, problemAt } = useDraft()
-  const { schedule } = document
-  const set = (edit: Partial<NonNullable<Document['schedule']>>): void =>
-    change((now) => ({ ...now, schedule: { cron: '', ...now.schedule, ...edit } }))
   return (
-    <SimpleGrid cols={{ base: 1, sm: 2 }} spacing="md" maw={920}>
-      <TextInput
-        label="Times"
-        description="Minute, hour, day of the month, month and day of the week, as cron has them."
-        placeholder="*/15 8-18 * * MON-FRI"
-        inputWrapperOrder={['label', 'input', 'description', 'error']}
-        classNames={{ input: 'mono' }}
-        autoComplete="off"
-        spellCheck={false}
-        value={schedule?.cron ?? ''}
-        error={problem?.of('schedule/cron') ?? problemAt('schedule/cron')}
-        onChange={(event) => set({ cron: event.currentTarget.value })}
-      />
-      <Select
-        label="Time zone"
-        description={`Whose clocks they are. Yours is ${VIEWER_ZONE}.`}
-        inputWrapperOrder={['label', 'input', 'description', 'error']}
-        searchable
-        allowDeselect={false}
-        limit={50}
-        data={ZONES}
-        value={schedule?.time_zone ?? 'UTC'}
-        error={problem?.of('schedule/time_zone') ?? problemAt('schedule/time_zone')}
-        onChange={(next) => set({ time_zone: next ?? 'UTC' })}
-      />
-    </SimpleGrid>
+    <CronFields
+      schedule={{ cron: '', ...document.schedule }}
+      errorAt={(place) => problem?.of(place) ?? problemAt(place)}
+      onChange={(schedule) => change((now) => ({ ...now, schedule }))}
+    />
   )
 }

@@ -1,4 +1,4 @@
-import { Button, Group, Stack, Text, Title } from '@mantine/core'
+import { Button, Group, Stack, Text } from '@mantine/core'
 import { IconPlayerPause, IconPlayerPlay } from '@tabler/icons-react'
 import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
@@ -10,16 +10,12 @@ import { useDraft } from '#features/sync-configs/draft.tsx'
 import { overviewQuery, scheduleQuery } from '#features/sync-configs/queries.ts'
 import { Confirm } from '#ui/confirm.tsx'
 import { CopyAs, curlOf, quote } from '#ui/copy.tsx'
-import { DataTable, type DataColumn } from '#ui/data-table.tsx'
-import { TextLink } from '#ui/link.tsx'
-import { JobStatus, Mark, type Tone } from '#ui/mark.tsx'
 import { Notice } from '#ui/notice.tsx'
 import { Problem } from '#ui/problem.tsx'
 import { say } from '#ui/say.ts'
 import { Time } from '#ui/time.tsx'
 
 type State = Schemas['ScheduleState']
-type Tick = State['ticks'][number]
 
 /** What holds its runs back, before anything else. */
 export function ScheduleNotices({ state }: { readonly state: State }) {
@@ -176,71 +172,4 @@ function useKeepState(): (state: State) => Promise<void> {
     client.setQueryData(scheduleQuery(base.id).queryKey, state)
     await client.invalidateQueries({ queryKey: overviewQuery.queryKey })
   }
-}
-
-const OUTCOMES: Readonly<Record<Tick['outcome'], readonly [Tone, string]>> = {
-  started: ['done', 'Started'],
-  skipped: ['resting', 'Left out'],
-  refused: ['failed', 'Refused'],
-}
-
-const COLUMNS: readonly DataColumn<Tick>[] = [
-  { id: 'tick', header: 'Time', value: ({ tick }) => tick, cell: ({ tick }) => <Time at={tick} /> },
-  {
-    id: 'outcome',
-    header: 'What became of it',
-    value: ({ outcome }) => outcome,
-    cell: (tick) => <Outcome tick={tick} />,
-  },
-  {
-    id: 'job',
-    header: 'Job',
-    cell: ({ job_id: id, job_status: status, outcome }) =>
-      id === null || status === null ? (
-        <span className="quiet">–</span>
-      ) : (
-        <Group gap="xs" wrap="nowrap">
-          <TextLink to="/jobs/$id" params={{ id }} size="sm">
-            {outcome === 'started' ? 'Its job' : 'The job in its way'}
-          </TextLink>
-          <JobStatus status={status} />
-        </Group>
-      ),
-  },
-  { id: 'about', header: 'About it', cell: (tick) => aboutTick(tick) },
-]
-
-function Outcome({ tick: { outcome, late } }: { readonly tick: Tick }) {
-  const [tone, word] = OUTCOMES[outcome]
-  return <Mark tone={late && outcome === 'started' ? 'person' : tone}>{late ? `${word}, late` : word}</Mark>
-}
-
-function aboutTick({ missed, outcome, reason }: Tick): string {
-  const before =
-    missed === 0 ? [] : [`stands for ${missed >= MOST_MISSED ? `${missed} or more` : missed} missed before`]
-  return [
-    ...(outcome === 'skipped' ? ['a job was still open'] : []),
-    ...(reason === null ? [] : [reason]),
-    ...before,
-  ].join('; ')
-}
-
-/** Beyond it nobody counted. */
-const MOST_MISSED = 100
-
-export function LastTicks({ ticks }: { readonly ticks: readonly Tick[] }) {
-  const { base } = useDraft()
-  if (ticks.length === 0) return null
-  return (
-    <Stack gap="xs">
-      <Title order={2}>Last times</Title>
-      <DataTable
-        name="schedule-ticks"
-        label={`Last times of ${base.name}`}
-        columns={COLUMNS}
-        rows={ticks}
-        keyOf={({ tick }) => tick}
-      />
-    </Stack>
-  )
 }

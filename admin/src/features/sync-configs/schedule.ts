@@ -1,3 +1,4 @@
+import { FIRST_CRON, VIEWER_ZONE } from '#features/schedules/zones.ts'
 import type { Document } from '#features/sync-configs/document.ts'
 
 /** When a config runs by itself, as its document says it. */
@@ -6,13 +7,7 @@ export type ScheduleKind = 'none' | 'interval' | 'cron'
 
 export type IntervalUnit = 'second' | 'minute' | 'hour' | 'day'
 
-export const VIEWER_ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone
-
-/** The zone of whoever looks first, then UTC, then all that the browser knows. */
-export const ZONES: readonly string[] = [...new Set([VIEWER_ZONE, 'UTC', ...Intl.supportedValuesOf('timeZone')])]
-
 const FIRST_INTERVAL = 300
-const FIRST_CRON = '0 2 * * *'
 
 export function kindOf({ sync_interval: interval, schedule }: Document): ScheduleKind {
   if (schedule !== undefined) return 'cron'
@@ -37,19 +32,4 @@ const UNITS = [
 export function intervalOf(seconds: number): { readonly amount: number; readonly unit: IntervalUnit } {
   const [unit, size] = UNITS.find(([, each]) => seconds > 0 && seconds % each === 0) ?? (['second', 1] as const)
   return { amount: seconds / size, unit }
-}
-
-/** A moment as the clocks of a zone show it: `Sun, 29 Mar 2026, 03:00`; with seconds where they count. */
-export function inZone(at: string, zone: string): string {
-  return new Intl.DateTimeFormat(undefined, {
-    timeZone: zone,
-    weekday: 'short',
-    day: 'numeric',
-    month: 'short',
-    year: 'numeric',
-    hour: '2-digit',
-    minute: '2-digit',
-    ...(at.endsWith(':00.000Z') ? {} : { second: '2-digit' as const }),
-    hourCycle: 'h23',
-  }).format(Date.parse(at))
 }
