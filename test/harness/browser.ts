@@ -20,7 +20,7 @@ const PICTURES = process.env['SYNCLINE_TEST_PICTURES']
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
 /** Settles once no transition is under way; one that is cancelled, as its element has gone, is over too. */
-const TRANSITIONS_END = `Promise.allSettled(
+export const TRANSITIONS_END = `Promise.allSettled(
   document.getAnimations().flatMap((each) => (each instanceof CSSTransition ? [each.finished] : [])),
 )`
 

@@ -6,6 +6,8 @@ import assert from 'node:assert/strict'
 
 import type { Locator, Page } from 'playwright-core'
 
+import { TRANSITIONS_END } from './browser.ts'
+
 /** More stops than any page has. */
 const ROUND = 150
 
@@ -135,6 +137,8 @@ export class Keyboard {
   }
 
   async #look(): Promise<Stop> {
+    // The first moment of a focus that fades in looks as none does.
+    await this.#page.evaluate(TRANSITIONS_END)
     await this.#page.evaluate(PROBE)
     return await this.#page.evaluate<Stop>('focusProbe.stop()')
   }
