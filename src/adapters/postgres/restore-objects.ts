@@ -24,6 +24,59 @@ export const FOUND = `
     JOIN pg_catalog.pg_proc p ON p.pronamespace = n.oid AND p.proname = w.name WHERE w.object = 'routine'
   )`
 
+/**
+ * What goes with them. A part of an object (a constraint, a rule, a default, a trigger, an index, a TOAST table, what the server
+ * has made for it) goes by the object that has it; what is neither among them nor a part of them would be lost with them. Which
+ * object has a part is told by the catalogue, and never by a name. Triggers of a constraint go by that: those of a foreign key
+ * are on the table that it refers to as well.
+ */
+export const GOING = `
+  gone(classid, objid, objsubid) AS (
+    SELECT classid, objid, 0 FROM found
+    UNION
+    SELECT d.classid, d.objid, d.objsubid FROM pg_catalog.pg_depend d JOIN gone g ON d.refclassid = g.classid AND d.refobjid = g.objid
+      AND (g.objsubid = 0 OR d.refobjsubid = g.objsubid)
+  ),
+  belongs(classid, objid, objsubid, ofclass, ofid) AS (
+    SELECT classid, objid, objsubid, classid, objid FROM gone
+    UNION
+    SELECT b.classid, b.objid, b.objsubid, o.classid, o.objid FROM belongs b CROSS JOIN LATERAL (
+      SELECT d.refclassid, d.refobjid FROM pg_catalog.pg_depend d
+      WHERE d.classid = b.ofclass AND d.objid = b.ofid AND d.objsubid = 0 AND d.deptype = 'i'
+      UNION ALL
+      SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, k.conrelid FROM pg_catalog.pg_constraint k
+      WHERE b.ofclass = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND k.oid = b.ofid AND k.conrelid <> 0
+      UNION ALL
+      SELECT 'pg_catalog.pg_type'::pg_catalog.regclass, k.contypid FROM pg_catalog.pg_constraint k
+      WHERE b.ofclass = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND k.oid = b.ofid AND k.contypid <> 0
+      UNION ALL
+      SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, r.ev_class FROM pg_catalog.pg_rewrite r
+      WHERE b.ofclass = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND r.oid = b.ofid
+      UNION ALL
+      SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, a.adrelid FROM pg_catalog.pg_attrdef a
+      WHERE b.ofclass = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND a.oid = b.ofid
+      UNION ALL
+      SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, t.tgrelid FROM pg_catalog.pg_trigger t
+      WHERE b.ofclass = 'pg_catalog.pg_trigger'::pg_catalog.regclass AND t.oid = b.ofid AND NOT (t.tgisinternal AND t.tgconstraint <> 0)
+      UNION ALL
+      SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, p.polrelid FROM pg_catalog.pg_policy p
+      WHERE b.ofclass = 'pg_catalog.pg_policy'::pg_catalog.regclass AND p.oid = b.ofid
+      UNION ALL
+      SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, s.stxrelid FROM pg_catalog.pg_statistic_ext s
+      WHERE b.ofclass = 'pg_catalog.pg_statistic_ext'::pg_catalog.regclass AND s.oid = b.ofid
+      UNION ALL
+      SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, i.indrelid FROM pg_catalog.pg_index i
+      WHERE b.ofclass = 'pg_catalog.pg_class'::pg_catalog.regclass AND i.indexrelid = b.ofid
+      UNION ALL
+      SELECT d.refclassid, d.refobjid FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_class c ON c.oid = d.objid AND c.relkind = 'S'
+      WHERE b.ofclass = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.classid = b.ofclass AND d.objid = b.ofid
+        AND d.refclassid = b.ofclass AND d.deptype = 'a'
+    ) o(classid, objid)
+  ),
+  parts AS (
+    SELECT b.classid, b.objid, b.objsubid FROM belongs b JOIN found f ON f.classid = b.ofclass AND f.objid = b.ofid
+  )`
+
 export function namesOf(objects: readonly RestoreObject[]): [string[], string[], string[]] {
   return [objects.map(({ object }) => object), objects.map(({ schema }) => schema), objects.map(({ name }) => name)]
 }

@@ -9,8 +9,8 @@ import type { RestoreObject } from '#model/dump.ts'
 import { AppError } from '#model/errors.ts'
 import type { Connection } from './connection.ts'
 import { sqlStateOf } from './errors.ts'
-import { dropStatements, lockError, lockStatements, readDependents } from './restore-clear.ts'
-import { FOUND, namesOf, WANTED } from './restore-objects.ts'
+import { dropAll, lockError, lockStatements, readDependents } from './restore-clear.ts'
+import { FOUND, GOING, namesOf, WANTED } from './restore-objects.ts'
 import { literal, quote } from './sql.ts'
 
 /** A schema that was put aside, and what it is called meanwhile. */
@@ -24,7 +24,7 @@ export interface Aside {
  * locks others out of it for as long as the restore takes, or is more than their owner may do.
  */
 const OBSTACLES = `
-  WITH ${WANTED}, ${FOUND},
+  WITH RECURSIVE ${WANTED}, ${FOUND}, ${GOING},
   schemas AS (SELECT n.* FROM pg_catalog.pg_namespace n WHERE n.nspname IN (SELECT nsp FROM found)),
   extensions AS (
     SELECT e.* FROM pg_catalog.pg_extension e WHERE e.extnamespace IN (SELECT oid FROM schemas)
@@ -32,9 +32,7 @@ const OBSTACLES = `
   SELECT pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid)
   FROM pg_catalog.pg_depend d JOIN schemas s ON d.refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass AND d.refobjid = s.oid
   WHERE d.classid <> 'pg_catalog.pg_extension'::pg_catalog.regclass
-    AND NOT EXISTS (SELECT FROM found f WHERE f.classid = d.classid AND f.objid = d.objid)
-    AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend p JOIN found f ON p.refclassid = f.classid AND p.refobjid = f.objid
-                    WHERE p.classid = d.classid AND p.objid = d.objid AND p.deptype IN ('i', 'a'))
+    AND NOT EXISTS (SELECT FROM parts p WHERE p.classid = d.classid AND p.objid = d.objid)
     AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend p WHERE p.classid = d.classid AND p.objid = d.objid AND p.deptype = 'e')
   UNION
   SELECT 'extension ' || e.extname || ', which cannot be moved' FROM extensions e
@@ -171,7 +169,7 @@ export async function exchangeAside(connection: Connection, { aside, drop, grant
     const rows = await connection.query(RIGHTS, [as, schema])
     rights.push(...rows.flatMap(([, statement]) => (statement ? [statement] : [])))
   }
-  for (const statement of await dropStatements(connection, old)) await connection.script(statement)
+  await dropAll(connection, old)
   // Without CASCADE: where something else had come to be in it, that would be an error, and no loss.
   for (const { as } of aside) await connection.script(`DROP SCHEMA ${quote(as)}`)
   for (const statement of rights) await connection.script(statement)

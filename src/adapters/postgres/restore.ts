@@ -25,8 +25,8 @@ import { Connection } from './connection.ts'
 import type { Endpoint } from './endpoint.ts'
 import { toAppError } from './errors.ts'
 import {
+  dropAll,
   dropEmptySchemas,
-  dropStatements,
   emptyStatement,
   lockError,
   lockStatements,
@@ -149,7 +149,7 @@ class PostgresRestoration implements Restoration {
     try {
       const dependents = await readDependents(this.#connection, what)
       if (dependents.length > 0) throw dependentsError(dependents)
-      for (const statement of await dropStatements(this.#connection, drop)) await this.#connection.script(statement)
+      await dropAll(this.#connection, drop)
       await dropEmptySchemas(this.#connection, schemas)
       if (empty.length > 0) await this.#connection.script(await emptyStatement(this.#connection, empty))
       this.#bystanders = await readBystanders(this.#connection)
