@@ -12,8 +12,8 @@ export interface RestoreQuestion {
   readonly moves: readonly TableRef[]
   /** Large objects that it makes, by their OIDs. */
   readonly largeObjects: readonly string[]
-  /** What is replaced is to be exchanged at the end: what of it the dump brings besides; null: it is dropped first. */
-  readonly swap: { readonly owners: boolean; readonly grants: boolean } | null
+  /** What is replaced is to be exchanged at the end: whether the dump says whose it is; null: it is dropped first. */
+  readonly swap: { readonly owners: boolean } | null
   readonly roles: readonly string[]
   readonly extensions: readonly string[]
   readonly languages: readonly string[]
@@ -26,6 +26,8 @@ export interface ExistingObject extends RestoreObject {
   readonly what: string
   /** Bytes on disk, for a table. */
   readonly bytes: number
+  /** Whose it is, but for the login itself: several where routines share a name. */
+  readonly owners: readonly string[]
 }
 
 /** What of the target bears on a dump. */
@@ -118,6 +120,8 @@ export interface Restoration extends AsyncDisposable {
    * @throws AppError `restore_dependents`; `database_error` where others held on to it
    */
   exchange(what: Replaced, carry: { readonly grants: boolean }): Promise<void>
+  /** Gives others the rights on the new that they had on what was cleared. */
+  giveBack(): Promise<void>
   /**
    * Tables, views and sequences that were there before and that this transaction has written to or altered, and catalogues of
    * the server's roles, but for what was cleared. What was put off to the commit is done first. @throws StatementRefused

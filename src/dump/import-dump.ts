@@ -156,7 +156,7 @@ async function restore(
   if (exchanges) {
     failpoint('import.exchange')
     await restoration.exchange(replaced, { grants: !options.grants })
-  }
+  } else if (!options.grants) await restoration.giveBack()
   await beforeCommit?.(restoration.transaction)
   await run.commit()
   return run.result()

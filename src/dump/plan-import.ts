@@ -86,9 +86,9 @@ export async function planRestore<Dump extends DumpContents>(
   const isHere = takeBack !== null && takeBack.database === databaseDigest(server)
   const back = isHere ? takeBack.made.filter((each) => !own.has(objectKey(each))) : []
   const makes = [...made.map(toObject), ...back]
-  const { swap, owners, grants } = wish
+  const { swap, owners } = wish
   const needs = { roles, extensions, languages, tablespaces }
-  const question = { makes, fills, moves, largeObjects, swap: swap ? { owners, grants } : null, ...needs }
+  const question = { makes, fills, moves, largeObjects, swap: swap ? { owners } : null, ...needs }
   const facts = await restore.inspect(question)
   const takesBack = facts.existing.filter((each) => !own.has(objectKey(each)))
   const drop = facts.existing.filter(({ object }) => object !== 'schema').map(toObject)
@@ -102,7 +102,7 @@ export async function planRestore<Dump extends DumpContents>(
     replaced,
     takesBack,
     swap,
-    notes: notesOf(what, server),
+    notes: [...notesOf(what, server), ...handsOf({ ...what, facts, takesBack }, wish)],
     refusals: refusalsOf({ ...what, facts, replaced, takesBack }, wish, server),
   }
 }
@@ -164,6 +164,19 @@ function notesOf(
     )
   }
   return notes
+}
+
+/** Whose things are replaced by what is the login's, because no statement that is run says whose it is. */
+function handsOf(
+  { dump: { roles }, ...what }: Pick<RestorePlan, 'dump' | 'facts' | 'takesBack'>,
+  { owners }: ImportWish,
+): string[] {
+  const changing = replacedObjects(what).flatMap((each) => {
+    const others = each.owners.filter((owner) => !owners || !roles.includes(owner))
+    return others.length === 0 ? [] : [`${each.what} ${tableName(each)} (of ${others.join(' and ')})`]
+  })
+  if (changing.length === 0) return []
+  return [`These change owner, and are the login's then where the dump gives them to nobody else: ${list(changing)}.`]
 }
 
 const MOST_NAMED = 20

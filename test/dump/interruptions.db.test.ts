@@ -64,6 +64,7 @@ function watched(restoration: Restoration, look: () => Promise<void>): Restorati
     renew: (sequences) => around(() => restoration.renew(sequences)),
     setAside: (what) => around(() => restoration.setAside(what)),
     exchange: (what, carry) => around(() => restoration.exchange(what, carry)),
+    giveBack: () => around(() => restoration.giveBack()),
     written: () => around(() => restoration.written()),
     knowsSetting: (name) => restoration.knowsSetting(name),
     run: async (statements) => {

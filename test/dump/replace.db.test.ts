@@ -5,7 +5,7 @@ import { Connection } from '#adapters/postgres/connection.ts'
 import { parseEndpoint } from '#adapters/postgres/endpoint.ts'
 import { dropAll } from '#adapters/postgres/restore-clear.ts'
 import { createDatabase, type Database } from '#test/harness/database.ts'
-import { importInto, pgDump, refusal, withoutKey } from '#test/harness/import.ts'
+import { fileOf, importInto, pgDump, plan, refusal, withoutKey } from '#test/harness/import.ts'
 import { sharedServers } from '#test/harness/postgres.ts'
 
 const { source: server } = sharedServers()
@@ -116,4 +116,140 @@ describe('what is not in the dump and would go with what is replaced', () => {
     expect([error.code, error.message]).toEqual(['restore_dependents', expect.stringContaining('table app.p, ')])
     expect(await textOf(db)).toBe(before)
   })
+})
+
+/** Everything that somebody who is not a superuser may do in a schema, as pg_dump would write it. */
+async function rightsOf(db: Database): Promise<string[]> {
+  const lines = (await pgDump(db)).split('\n')
+  return lines.filter((line) => /^(GRANT|REVOKE|COMMENT ON SCHEMA|ALTER .* OWNER TO)/.test(line)).toSorted()
+}
+
+/** Roles of a database's own, which go with it. */
+async function roles(db: Database, ...names: string[]): Promise<{ names: string[] } & AsyncDisposable> {
+  const own = names.map((name) => `${name}_${db.name.slice(-12)}`)
+  for (const name of own) await db.sql(`CREATE ROLE ${name}`)
+  return {
+    names: own,
+    async [Symbol.asyncDispose]() {
+      for (const name of own) await db.sql(`DROP OWNED BY ${name} CASCADE; DROP ROLE ${name}`)
+    },
+  }
+}
+
+const ALL_KINDS = `CREATE SCHEMA app; CREATE TYPE app.state AS ENUM ('new'); CREATE DOMAIN app.few AS int; CREATE TYPE app.pair AS (x app.few);
+  CREATE TABLE app.t (id serial PRIMARY KEY, n int GENERATED ALWAYS AS IDENTITY, secret text, state app.state);
+  CREATE VIEW app.v AS SELECT id FROM app.t; CREATE MATERIALIZED VIEW app.m AS SELECT id FROM app.v; CREATE SEQUENCE app.s;
+  CREATE FUNCTION app.f(app.state, int) RETURNS int LANGUAGE sql AS 'SELECT 1';
+  CREATE FUNCTION app.g(app.t, VARIADIC text[]) RETURNS int LANGUAGE sql AS 'SELECT 1';
+  CREATE PROCEDURE app.p() LANGUAGE sql AS 'SELECT 1'; CREATE FUNCTION app.step(int) RETURNS int LANGUAGE sql AS 'SELECT $1';
+  CREATE AGGREGATE app.a(*) (SFUNC = app.step, STYPE = int);`
+const EACH_OF_THEM = [
+  'SCHEMA app',
+  'TABLE app.t',
+  'TABLE app.v',
+  'TABLE app.m',
+  'SEQUENCE app.s, app.t_id_seq, app.t_n_seq',
+  'TYPE app.state',
+  'TYPE app.few',
+  'TYPE app.pair',
+  'ROUTINE app.f(app.state, int)',
+  'ROUTINE app.g(app.t, text[])',
+  'ROUTINE app.p()',
+  'ROUTINE app.step(int)',
+  'ROUTINE app.a()',
+]
+const LATER = ['TABLES', 'SEQUENCES', 'FUNCTIONS', 'TYPES', 'SCHEMAS']
+
+describe.for([[false], [true]])('rights on what is replaced, exchanged at the end: %s', ([swap = false]) => {
+  const wish = { replace: true, swap, owners: false, grants: false }
+
+  test('S42: what somebody may not do is not given back by the rights on what is made later', async () => {
+    await using db = await createDatabase(server)
+    await using two = await roles(db, 'reader', 'writer')
+    const [reader, writer] = two.names
+    await db.each([
+      ...LATER.map((kind) => `ALTER DEFAULT PRIVILEGES GRANT ALL ON ${kind} TO ${reader}`),
+      ...['FUNCTIONS', 'TYPES'].map((kind) => `ALTER DEFAULT PRIVILEGES REVOKE ALL ON ${kind} FROM PUBLIC`),
+      ALL_KINDS,
+      ...EACH_OF_THEM.map((each) => `REVOKE ALL ON ${each} FROM ${reader}`),
+      `GRANT SELECT ON app.v TO ${writer}`,
+    ])
+    const before = await rightsOf(db)
+    await importInto(db, await pgDump(db, ['--schema=app', '--no-acl']), wish)
+    expect(await rightsOf(db)).toEqual(before)
+  })
+
+  test('SPEC 7: others may do what they could, with their options, and nothing besides', async () => {
+    await using db = await createDatabase(server)
+    await using two = await roles(db, 'reader', 'writer')
+    const [reader, writer] = two.names
+    await db.each([
+      ALL_KINDS,
+      ...EACH_OF_THEM.map((each) => `GRANT ALL ON ${each} TO ${reader}`),
+      ...EACH_OF_THEM.map((each) => `GRANT ALL ON ${each} TO ${writer} WITH GRANT OPTION`),
+      'REVOKE ALL ON FUNCTION app.f(app.state, int) FROM PUBLIC; REVOKE USAGE ON TYPE app.state, app.pair FROM PUBLIC',
+      `REVOKE ALL ON app.t FROM ${reader}; GRANT SELECT (id), UPDATE (state) ON app.t TO ${reader}; GRANT SELECT (id) ON app.t TO PUBLIC`,
+      'REVOKE INSERT, TRUNCATE ON app.t FROM CURRENT_USER',
+    ])
+    const before = await rightsOf(db)
+    await importInto(db, await pgDump(db, ['--schema=app']), wish)
+    expect(await rightsOf(db)).toEqual(before)
+    // A login that owns what it replaces needs no more than that.
+    await using owner = await roles(db, 'owner')
+    const [login = ''] = owner.names
+    await db.sql(
+      `ALTER ROLE ${login} LOGIN; ALTER DATABASE "${db.name}" OWNER TO ${login}; GRANT ${login} TO CURRENT_USER`,
+    )
+    await db.sql(`CREATE SCHEMA own; GRANT USAGE ON SCHEMA own TO PUBLIC; ALTER SCHEMA own OWNER TO ${login}`)
+    await db.sql(`CREATE TABLE own.t (id int); GRANT SELECT ON own.t TO ${reader}; ALTER TABLE own.t OWNER TO ${login}`)
+    const owned = await rightsOf(db)
+    const url = new URL(db.url)
+    url.username = login
+    await importInto(db, await pgDump(db, ['--schema=own']), { ...wish, trusted: false, url: url.href })
+    expect(await rightsOf(db)).toEqual(owned)
+    await db.sql(`ALTER DATABASE "${db.name}" OWNER TO CURRENT_USER`)
+    // Where the dump brings its own, these hold.
+    await db.sql(`REVOKE ALL ON app.v FROM ${writer}`)
+    const fewer = await pgDump(db, ['--schema=app'])
+    await db.sql(`GRANT ALL ON app.v TO ${writer}`)
+    await importInto(db, fewer, { ...wish, grants: true })
+    expect(await db.sql(`SELECT has_table_privilege($1, 'app.v', 'SELECT')`, [writer ?? ''])).toEqual([['f']])
+  })
+})
+
+test('SPEC 7: what changes hands is told, and who had it may do with it what he could', async () => {
+  await using db = await createDatabase(server)
+  await using one = await roles(db, 'shop')
+  const [shop = ''] = one.names
+  await db.each([
+    ALL_KINDS,
+    `GRANT CREATE, USAGE ON SCHEMA app TO ${shop}`,
+    `ALTER TABLE app.t OWNER TO ${shop}; ALTER VIEW app.v OWNER TO ${shop}; REVOKE DELETE ON app.t FROM ${shop}`,
+    `ALTER FUNCTION app.f OWNER TO ${shop}; REVOKE ALL ON FUNCTION app.f FROM PUBLIC; ALTER TYPE app.state OWNER TO ${shop}`,
+  ])
+  const file = await pgDump(db, ['--schema=app'])
+  const told = (notes: readonly string[]): string | undefined => notes.find((note) => note.includes('change owner'))
+  const planned = await plan(db, fileOf(file), { replace: true, owners: false, grants: false })
+  for (const name of ['table app.t', 'view app.v', 'function app.f', 'type app.state']) {
+    expect(told(planned.notes)).toContain(`${name} (of ${shop})`)
+  }
+  expect(told(planned.notes)).not.toMatch(/app\.(m|g|few)\b/)
+  // Where the dump says whose they are, they stay so; where it should and does not, that is told.
+  const owners = { replace: true, owners: true, grants: false }
+  expect(told((await plan(db, fileOf(file), owners)).notes)).toBeUndefined()
+  const nobodys = fileOf(await pgDump(db, ['--schema=app', '--no-owner']))
+  expect(told((await plan(db, nobodys, owners)).notes)).toContain(`table app.t (of ${shop})`)
+
+  await importInto(db, file, { replace: true, owners: false, grants: false })
+  const can = async (table: string, right: string): Promise<string | null | undefined> =>
+    (await db.sql('SELECT has_table_privilege($1, $2, $3)', [shop, table, right]))[0]?.[0]
+  expect([await can('app.t', 'INSERT'), await can('app.t', 'DELETE'), await can('app.m', 'SELECT')]).toEqual([
+    't',
+    'f',
+    'f',
+  ])
+  expect(await db.sql(`SELECT has_function_privilege($1, 'app.f(app.state, int)', 'EXECUTE')`, [shop])).toEqual([['t']])
+  expect(await db.sql(`SELECT pg_get_userbyid(relowner) = current_user FROM pg_class WHERE relname = 't'`)).toEqual([
+    ['t'],
+  ])
 })

@@ -47,9 +47,10 @@ const DESCRIBED = `
   WHERE pg_catalog.concat_ws(' ', d.classid, d.objid, d.objsubid) = ANY ($1::text[]) ORDER BY 1`
 
 const EXISTING = `WITH ${WANTED}, ${FOUND}
-  SELECT object, nsp, name, what, pg_catalog.max(bytes)::text FROM found GROUP BY 1, 2, 3, 4
+  SELECT object, nsp, name, what, pg_catalog.max(bytes)::text, pg_catalog.json_agg(DISTINCT r.rolname::text)::text
+  FROM found LEFT JOIN pg_catalog.pg_roles r ON r.oid = owner AND r.rolname <> current_user GROUP BY 1, 2, 3, 4
   UNION ALL
-  SELECT w.object, '', w.name, 'schema', '0' FROM wanted w JOIN pg_catalog.pg_namespace n ON n.nspname = w.name WHERE w.object = 'schema'
+  SELECT w.object, '', w.name, 'schema', '0', '[]' FROM wanted w JOIN pg_catalog.pg_namespace n ON n.nspname = w.name WHERE w.object = 'schema'
   ORDER BY 1, 2, 3`
 
 const TABLES = `
@@ -90,9 +91,16 @@ export async function readDependents(
   return textsOf(await connection.query(DEPENDENTS, [...namesOf(drop), oids]))
 }
 
-function toExisting([object, schema, name, what, bytes]: TextRow): ExistingObject {
+function toExisting([object, schema, name, what, bytes, owners]: TextRow): ExistingObject {
   const kind = (['relation', 'type', 'routine', 'schema'] as const).find((one) => one === object) ?? 'relation'
-  return { object: kind, schema: schema ?? '', name: name ?? '', what: what ?? '', bytes: Number(bytes) }
+  return {
+    object: kind,
+    schema: schema ?? '',
+    name: name ?? '',
+    what: what ?? '',
+    bytes: Number(bytes),
+    owners: stringsIn(owners),
+  }
 }
 
 /**
@@ -132,12 +140,17 @@ async function dropStatements(
     `WITH ${WANTED}, ${FOUND}
      SELECT CASE what WHEN 'table' THEN 1 WHEN 'view' THEN 0 WHEN 'materialized view' THEN 0 WHEN 'sequence' THEN 2 WHEN 'function' THEN 3
               WHEN 'procedure' THEN 3 WHEN 'aggregate' THEN 3 ELSE 4 END,
-            pg_catalog.format('DROP %s IF EXISTS %s CASCADE', pg_catalog.upper(what),
+            pg_catalog.format('DROP %s IF EXISTS %s CASCADE', CASE object WHEN 'routine' THEN 'ROUTINE' ELSE pg_catalog.upper(what) END,
               CASE object WHEN 'routine' THEN objid::pg_catalog.regprocedure::text ELSE pg_catalog.format('%I.%I', nsp, name) END)
      FROM found WHERE what <> 'index' ORDER BY 1, 2`,
     namesOf(drop),
   )
   return rows.flatMap(([, statement]) => (statement ? [statement] : []))
+}
+
+function stringsIn(json: string | null | undefined): string[] {
+  const values: unknown = JSON.parse(json ?? '[]')
+  return Array.isArray(values) ? values.filter((value) => typeof value === 'string') : []
 }
 
 const EMPTY_SCHEMAS = `

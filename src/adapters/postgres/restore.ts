@@ -33,7 +33,8 @@ import {
   readDependents,
 } from './restore-clear.ts'
 import { readRestoreFacts } from './restore-facts.ts'
-import { exchangeAside, putAside, type Aside } from './restore-swap.ts'
+import { giveRights, readRights, type Aside, type Rights } from './restore-rights.ts'
+import { exchangeAside, putAside } from './restore-swap.ts'
 import { readBystanders, readWritten, type Bystanders } from './restore-written.ts'
 import { makeScratch, sweepScratch } from './scratch.ts'
 import { quoteTable } from './sql.ts'
@@ -107,6 +108,8 @@ class PostgresRestoration implements Restoration {
   #over = false
   #bystanders: Bystanders
   #aside: readonly Aside[] = []
+  /** On what was cleared. */
+  #rights: Rights | null = null
 
   private constructor(
     connection: Connection,
@@ -149,6 +152,7 @@ class PostgresRestoration implements Restoration {
     try {
       const dependents = await readDependents(this.#connection, what)
       if (dependents.length > 0) throw dependentsError(dependents)
+      this.#rights = await readRights(this.#connection, drop)
       await dropAll(this.#connection, drop)
       await dropEmptySchemas(this.#connection, schemas)
       if (empty.length > 0) await this.#connection.script(await emptyStatement(this.#connection, empty))
@@ -186,6 +190,16 @@ class PostgresRestoration implements Restoration {
       await dropEmptySchemas(this.#connection, schemas)
     } catch (error) {
       throw toAppError(error, 'exchanging what is replaced')
+    }
+  }
+
+  async giveBack(): Promise<void> {
+    if (this.#rights === null) return
+    try {
+      await this.#connection.script(OWN_AGAIN)
+      await giveRights(this.#connection, this.#rights)
+    } catch (error) {
+      throw toAppError(error, 'giving others their rights on what is replaced')
     }
   }
 
