@@ -120,8 +120,13 @@ export interface Restoration extends AsyncDisposable {
    * @throws AppError `restore_dependents`; `database_error` where others held on to it
    */
   exchange(what: Replaced, carry: { readonly grants: boolean }): Promise<void>
-  /** Gives others the rights on the new that they had on what was cleared. */
-  giveBack(): Promise<void>
+  /** Remembers which triggers of tables that the dump fills are switched off. */
+  mind(tables: readonly TableRef[]): Promise<void>
+  /**
+   * Switches triggers of these tables back that the dump has switched, and gives others the rights on the new that they had on
+   * what was cleared. @throws StatementRefused
+   */
+  giveBack(carry: { readonly grants: boolean }): Promise<void>
   /**
    * Tables, views and sequences that were there before and that this transaction has written to or altered, and catalogues of
    * the server's roles, but for what was cleared. What was put off to the commit is done first. @throws StatementRefused

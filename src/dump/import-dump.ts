@@ -144,6 +144,7 @@ async function restore(
     if (exchanges) await restoration.setAside(replaced)
     else await restoration.clear(replaced)
   }
+  await restoration.mind(dump.fills)
   await restoration.renew(dump.moves)
   const run = new ImportRun(restoration, { plan, options, journal })
   try {
@@ -156,7 +157,8 @@ async function restore(
   if (exchanges) {
     failpoint('import.exchange')
     await restoration.exchange(replaced, { grants: !options.grants })
-  } else if (!options.grants) await restoration.giveBack()
+  }
+  await run.giveBack({ grants: !options.grants })
   await beforeCommit?.(restoration.transaction)
   await run.commit()
   return run.result()
@@ -406,6 +408,10 @@ class ImportRun {
         hint: 'Look at its functions, triggers, rules and defaults. Import it with --trust-file only if you want that.',
       },
     )
+  }
+
+  async giveBack(carry: { readonly grants: boolean }): Promise<void> {
+    await this.#tell([COMMIT], () => this.#restoration.giveBack(carry))
   }
 
   async commit(): Promise<void> {

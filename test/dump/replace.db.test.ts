@@ -253,3 +253,26 @@ test('SPEC 7: what changes hands is told, and who had it may do with it what he 
     ['t'],
   ])
 })
+
+test('SPEC 7: rows of a file that keeps triggers quiet leave each as it was, switched off or not', async () => {
+  await using db = await createDatabase(server)
+  await db.sql(`CREATE TABLE log (id int); CREATE TABLE part (id int PRIMARY KEY) PARTITION BY RANGE (id);
+    CREATE TABLE part_1 PARTITION OF part FOR VALUES FROM (0) TO (100); CREATE TABLE t (id int PRIMARY KEY, p int REFERENCES part);
+    CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO public.log VALUES (1); RETURN NEW; END';
+    INSERT INTO part SELECT generate_series(1, 9); INSERT INTO t SELECT n, n FROM generate_series(1, 9) n`)
+  for (const table of ['t', 'part']) {
+    for (const name of ['off', 'on', 'replica', 'always']) {
+      await db.sql(`CREATE TRIGGER "${name}" AFTER INSERT ON ${table} FOR EACH ROW EXECUTE FUNCTION f()`)
+    }
+    await db.sql(`ALTER TABLE ${table} DISABLE TRIGGER "off"; ALTER TABLE ${table} ENABLE REPLICA TRIGGER replica;
+      ALTER TABLE ${table} ENABLE ALWAYS TRIGGER always`)
+  }
+  await db.sql(`ALTER TABLE part_1 DISABLE TRIGGER "on"; ALTER TABLE part_1 ENABLE TRIGGER "off"`)
+  const states = `SELECT tgrelid::regclass, tgname, tgisinternal, tgenabled FROM pg_trigger ORDER BY 1, 2`
+  const before = await db.sql(states)
+  const file = await pgDump(db, ['--data-only', '--disable-triggers', '--table=t', '--table=part*'])
+  expect(file).toMatch(/ENABLE TRIGGER ALL/)
+  await importInto(db, file, { replace: true })
+  expect(await db.sql(states)).toEqual(before)
+  expect(await db.sql('SELECT (SELECT count(*) FROM t), (SELECT count(*) FROM log)')).toEqual([['9', '0']])
+})

@@ -35,6 +35,7 @@ import {
 import { readRestoreFacts } from './restore-facts.ts'
 import { giveRights, readRights, type Aside, type Rights } from './restore-rights.ts'
 import { exchangeAside, putAside } from './restore-swap.ts'
+import { readTriggers, switchBack, type TriggerStates } from './restore-triggers.ts'
 import { readBystanders, readWritten, type Bystanders } from './restore-written.ts'
 import { makeScratch, sweepScratch } from './scratch.ts'
 import { quoteTable } from './sql.ts'
@@ -110,6 +111,7 @@ class PostgresRestoration implements Restoration {
   #aside: readonly Aside[] = []
   /** On what was cleared. */
   #rights: Rights | null = null
+  #triggers: TriggerStates = '[]'
 
   private constructor(
     connection: Connection,
@@ -193,13 +195,21 @@ class PostgresRestoration implements Restoration {
     }
   }
 
-  async giveBack(): Promise<void> {
-    if (this.#rights === null) return
+  async mind(tables: readonly TableRef[]): Promise<void> {
+    try {
+      this.#triggers = await readTriggers(this.#connection, tables)
+    } catch (error) {
+      throw toAppError(error, 'looking at what is filled')
+    }
+  }
+
+  async giveBack({ grants }: { readonly grants: boolean }): Promise<void> {
     try {
       await this.#connection.script(OWN_AGAIN)
-      await giveRights(this.#connection, this.#rights)
+      await switchBack(this.#connection, this.#triggers)
+      if (grants && this.#rights !== null) await giveRights(this.#connection, this.#rights)
     } catch (error) {
-      throw toAppError(error, 'giving others their rights on what is replaced')
+      throw asRefusal(error, 0)
     }
   }
 
