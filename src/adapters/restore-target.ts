@@ -1,4 +1,4 @@
-import type { RestoreObject } from '#model/dump.ts'
+import type { Join, RestoreObject } from '#model/dump.ts'
 import { AppError } from '#model/errors.ts'
 import type { TableRef } from '#model/table.ts'
 import type { Adapter, Watched } from './adapter.ts'
@@ -10,6 +10,8 @@ export interface RestoreQuestion {
   readonly fills: readonly TableRef[]
   /** Sequences that it moves without making them. */
   readonly moves: readonly TableRef[]
+  /** Tables that it makes parts of tables that it does not make. */
+  readonly joins: readonly Join[]
   /** Large objects that it makes, by their OIDs. */
   readonly largeObjects: readonly string[]
   /** What is replaced is to be exchanged at the end: whether the dump says whose it is; null: it is dropped first. */
@@ -92,6 +94,8 @@ export interface Replaced {
   readonly sequences: readonly TableRef[]
   /** Schemas that go where nothing is left in them. */
   readonly schemas: readonly string[]
+  /** Tables that the dump makes parts again of tables that stay. */
+  readonly joins: readonly Join[]
 }
 
 export type Fate = 'in progress' | 'committed' | 'aborted'

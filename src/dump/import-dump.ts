@@ -136,15 +136,16 @@ async function restore(
 ): Promise<Pick<Imported, 'tables' | 'rows' | 'statements'>> {
   const { replaced, dump } = plan
   const exchanges = plan.swap && replaced.drop.length > 0
-  if (changesAnything(replaced)) {
-    await restoration.hold(replaced)
+  const changes = changesAnything(replaced)
+  if (changes) await restoration.hold(replaced)
+  await restoration.mind(dump.fills)
+  if (changes) {
     failpoint('import.held')
     await keep(replaced)
     failpoint('import.backed-up')
     if (exchanges) await restoration.setAside(replaced)
     else await restoration.clear(replaced)
   }
-  await restoration.mind(dump.fills)
   await restoration.renew(dump.moves)
   const run = new ImportRun(restoration, { plan, options, journal })
   try {

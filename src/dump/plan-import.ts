@@ -87,13 +87,15 @@ export async function planRestore<Dump extends DumpContents>(
   const back = isHere ? takeBack.made.filter((each) => !own.has(objectKey(each))) : []
   const makes = [...made.map(toObject), ...back]
   const { swap, owners } = wish
+  // Two partitions of one table cannot both have the same rows: the old one is there until the end.
+  const joins = swap ? [] : what.dump.joins
   const needs = { roles, extensions, languages, tablespaces }
-  const question = { makes, fills, moves, largeObjects, swap: swap ? { owners } : null, ...needs }
+  const question = { makes, fills, moves, joins, largeObjects, swap: swap ? { owners } : null, ...needs }
   const facts = await restore.inspect(question)
   const takesBack = facts.existing.filter((each) => !own.has(objectKey(each)))
   const drop = facts.existing.filter(({ object }) => object !== 'schema').map(toObject)
   const schemas = takesBack.flatMap(({ object, name }) => (object === 'schema' ? [name] : []))
-  const replaced = { drop, empty: facts.filled, sequences: facts.moved, schemas }
+  const replaced = { drop, empty: facts.filled, sequences: facts.moved, schemas, joins }
   const { address, product, major } = server
   return {
     ...what,

@@ -99,6 +99,12 @@ export interface RestoreObject {
 
 const RESTORE_OBJECTS = ['relation', 'type', 'routine', 'schema'] as const
 
+/** A partition of a table that a dump does not make, or a child of one. */
+export interface Join {
+  readonly table: TableRef
+  readonly parent: TableRef
+}
+
 /** A dump that a restore kept before it, told what that restore made besides: whoever restores the dump takes it back. */
 export interface TakeBack {
   /** In which database, and in no other: a digest of what that is. */

@@ -103,6 +103,10 @@ describe('what is not in the dump and would go with what is replaced', () => {
     // With its parent it is replaced.
     await importInto(db, await pgDump(db, ['--schema=app']), { replace: true })
     expect(await textOf(db)).toBe(before)
+    // So it is by a file that makes it a part of its parent again, which somebody has to trust.
+    const again = await pgDump(db, ['--table=app.p1'])
+    await importInto(db, again, { replace: true })
+    expect(await textOf(db)).toBe(before)
   })
 
   test('D16: of a partition that is exchanged at the end the parent is named as well', async () => {
@@ -112,6 +116,8 @@ describe('what is not in the dump and would go with what is replaced', () => {
     const before = await textOf(db)
     await using alone = await createDatabase(server)
     await alone.sql('CREATE SCHEMA rep; CREATE TABLE rep.p1 (k int)')
+    const again = await refusal(importInto(db, await pgDump(db, ['--schema=rep']), { replace: true, swap: true }))
+    expect(again.code).toBe('restore_dependents')
     const error = await refusal(importInto(db, await pgDump(alone), { replace: true, swap: true }))
     expect([error.code, error.message]).toEqual(['restore_dependents', expect.stringContaining('table app.p, ')])
     expect(await textOf(db)).toBe(before)

@@ -26,6 +26,10 @@ const DEPENDENTS = `
   SELECT pg_catalog.pg_describe_object(f.classid, i.inhparent, 0) || ', which has rows of ' || pg_catalog.pg_describe_object(f.classid, f.objid, 0)
   FROM found f JOIN pg_catalog.pg_inherits i ON f.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND i.inhrelid = f.objid
   WHERE f.what <> 'index' AND NOT EXISTS (SELECT FROM found p WHERE p.classid = f.classid AND p.objid = i.inhparent)
+    AND NOT EXISTS (
+      SELECT FROM pg_catalog.jsonb_to_recordset($5::jsonb) j("table" jsonb, parent jsonb)
+      JOIN pg_catalog.pg_class c ON c.oid = i.inhparent JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+      WHERE j."table"->>'schema' = f.nsp AND j."table"->>'name' = f.name AND j.parent->>'schema' = n.nspname AND j.parent->>'name' = c.relname)
   ORDER BY 1 LIMIT 200`
 
 /** What must still be there when they have been dropped: whatever is not a part of them. */
@@ -85,10 +89,10 @@ export async function readExisting(
 /** What is not among them and cannot be without them, as the server describes it. */
 export async function readDependents(
   connection: Connection,
-  { drop, empty }: Pick<Replaced, 'drop' | 'empty'>,
+  { drop, empty, joins }: Pick<Replaced, 'drop' | 'empty' | 'joins'>,
 ): Promise<string[]> {
   const oids = (await readTables(connection, empty)).flatMap(([, , oid]) => (oid ? [oid] : []))
-  return textsOf(await connection.query(DEPENDENTS, [...namesOf(drop), oids]))
+  return textsOf(await connection.query(DEPENDENTS, [...namesOf(drop), oids, JSON.stringify(joins)]))
 }
 
 function toExisting([object, schema, name, what, bytes, owners]: TextRow): ExistingObject {

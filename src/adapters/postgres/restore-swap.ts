@@ -105,7 +105,7 @@ export async function exchangeAside(connection: Connection, { aside, drop, grant
   const names = new Map(aside.map(({ schema, as }) => [schema, as]))
   const old = drop.map((object) => ({ ...object, schema: names.get(object.schema) ?? object.schema }))
   await lockAside(connection, old, signal)
-  const dependents = await readDependents(connection, { drop: old, empty: [] })
+  const dependents = await readDependents(connection, { drop: old, empty: [], joins: [] })
   if (dependents.length > 0) throw dependentsError(dependents)
   const rights = await Promise.all(aside.map((each) => readSchemaRights(connection, each)))
   if (grants) rights.push(await readRights(connection, old, aside))
