@@ -30,6 +30,8 @@ export interface ExistingObject extends RestoreObject {
   readonly bytes: number
   /** Whose it is, but for the login itself: several where routines share a name. */
   readonly owners: readonly string[]
+  /** Of routines, each that is meant with its arguments. */
+  readonly routines: readonly string[]
 }
 
 /** What of the target bears on a dump. */

@@ -193,7 +193,7 @@ class Gathering {
     const loads = [...this.#loads.values()]
     return {
       statements: this.#statements,
-      makes: this.#makes,
+      makes: this.#makes.map((each) => (this.#recognizer.isBlurred(each) ? { ...each, args: undefined } : each)),
       loads,
       fills: loads.map(({ table }) => table).filter((table) => !made.has(formatTableName(table))),
       moves: [...this.#moves.values()],

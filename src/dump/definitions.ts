@@ -24,7 +24,7 @@ export class Definitions {
   create(kind: StatementKind, at: Statement): Recognized {
     const { words, label } = at
     refuseIfNotExists(at)
-    const { name, next } = readAddress(kind.object, at, this.#file.schema)
+    const { name, next, args } = readAddress(kind.object, at, this.#file.schema)
     if (kind.object === 'relation' && words[1] === 'OR' && !this.#file.made.has('relation', name)) {
       this.#file.expect(name, label)
       return { does: 'skip', label, because: 'drop' }
@@ -56,10 +56,11 @@ export class Definitions {
       default:
     }
     const word = wordOf(words.slice(0, at.next))
-    this.#file.made.add(kind.object, name, word)
+    if (kind.object === 'routine') this.#file.made.addRoutine(name, word, args)
+    else this.#file.made.add(kind.object, name, word)
     const asOwner = kind.object === 'routine' && isSecurityDefiner({ ...at, next })
     const object = PLANNED.find((one) => one === kind.object)
-    const makes = object === undefined ? null : { ...name, object, word, asOwner }
+    const makes = object === undefined ? null : { ...name, object, word, asOwner, args: args ?? undefined }
     return { ...RUN, label, makes, about: kind.object === 'schema' ? keptSchemas([name.name]) : null }
   }
 

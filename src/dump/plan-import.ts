@@ -104,7 +104,7 @@ export async function planRestore<Dump extends DumpContents>(
     replaced,
     takesBack,
     swap,
-    notes: [...notesOf(what, server), ...handsOf({ ...what, facts, takesBack }, wish)],
+    notes: [...notesOf(what, server), ...handsOf({ ...what, facts, takesBack }, wish), ...overloadsOf(facts)],
     refusals: refusalsOf({ ...what, facts, replaced, takesBack }, wish, server),
   }
 }
@@ -119,13 +119,13 @@ export function schemasOf({ drop, empty, sequences, schemas }: Replaced): string
   return [...new Set([...[...drop, ...empty, ...sequences].map(({ schema }) => schema), ...schemas])]
 }
 
-export function toObject({ object, schema, name }: RestoreObject): RestoreObject {
-  return { object, schema, name }
+export function toObject({ object, schema, name, args }: RestoreObject): RestoreObject {
+  return args === undefined ? { object, schema, name } : { object, schema, name, args }
 }
 
 /** By which one object is told from another. */
-export function objectKey({ object, schema, name }: RestoreObject): string {
-  return JSON.stringify([object, schema, name])
+export function objectKey({ object, schema, name, args }: RestoreObject): string {
+  return JSON.stringify([object, schema, name, args?.map((type) => [type.schema, type.name, type.array])])
 }
 
 /** By which a database is known again, and which tells nobody anything else of it. */
@@ -175,10 +175,20 @@ function handsOf(
 ): string[] {
   const changing = replacedObjects(what).flatMap((each) => {
     const others = each.owners.filter((owner) => !owners || !roles.includes(owner))
-    return others.length === 0 ? [] : [`${each.what} ${tableName(each)} (of ${others.join(' and ')})`]
+    return others.length === 0 ? [] : [`${describe(each)} (of ${others.join(' and ')})`]
   })
   if (changing.length === 0) return []
   return [`These change owner, and are the login's then where the dump gives them to nobody else: ${list(changing)}.`]
+}
+
+function overloadsOf({ existing }: RestoreFacts): string[] {
+  const several = existing.filter(({ routines }) => routines.length > 1).flatMap(({ routines }) => routines)
+  if (several.length === 0) return []
+  return [`It cannot be told which of these the dump makes, so all of them are replaced: ${list(several)}.`]
+}
+
+function describe(each: ExistingObject): string {
+  return `${each.what} ${each.routines.length === 0 ? tableName(each) : each.routines.join(', ')}`
 }
 
 const MOST_NAMED = 20
@@ -208,7 +218,7 @@ function refusalsOf(
     refusals.push(new AppError('restore_privileged', `The login of ${address} ${facts.privileged}.`))
   }
   const there = [
-    ...replacedObjects({ facts, takesBack }).map((each) => `${each.what} ${tableName(each)}`),
+    ...replacedObjects({ facts, takesBack }).map(describe),
     ...replaced.empty.map((table) => `rows of ${tableName(table)}`),
     ...replaced.sequences.map((sequence) => `the position of the sequence ${tableName(sequence)}`),
   ]

@@ -58,6 +58,11 @@ export class Recognizer {
     return this.#file.needs
   }
 
+  /** Whether all routines of this name are meant, because it cannot be told which the file changes. */
+  isBlurred(name: ObjectName): boolean {
+    return this.#file.made.isBlurred(name)
+  }
+
   get joins(): readonly Join[] {
     return this.#file.joins
   }

@@ -1,5 +1,5 @@
 /** The words of what is recognized in a dump, and what is known of it so far. */
-import type { Join } from '#model/dump.ts'
+import type { ArgumentType, Join } from '#model/dump.ts'
 import type { MadeObjects, ObjectName, Place, PlannedClass } from './named-objects.ts'
 
 /** What a statement does. `label` names it for people, without anything that could be a value. */
@@ -46,6 +46,8 @@ export interface Made extends ObjectName {
   readonly word: string
   /** A function that runs with the rights of its owner, whoever calls it. */
   readonly asOwner: boolean
+  /** Of a function or procedure, what it is called with, where that can be told. */
+  readonly args?: readonly ArgumentType[] | undefined
 }
 
 /** Extensions and schemas that a dump makes only where they are not there. */

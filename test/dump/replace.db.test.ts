@@ -4,8 +4,10 @@ import { describe, expect, test } from 'vitest'
 import { Connection } from '#adapters/postgres/connection.ts'
 import { parseEndpoint } from '#adapters/postgres/endpoint.ts'
 import { dropAll } from '#adapters/postgres/restore-clear.ts'
+import type { Backup, Kept } from '#dump/import-dump.ts'
 import { createDatabase, type Database } from '#test/harness/database.ts'
-import { fileOf, importInto, pgDump, plan, refusal, withoutKey } from '#test/harness/import.ts'
+import { dump } from '#test/harness/dump.ts'
+import { fileOf, importInto, KEPT, pgDump, plan, refusal, withoutKey } from '#test/harness/import.ts'
 import { sharedServers } from '#test/harness/postgres.ts'
 
 const { source: server } = sharedServers()
@@ -236,7 +238,7 @@ test('SPEC 7: what changes hands is told, and who had it may do with it what he 
   const file = await pgDump(db, ['--schema=app'])
   const told = (notes: readonly string[]): string | undefined => notes.find((note) => note.includes('change owner'))
   const planned = await plan(db, fileOf(file), { replace: true, owners: false, grants: false })
-  for (const name of ['table app.t', 'view app.v', 'function app.f', 'type app.state']) {
+  for (const name of ['table app.t', 'view app.v', 'function app.f(app.state,integer)', 'type app.state']) {
     expect(told(planned.notes)).toContain(`${name} (of ${shop})`)
   }
   expect(told(planned.notes)).not.toMatch(/app\.(m|g|few)\b/)
@@ -281,4 +283,114 @@ test('SPEC 7: rows of a file that keeps triggers quiet leave each as it was, swi
   await importInto(db, file, { replace: true })
   expect(await db.sql(states)).toEqual(before)
   expect(await db.sql('SELECT (SELECT count(*) FROM t), (SELECT count(*) FROM log)')).toEqual([['9', '0']])
+})
+
+describe('routines of one name', () => {
+  const TARGET = `CREATE SCHEMA app; CREATE SCHEMA rep; CREATE TYPE app.mood AS ENUM ('low');
+    CREATE FUNCTION app.f(int) RETURNS text LANGUAGE sql AS $$ SELECT 'int of the target' $$;
+    CREATE FUNCTION app.f(text) RETURNS text LANGUAGE sql AS $$ SELECT 'text of the target' $$;
+    CREATE FUNCTION app.f(double precision, VARIADIC app.mood[]) RETURNS text LANGUAGE sql AS $$ SELECT 'moods of the target' $$;
+    CREATE VIEW rep.v AS SELECT app.f('x'::text);`
+  const signatures = (db: Database): Promise<unknown> =>
+    db.sql(`SELECT proname || '(' || pg_get_function_identity_arguments(oid) || ')', prosrc LIKE '%of the target%'
+      FROM pg_proc WHERE pronamespace = 'app'::regnamespace ORDER BY 1`)
+
+  test('D16: only those that the dump makes are replaced, as their arguments say', async () => {
+    await using a = await createDatabase(server)
+    await using b = await createDatabase(server)
+    await b.sql(TARGET)
+    await a.sql(`CREATE SCHEMA app; CREATE TYPE app."Odd" AS ENUM ('x');
+      CREATE FUNCTION app.f(int, int DEFAULT 3, OUT x text, OUT y int) LANGUAGE sql AS $$ SELECT 'new', 1 $$;
+      CREATE FUNCTION app.f(a app."Odd"[], "double" double precision, at timestamp with time zone, c "char", VARIADIC "any")
+        RETURNS text LANGUAGE internal AS 'booleq';
+      CREATE PROCEDURE app.f(INOUT n numeric, IN OUT_ bit varying) LANGUAGE sql AS 'SELECT 1';
+      CREATE AGGREGATE app.f(boolean) (SFUNC = booland_statefunc, STYPE = boolean)`)
+    const file = await pgDump(a)
+    expect((await plan(b, fileOf(file))).refusals).toEqual([])
+    await importInto(b, file)
+    expect(await signatures(b)).toHaveLength(7)
+    // Once more each of them is there, and they alone are replaced.
+    const again = await plan(b, fileOf(file), { replace: true })
+    expect(again.replaced.drop.filter(({ object }) => object === 'routine')).toHaveLength(4)
+    expect((await refusal(importInto(b, file))).message).toContain('function app.f(integer,integer)')
+    await importInto(b, file, { replace: true })
+    expect(await signatures(b)).toHaveLength(7)
+    expect(await b.sql('SELECT * FROM rep.v')).toEqual([['text of the target']])
+    await using own = await createDatabase(server)
+    await own.sql(`CREATE SCHEMA app; CREATE FUNCTION app.f(x int) RETURNS text LANGUAGE sql AS $$ SELECT 'new' $$`)
+    await importInto(b, await pgDump(own), { replace: true })
+    const sources = `SELECT prosrc LIKE '%new%' FROM pg_proc WHERE oid IN ('app.f(int)'::regprocedure, 'app.f(text)'::regprocedure) ORDER BY 1`
+    expect(await b.sql(sources)).toEqual([['f'], ['t']])
+    const needed = await refusal(importInto(b, (await pgDump(own)).replaceAll('integer', 'text'), { replace: true }))
+    expect([needed.code, needed.message]).toEqual(['restore_dependents', expect.stringContaining('view rep.v')])
+  })
+
+  test.for([
+    ['by another name', 'CREATE FUNCTION app.f(double) RETURNS int LANGUAGE sql AS $$ SELECT 1 $$;'],
+    [
+      'where names are looked for elsewhere',
+      'SET search_path = app;\nCREATE FUNCTION f(boolean) RETURNS int LANGUAGE sql AS $$ SELECT 1 $$;',
+    ],
+    [
+      'and the file changes another one',
+      'CREATE FUNCTION app.f(boolean) RETURNS int LANGUAGE sql AS $$ SELECT 1 $$;\nALTER FUNCTION app.f(text) SECURITY DEFINER;',
+    ],
+    [
+      'and the file changes it by its name alone',
+      'CREATE FUNCTION app.f(boolean) RETURNS int LANGUAGE sql AS $$ SELECT 1 $$;\nALTER FUNCTION app.f SECURITY DEFINER;',
+    ],
+  ] as const)(
+    'S42: all of them are meant where it cannot be told which one is, and each is named: %s',
+    async ([, sql]) => {
+      await using db = await createDatabase(server)
+      await db.sql(`${TARGET} DROP VIEW rep.v`)
+      const file = fileOf(`-- PostgreSQL database dump\n${sql}\n-- PostgreSQL database dump complete\n`)
+      const {
+        refusals: [refused],
+        notes,
+      } = await plan(db, file)
+      expect(
+        notes.filter((note) => note.includes('all of them are replaced: app.f(integer), app.f(text), ')),
+      ).toHaveLength(1)
+      expect([refused?.code, refused?.message]).toEqual([
+        'restore_exists',
+        expect.stringContaining('function app.f(integer), app.f(text), app.f(double precision,app.mood[])'),
+      ])
+    },
+  )
+
+  test('UX 13: what a restore has made besides is taken back, and what was there of that name stays', async () => {
+    await using a = await createDatabase(server)
+    await using b = await createDatabase(server)
+    await b.sql(`${TARGET} CREATE TABLE app.t (id int)`)
+    const before = await textOf(b)
+    await a.sql(
+      `CREATE SCHEMA app; CREATE TABLE app.t (id int); CREATE FUNCTION app.f(uuid) RETURNS int LANGUAGE sql AS 'SELECT 1'`,
+    )
+    const kept: Buffer[] = []
+    const backup = async ({ takeBack }: Kept): Promise<Backup> => {
+      kept.push((await dump(b, { tables: ['app.t'], owners: true, grants: true }, { takeBack })).packed)
+      return KEPT
+    }
+    await importInto(b, await pgDump(a), { replace: true, backup })
+    expect(await signatures(b)).toHaveLength(4)
+    await importInto(b, kept[0] ?? '', { replace: true })
+    expect(await textOf(b)).toBe(before)
+  })
+
+  test('D16: those that the dump does not make are in the way of an exchange', async () => {
+    await using a = await createDatabase(server)
+    await using b = await createDatabase(server)
+    await b.sql(`${TARGET} DROP VIEW rep.v; DROP SCHEMA rep`)
+    await a.sql(TARGET)
+    await a.sql('DROP SCHEMA rep CASCADE; DROP FUNCTION app.f(int)')
+    const error = await refusal(importInto(b, await pgDump(a), { replace: true, swap: true }))
+    expect([error.code, error.message]).toEqual([
+      'restore_unswappable',
+      expect.stringContaining('function app.f(integer)'),
+    ])
+    await b.sql('DROP FUNCTION app.f(int)')
+    await importInto(b, await pgDump(a), { replace: true, swap: true })
+    expect(await textOf(b)).toBe(await textOf(a))
+  })
 })

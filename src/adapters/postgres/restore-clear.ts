@@ -21,13 +21,13 @@ const DEPENDENTS = `
   UNION ALL
   SELECT pg_catalog.pg_describe_object('pg_catalog.pg_constraint'::pg_catalog.regclass, k.oid, 0)
   FROM pg_catalog.pg_constraint k
-  WHERE k.contype = 'f' AND k.confrelid = ANY ($4::pg_catalog.oid[]) AND k.conrelid <> ALL ($4::pg_catalog.oid[])
+  WHERE k.contype = 'f' AND k.confrelid = ANY ($5::pg_catalog.oid[]) AND k.conrelid <> ALL ($5::pg_catalog.oid[])
   UNION ALL
   SELECT pg_catalog.pg_describe_object(f.classid, i.inhparent, 0) || ', which has rows of ' || pg_catalog.pg_describe_object(f.classid, f.objid, 0)
   FROM found f JOIN pg_catalog.pg_inherits i ON f.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND i.inhrelid = f.objid
   WHERE f.what <> 'index' AND NOT EXISTS (SELECT FROM found p WHERE p.classid = f.classid AND p.objid = i.inhparent)
     AND NOT EXISTS (
-      SELECT FROM pg_catalog.jsonb_to_recordset($5::jsonb) j("table" jsonb, parent jsonb)
+      SELECT FROM pg_catalog.jsonb_to_recordset($6::jsonb) j("table" jsonb, parent jsonb)
       JOIN pg_catalog.pg_class c ON c.oid = i.inhparent JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
       WHERE j."table"->>'schema' = f.nsp AND j."table"->>'name' = f.name AND j.parent->>'schema' = n.nspname AND j.parent->>'name' = c.relname)
   ORDER BY 1 LIMIT 200`
@@ -51,11 +51,12 @@ const DESCRIBED = `
   WHERE pg_catalog.concat_ws(' ', d.classid, d.objid, d.objsubid) = ANY ($1::text[]) ORDER BY 1`
 
 const EXISTING = `WITH ${WANTED}, ${FOUND}
-  SELECT object, nsp, name, what, pg_catalog.max(bytes)::text, pg_catalog.json_agg(DISTINCT r.rolname::text)::text
-  FROM found LEFT JOIN pg_catalog.pg_roles r ON r.oid = owner AND r.rolname <> current_user GROUP BY 1, 2, 3, 4
+  SELECT object, nsp, name, what, pg_catalog.max(bytes)::text, pg_catalog.json_agg(DISTINCT r.rolname::text)::text, pg_catalog.min(at)::text,
+    pg_catalog.json_agg(CASE object WHEN 'routine' THEN objid::pg_catalog.regprocedure::text END ORDER BY objid)::text
+  FROM found LEFT JOIN pg_catalog.pg_roles r ON r.oid = owner AND r.rolname <> current_user GROUP BY 1, 2, 3, 4, args
   UNION ALL
-  SELECT w.object, '', w.name, 'schema', '0', '[]' FROM wanted w JOIN pg_catalog.pg_namespace n ON n.nspname = w.name WHERE w.object = 'schema'
-  ORDER BY 1, 2, 3`
+  SELECT w.object, '', w.name, 'schema', '0', '[]', w.at::text, '[]' FROM wanted w JOIN pg_catalog.pg_namespace n ON n.nspname = w.name WHERE w.object = 'schema'
+  ORDER BY 1, 2, 3, 7`
 
 const TABLES = `
   SELECT w.nsp, w.name, c.oid, c.relkind FROM unnest($1::text[], $2::text[]) w(nsp, name)
@@ -83,7 +84,7 @@ export async function readExisting(
   connection: Connection,
   objects: readonly RestoreObject[],
 ): Promise<ExistingObject[]> {
-  return (await connection.query(EXISTING, namesOf(objects))).map(toExisting)
+  return (await connection.query(EXISTING, namesOf(objects))).map((row) => toExisting(row, objects))
 }
 
 /** What is not among them and cannot be without them, as the server describes it. */
@@ -95,8 +96,12 @@ export async function readDependents(
   return textsOf(await connection.query(DEPENDENTS, [...namesOf(drop), oids, JSON.stringify(joins)]))
 }
 
-function toExisting([object, schema, name, what, bytes, owners]: TextRow): ExistingObject {
+function toExisting(
+  [object, schema, name, what, bytes, owners, at, routines]: TextRow,
+  objects: readonly RestoreObject[],
+): ExistingObject {
   const kind = (['relation', 'type', 'routine', 'schema'] as const).find((one) => one === object) ?? 'relation'
+  const args = objects[Number(at) - 1]?.args
   return {
     object: kind,
     schema: schema ?? '',
@@ -104,6 +109,8 @@ function toExisting([object, schema, name, what, bytes, owners]: TextRow): Exist
     what: what ?? '',
     bytes: Number(bytes),
     owners: stringsIn(owners),
+    routines: stringsIn(routines),
+    ...(args === undefined ? {} : { args }),
   }
 }
 
@@ -182,10 +189,10 @@ export async function lockStatements(
 ): Promise<string[]> {
   const rows = await connection.query(
     `WITH ${WANTED}, ${FOUND}
-     SELECT CASE what WHEN 'table' THEN pg_catalog.format('LOCK TABLE %I.%I IN %s MODE', nsp, name, $4::text)
+     SELECT CASE what WHEN 'table' THEN pg_catalog.format('LOCK TABLE %I.%I IN %s MODE', nsp, name, $5::text)
        ELSE pg_catalog.format('ALTER %s %I.%I OWNER TO %I', pg_catalog.upper(what), nsp, name, pg_catalog.pg_get_userbyid(c.relowner)) END
      FROM found JOIN pg_catalog.pg_class c ON found.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND c.oid = found.objid
-     WHERE what = 'table' OR ($4::text = 'ACCESS EXCLUSIVE' AND what IN ('view', 'materialized view'))
+     WHERE what = 'table' OR ($5::text = 'ACCESS EXCLUSIVE' AND what IN ('view', 'materialized view'))
      ORDER BY nsp, name`,
     [...namesOf(objects), mode],
   )

@@ -1,27 +1,43 @@
 /** Objects of a restore as rows of the catalogue. */
 import type { RestoreObject } from '#model/dump.ts'
 
-/** The parameters $1 to $3 of a query as a table of names: `namesOf`. */
-export const WANTED = `wanted(object, nsp, name) AS (SELECT * FROM unnest($1::text[], $2::text[], $3::text[]))`
+/** The parameters $1 to $4 of a query as a table of names: `namesOf`. */
+export const WANTED = `wanted(object, nsp, name, args, at) AS (
+    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) WITH ORDINALITY)`
+
+/** A word that the server does not write for a type of its own: it may be another word for any. */
+const UNREADABLE = `EXISTS (
+      SELECT FROM pg_catalog.jsonb_array_elements(w.args::jsonb) a WHERE a->>'schema' IS NULL AND a->>'name' NOT IN
+        (SELECT pg_catalog.format_type(t.oid, NULL) FROM pg_catalog.pg_type t WHERE t.typnamespace = 'pg_catalog'::pg_catalog.regnamespace))`
+
+/** A type whose schema is empty is of any. */
+const SAME_ARGUMENTS = `pg_catalog.jsonb_array_length(w.args::jsonb) = p.pronargs AND NOT EXISTS (
+      SELECT FROM pg_catalog.jsonb_array_elements(w.args::jsonb) WITH ORDINALITY a(arg, at)
+      JOIN pg_catalog.pg_type t ON t.oid = p.proargtypes[(a.at - 1)::int] LEFT JOIN pg_catalog.pg_type e ON e.typarray = t.oid
+      JOIN pg_catalog.pg_namespace tn ON tn.oid = t.typnamespace
+      WHERE (e.oid IS NOT NULL) <> (a.arg->>'array')::bool OR NOT CASE
+        WHEN a.arg->>'schema' IS NULL THEN tn.nspname = 'pg_catalog' AND pg_catalog.format_type(coalesce(e.oid, t.oid), NULL) = a.arg->>'name'
+        ELSE coalesce(e.typname, t.typname) = a.arg->>'name' AND a.arg->>'schema' IN (tn.nspname, '') END)`
 
 /** Objects by their names, as rows of the catalogue. */
 export const FOUND = `
-  found(classid, objid, object, nsp, name, what, bytes, owner) AS (
+  found(classid, objid, object, nsp, name, what, bytes, owner, args, at) AS (
     SELECT 'pg_catalog.pg_class'::pg_catalog.regclass::oid, c.oid, w.object, w.nsp, w.name,
            CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'S' THEN 'sequence' WHEN 'i' THEN 'index'
              WHEN 'I' THEN 'index' WHEN 'f' THEN 'foreign table' WHEN 'c' THEN 'type' ELSE 'table' END,
-           CASE WHEN c.relkind IN ('r', 'm', 'p') THEN pg_catalog.pg_total_relation_size(c.oid) ELSE 0 END, c.relowner
+           CASE WHEN c.relkind IN ('r', 'm', 'p') THEN pg_catalog.pg_total_relation_size(c.oid) ELSE 0 END, c.relowner, NULL, w.at
     FROM wanted w JOIN pg_catalog.pg_namespace n ON n.nspname = w.nsp
     JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = w.name WHERE w.object = 'relation'
     UNION ALL
-    SELECT 'pg_catalog.pg_type'::pg_catalog.regclass, t.oid, w.object, w.nsp, w.name, CASE t.typtype WHEN 'd' THEN 'domain' ELSE 'type' END, 0, t.typowner
+    SELECT 'pg_catalog.pg_type'::pg_catalog.regclass, t.oid, w.object, w.nsp, w.name, CASE t.typtype WHEN 'd' THEN 'domain' ELSE 'type' END, 0, t.typowner, NULL, w.at
     FROM wanted w JOIN pg_catalog.pg_namespace n ON n.nspname = w.nsp
     JOIN pg_catalog.pg_type t ON t.typnamespace = n.oid AND t.typname = w.name WHERE w.object = 'type'
     UNION ALL
     SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass, p.oid, w.object, w.nsp, w.name,
-           CASE p.prokind WHEN 'p' THEN 'procedure' WHEN 'a' THEN 'aggregate' ELSE 'function' END, 0, p.proowner
+           CASE p.prokind WHEN 'p' THEN 'procedure' WHEN 'a' THEN 'aggregate' ELSE 'function' END, 0, p.proowner, w.args, w.at
     FROM wanted w JOIN pg_catalog.pg_namespace n ON n.nspname = w.nsp
     JOIN pg_catalog.pg_proc p ON p.pronamespace = n.oid AND p.proname = w.name WHERE w.object = 'routine'
+      AND (w.args IS NULL OR ${UNREADABLE} OR (${SAME_ARGUMENTS}))
   )`
 
 /**
@@ -77,6 +93,11 @@ export const GOING = `
     SELECT b.classid, b.objid, b.objsubid FROM belongs b JOIN found f ON f.classid = b.ofclass AND f.objid = b.ofid
   )`
 
-export function namesOf(objects: readonly RestoreObject[]): [string[], string[], string[]] {
-  return [objects.map(({ object }) => object), objects.map(({ schema }) => schema), objects.map(({ name }) => name)]
+export function namesOf(objects: readonly RestoreObject[]): [string[], string[], string[], (string | null)[]] {
+  return [
+    objects.map(({ object }) => object),
+    objects.map(({ schema }) => schema),
+    objects.map(({ name }) => name),
+    objects.map(({ args }) => (args === undefined ? null : JSON.stringify(args))),
+  ]
 }

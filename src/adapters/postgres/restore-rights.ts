@@ -22,7 +22,7 @@ const ARGUMENTS = (oid: string): string => `
 
 /** What a schema is called that is aside. */
 const REAL = (name: string): string =>
-  `coalesce((SELECT s.schema FROM unnest($4::text[], $5::text[]) s(aside, schema) WHERE s.aside = ${name}), ${name})`
+  `coalesce((SELECT s.schema FROM unnest($5::text[], $6::text[]) s(aside, schema) WHERE s.aside = ${name}), ${name})`
 
 /** Rights that nobody has changed are those that the server gives by itself. */
 const ENTRIES = (acl: string): string => `

@@ -42,7 +42,7 @@ const OBSTACLES = `
   WHERE NOT pg_catalog.has_database_privilege(current_database(), 'CREATE')
   UNION
   SELECT pg_catalog.pg_describe_object(f.classid, f.objid, 0) || ', which is not of the login'
-  FROM found f WHERE NOT $4::bool AND f.owner <> (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = current_user)
+  FROM found f WHERE NOT $5::bool AND f.owner <> (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = current_user)
   ORDER BY 1 LIMIT 200`
 
 /** Why what is replaced cannot be exchanged: what is in the way, as the server describes it. */
@@ -103,7 +103,11 @@ export interface Exchange {
 /** Drops what was put aside. @throws AppError `restore_dependents` where something else has come to depend on it */
 export async function exchangeAside(connection: Connection, { aside, drop, grants, signal }: Exchange): Promise<void> {
   const names = new Map(aside.map(({ schema, as }) => [schema, as]))
-  const old = drop.map((object) => ({ ...object, schema: names.get(object.schema) ?? object.schema }))
+  const old = drop.map(({ schema, args, ...object }) => ({
+    ...object,
+    schema: names.get(schema) ?? schema,
+    args: args?.map((type) => (names.has(type.schema ?? '') ? { ...type, schema: '' } : type)),
+  }))
   await lockAside(connection, old, signal)
   const dependents = await readDependents(connection, { drop: old, empty: [], joins: [] })
   if (dependents.length > 0) throw dependentsError(dependents)
