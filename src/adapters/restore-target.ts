@@ -1,4 +1,4 @@
-import type { RestoreObject } from '#model/dump.ts'
+import type { Join, RestoreObject } from '#model/dump.ts'
 import { AppError } from '#model/errors.ts'
 import type { TableRef } from '#model/table.ts'
 import type { Adapter, Watched } from './adapter.ts'
@@ -10,10 +10,12 @@ export interface RestoreQuestion {
   readonly fills: readonly TableRef[]
   /** Sequences that it moves without making them. */
   readonly moves: readonly TableRef[]
+  /** Tables that it makes parts of tables that it does not make. */
+  readonly joins: readonly Join[]
   /** Large objects that it makes, by their OIDs. */
   readonly largeObjects: readonly string[]
-  /** What is replaced is to be exchanged at the end: what of it the dump brings besides; null: it is dropped first. */
-  readonly swap: { readonly owners: boolean; readonly grants: boolean } | null
+  /** What is replaced is to be exchanged at the end: whether the dump says whose it is; null: it is dropped first. */
+  readonly swap: { readonly owners: boolean } | null
   readonly roles: readonly string[]
   readonly extensions: readonly string[]
   readonly languages: readonly string[]
@@ -26,6 +28,10 @@ export interface ExistingObject extends RestoreObject {
   readonly what: string
   /** Bytes on disk, for a table. */
   readonly bytes: number
+  /** Whose it is, but for the login itself: several where routines share a name. */
+  readonly owners: readonly string[]
+  /** Of routines, each that is meant with its arguments. */
+  readonly routines: readonly string[]
 }
 
 /** What of the target bears on a dump. */
@@ -93,6 +99,8 @@ export interface Replaced {
   readonly sequences: readonly TableRef[]
   /** Schemas that go where nothing is left in them. */
   readonly schemas: readonly string[]
+  /** Tables that the dump makes parts again of tables that stay. */
+  readonly joins: readonly Join[]
 }
 
 export type Fate = 'in progress' | 'committed' | 'aborted'
@@ -126,6 +134,13 @@ export interface Restoration extends AsyncDisposable {
    * @throws AppError `restore_dependents`; `database_error` where others held on to it
    */
   exchange(what: Replaced, carry: { readonly grants: boolean }): Promise<void>
+  /** Remembers which triggers of tables that the dump fills are switched off. */
+  mind(tables: readonly TableRef[]): Promise<void>
+  /**
+   * Switches triggers of these tables back that the dump has switched, and gives others the rights on the new that they had on
+   * what was cleared. @throws StatementRefused
+   */
+  giveBack(carry: { readonly grants: boolean }): Promise<void>
   /**
    * Tables, views and sequences that were there before and that this transaction has written to or altered, and catalogues of
    * the server's roles, but for what was cleared. What was put off to the commit is done first. @throws StatementRefused

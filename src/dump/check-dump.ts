@@ -1,4 +1,5 @@
 /** The first of two readings: the whole file is looked at before anything of the target is touched. */
+import type { Join } from '#model/dump.ts'
 import { AppError } from '#model/errors.ts'
 import type { TableRef } from '#model/table.ts'
 import { formatTableName } from '#model/table-pattern.ts'
@@ -26,6 +27,8 @@ export interface DumpContents {
   readonly fills: readonly TableRef[]
   /** Sequences that it moves without making them. */
   readonly moves: readonly TableRef[]
+  /** Tables that it makes parts of tables that it does not make. */
+  readonly joins: readonly Join[]
   /** Large objects that it makes, by their OIDs. */
   readonly largeObjects: readonly string[]
   readonly roles: readonly string[]
@@ -190,10 +193,11 @@ class Gathering {
     const loads = [...this.#loads.values()]
     return {
       statements: this.#statements,
-      makes: this.#makes,
+      makes: this.#makes.map((each) => (this.#recognizer.isBlurred(each) ? { ...each, args: undefined } : each)),
       loads,
       fills: loads.map(({ table }) => table).filter((table) => !made.has(formatTableName(table))),
       moves: [...this.#moves.values()],
+      joins: this.#recognizer.joins,
       largeObjects: this.#largeObjects,
       roles: [...roles],
       extensions: [...extensions],

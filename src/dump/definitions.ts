@@ -24,14 +24,14 @@ export class Definitions {
   create(kind: StatementKind, at: Statement): Recognized {
     const { words, label } = at
     refuseIfNotExists(at)
-    const { name, next } = readAddress(kind.object, at, this.#file.schema)
+    const { name, next, args } = readAddress(kind.object, at, this.#file.schema)
     if (kind.object === 'relation' && words[1] === 'OR' && !this.#file.made.has('relation', name)) {
       this.#file.expect(name, label)
       return { does: 'skip', label, because: 'drop' }
     }
     switch (kind.object) {
       case 'relation':
-        this.#relation({ ...at, next })
+        this.#relation(name, { ...at, next })
         break
       case 'type':
         this.#type({ ...at, next })
@@ -56,23 +56,24 @@ export class Definitions {
       default:
     }
     const word = wordOf(words.slice(0, at.next))
-    this.#file.made.add(kind.object, name, word)
+    if (kind.object === 'routine') this.#file.made.addRoutine(name, word, args)
+    else this.#file.made.add(kind.object, name, word)
     const asOwner = kind.object === 'routine' && isSecurityDefiner({ ...at, next })
     const object = PLANNED.find((one) => one === kind.object)
-    const makes = object === undefined ? null : { ...name, object, word, asOwner }
+    const makes = object === undefined ? null : { ...name, object, word, asOwner, args: args ?? undefined }
     return { ...RUN, label, makes, about: kind.object === 'schema' ? keptSchemas([name.name]) : null }
   }
 
   /** A table that has part in another one would bring rows into it. */
-  #relation(at: Place): void {
+  #relation(name: ObjectName, at: Place): void {
     const { tokens, words, next } = at
     const depths = depthsOf(tokens)
     checkRows(words, depths, next)
-    if (words[next] === 'PARTITION' && words[next + 1] === 'OF') this.#assertRelation({ ...at, next: next + 2 })
+    if (words[next] === 'PARTITION' && words[next + 1] === 'OF') this.#assertParent(name, { ...at, next: next + 2 })
     const inherits = words.findIndex((word, index) => index >= next && word === 'INHERITS' && depths[index] === 0)
     if (inherits >= 0 && tokens[inherits + 1]?.text === '(') {
       let parent = inherits + 1
-      do parent = this.#assertRelation({ ...at, next: parent + 1 })
+      do parent = this.#assertParent(name, { ...at, next: parent + 1 })
       while (tokens[parent]?.text === ',')
     }
     this.#ownedBy(at)
@@ -150,7 +151,7 @@ export class Definitions {
     if (drops && !isMade) return { does: 'skip', label, because: 'drop' }
     const isTriggers = (words[next] === 'DISABLE' || words[next] === 'ENABLE') && words[next + 1] === 'TRIGGER'
     if (kind.object === 'relation' && isTriggers && !isMade) return this.#triggers(address, at)
-    this.#file.made.assertHas(address)
+    if (isMade || !this.#takesIn(address, at)) this.#file.made.assertHas(address)
     const owner = words.findIndex((word, index) => index >= next && word === 'OWNER' && words[index + 1] === 'TO')
     if (owner >= 0) {
       const isAlone = (owner === next || words[next] === 'USING') && tokens.length === owner + 3
@@ -179,7 +180,7 @@ export class Definitions {
     const { words } = at
     for (const next of clausesOf(at)) {
       this.#attach('relation', { ...at, next })
-      if (words[next] === 'INHERIT') this.#assertRelation({ ...at, next: next + 1 })
+      if (words[next] === 'INHERIT') this.#assertParent(name, { ...at, next: next + 1 })
       if (words[next] === 'ADD' && words[next + 1] === 'CONSTRAINT' && INDEXED.includes(words[next + 3] ?? '')) {
         this.#file.made.add('index', { ...name, name: readName({ ...at, next: next + 2 }, '').name.name })
       }
@@ -224,6 +225,23 @@ export class Definitions {
   #needRole(token: Token | undefined): void {
     const role = identifierOf(token) ?? refuse('names no role')
     if (token?.kind !== 'word' || !NO_OWNERS.includes(token.text)) this.#file.needs.roles.add(role)
+  }
+
+  /** A table of the file becomes a part of one that others have made: rows of the file are rows of that one then. */
+  #takesIn({ classes, name, next }: Address, at: Statement): boolean {
+    const attaches = at.words[next] === 'ATTACH' && at.words[next + 1] === 'PARTITION'
+    if (!attaches || !this.#file.options.trusted) return false
+    const { name: table } = readName({ ...at, next: next + 2 }, this.#file.schema)
+    if (classes.includes('relation')) this.#file.joins.push({ table, parent: name })
+    return true
+  }
+
+  /** Where the name ends of a table that a table of the file has part in. */
+  #assertParent(table: ObjectName, at: Place): number {
+    const parent = readName(at, this.#file.schema)
+    if (!this.#file.options.trusted || this.#file.made.has('relation', parent.name)) return this.#assertRelation(at)
+    this.#file.joins.push({ table, parent: parent.name })
+    return parent.next
   }
 
   /** Where the name ends of a relation that the file has made. */

@@ -140,8 +140,10 @@ async function restore(
   const exchanges = plan.swap && replaced.drop.length > 0
   const closed = !options.trusted && dump.makes.length > 0
   if (closed) await restoration.guardSequences()
-  if (changesAnything(replaced)) {
-    await restoration.hold(replaced)
+  const changes = changesAnything(replaced)
+  if (changes) await restoration.hold(replaced)
+  await restoration.mind(dump.fills)
+  if (changes) {
     failpoint('import.held')
     await keep(replaced)
     failpoint('import.backed-up')
@@ -156,6 +158,8 @@ async function restore(
   } finally {
     await items.return(undefined)
   }
+  // Nothing but the commit comes after the look that code of the file could wait for.
+  await run.giveBack({ grants: !options.grants })
   if (closed) await run.holdToItsOwn()
   options.signal.throwIfAborted()
   if (exchanges) {
@@ -405,6 +409,10 @@ class ImportRun {
     const others = [...new Set(written.map(formatTableName))].filter((name) => !own.has(name))
     if (others.length === 0) return
     throw codeRefused(`has written to ${others.join(', ')}, which the file does not make`)
+  }
+
+  async giveBack(carry: { readonly grants: boolean }): Promise<void> {
+    await this.#tell([COMMIT], () => this.#restoration.giveBack(carry))
   }
 
   /** @param how `closed`: code that has put something off to the very commit may not write any more, as nobody looks after it */

@@ -1,4 +1,6 @@
 /** The objects that statements of a dump name, and those among them that the dump itself has made. */
+import type { ArgumentType } from '#model/dump.ts'
+import { readArguments, splitAtCommas } from './routine-arguments.ts'
 import { identifierOf, stringOf, type Token } from './sql-tokens.ts'
 
 export interface ObjectName {
@@ -83,6 +85,8 @@ export interface Address {
   readonly name: ObjectName
   /** Where the name ends. */
   readonly next: number
+  /** Of a routine, where they are written so that one routine alone is meant. */
+  readonly args?: readonly ArgumentType[] | null
 }
 
 /** Why a statement is not carried out, and what somebody may do about it. */
@@ -152,7 +156,11 @@ export function readAddress(object: ObjectClass, place: Place, schema: string): 
       return { classes: [object], ...readName(place, schema) }
     case 'routine': {
       const { name, next: end } = readName(place, schema)
-      return { classes: [object], name, next: tokens[end]?.text === '(' ? closing(tokens, end) + 1 : end }
+      if (tokens[end]?.text !== '(') return { classes: [object], name, next: end, args: null }
+      const close = closing(tokens, end)
+      // Where names are looked for in a schema, a type of the server's name may be one of that schema.
+      const args = schema === '' ? readArguments(tokens.slice(end + 1, close)) : null
+      return { classes: [object], name, next: close + 1, args }
     }
     case 'plain':
       return { classes: [object], name: { schema: '', name: partOf(tokens[next]) }, next: next + 1 }
@@ -220,16 +228,6 @@ function textOf(tokens: readonly Token[]): string {
   return tokens.map(({ text }) => text).join(' ')
 }
 
-function splitAtCommas(tokens: readonly Token[]): readonly (readonly Token[])[] {
-  const depths = depthsOf(tokens)
-  const parts: Token[][] = [[]]
-  tokens.forEach((token, index) => {
-    if (token.kind === 'symbol' && token.text === ',' && depths[index] === 0) parts.push([])
-    else parts.at(-1)?.push(token)
-  })
-  return parts
-}
-
 /** How many parentheses are open at each token. */
 export function depthsOf(tokens: readonly Token[]): readonly number[] {
   let depth = 0
@@ -269,9 +267,31 @@ const WHOLE =
 export class MadeObjects {
   /** By key, what its statement calls it: `table`, `view`. */
   readonly #made = new Map<string, string>()
+  /** Of routines by their names, what each is called with; null where others of the name may be meant too. */
+  readonly #routines = new Map<string, Set<string> | null>()
 
   add(object: ObjectClass, name: ObjectName, word: string = object): void {
     this.#made.set(keyOf(object, name), word)
+  }
+
+  /** A routine is made, or meant by a statement that changes what was made. */
+  #tell(name: ObjectName, args: readonly ArgumentType[] | null | undefined, isMade: boolean): void {
+    const key = keyOf('routine', name)
+    const known = this.#routines.get(key)
+    if (known === null) return
+    const each = args ? JSON.stringify(args) : null
+    if (each === null || (!isMade && known?.has(each) !== true)) this.#routines.set(key, null)
+    else this.#routines.set(key, (known ?? new Set()).add(each))
+  }
+
+  addRoutine(name: ObjectName, word: string, args: readonly ArgumentType[] | null | undefined): void {
+    this.add('routine', name, word)
+    this.#tell(name, args, true)
+  }
+
+  /** Whether statements of the file are about a routine of this name that it may not have made, if it is there. */
+  isBlurred(name: ObjectName): boolean {
+    return this.#routines.get(keyOf('routine', name)) === null
   }
 
   has(object: ObjectClass, name: ObjectName): boolean {
@@ -284,8 +304,11 @@ export class MadeObjects {
   }
 
   /** Every database has the schema `public`: what a dump says of it is part of the dump. @throws Refused */
-  assertHas({ classes, name }: Pick<Address, 'classes' | 'name'>): void {
-    if (classes.some((object) => this.has(object, name) || (object === 'schema' && name.name === 'public'))) return
+  assertHas({ classes, name, args }: Pick<Address, 'classes' | 'name' | 'args'>): void {
+    if (classes.some((object) => this.has(object, name) || (object === 'schema' && name.name === 'public'))) {
+      if (classes.includes('routine')) this.#tell(name, args, false)
+      return
+    }
     refuse(`changes ${nameText(name)}, which the file does not make`, WHOLE)
   }
 }

@@ -86,14 +86,16 @@ export async function planRestore<Dump extends DumpContents>(
   const isHere = takeBack !== null && takeBack.database === databaseDigest(server)
   const back = isHere ? takeBack.made.filter((each) => !own.has(objectKey(each))) : []
   const makes = [...made.map(toObject), ...back]
-  const { swap, owners, grants } = wish
+  const { swap, owners } = wish
+  // Two partitions of one table cannot both have the same rows: the old one is there until the end.
+  const joins = swap ? [] : what.dump.joins
   const needs = { roles, extensions, languages, tablespaces }
-  const question = { makes, fills, moves, largeObjects, swap: swap ? { owners, grants } : null, ...needs }
+  const question = { makes, fills, moves, joins, largeObjects, swap: swap ? { owners } : null, ...needs }
   const facts = await restore.inspect(question)
   const takesBack = facts.existing.filter((each) => !own.has(objectKey(each)))
   const drop = facts.existing.filter(({ object }) => object !== 'schema').map(toObject)
   const schemas = takesBack.flatMap(({ object, name }) => (object === 'schema' ? [name] : []))
-  const replaced = { drop, empty: facts.filled, sequences: facts.moved, schemas }
+  const replaced = { drop, empty: facts.filled, sequences: facts.moved, schemas, joins }
   const { address, product, major } = server
   return {
     ...what,
@@ -102,7 +104,7 @@ export async function planRestore<Dump extends DumpContents>(
     replaced,
     takesBack,
     swap,
-    notes: notesOf(what, server),
+    notes: [...notesOf(what, server), ...handsOf({ ...what, facts, takesBack }, wish), ...overloadsOf(facts)],
     refusals: refusalsOf({ ...what, facts, replaced, takesBack }, wish, server),
   }
 }
@@ -117,13 +119,13 @@ export function schemasOf({ drop, empty, sequences, schemas }: Replaced): string
   return [...new Set([...[...drop, ...empty, ...sequences].map(({ schema }) => schema), ...schemas])]
 }
 
-export function toObject({ object, schema, name }: RestoreObject): RestoreObject {
-  return { object, schema, name }
+export function toObject({ object, schema, name, args }: RestoreObject): RestoreObject {
+  return args === undefined ? { object, schema, name } : { object, schema, name, args }
 }
 
 /** By which one object is told from another. */
-export function objectKey({ object, schema, name }: RestoreObject): string {
-  return JSON.stringify([object, schema, name])
+export function objectKey({ object, schema, name, args }: RestoreObject): string {
+  return JSON.stringify([object, schema, name, args?.map((type) => [type.schema, type.name, type.array])])
 }
 
 /** By which a database is known again, and which tells nobody anything else of it. */
@@ -166,6 +168,29 @@ function notesOf(
   return notes
 }
 
+/** Whose things are replaced by what is the login's, because no statement that is run says whose it is. */
+function handsOf(
+  { dump: { roles }, ...what }: Pick<RestorePlan, 'dump' | 'facts' | 'takesBack'>,
+  { owners }: ImportWish,
+): string[] {
+  const changing = replacedObjects(what).flatMap((each) => {
+    const others = each.owners.filter((owner) => !owners || !roles.includes(owner))
+    return others.length === 0 ? [] : [`${describe(each)} (of ${others.join(' and ')})`]
+  })
+  if (changing.length === 0) return []
+  return [`These change owner, and are the login's then where the dump gives them to nobody else: ${list(changing)}.`]
+}
+
+function overloadsOf({ existing }: RestoreFacts): string[] {
+  const several = existing.filter(({ routines }) => routines.length > 1).flatMap(({ routines }) => routines)
+  if (several.length === 0) return []
+  return [`It cannot be told which of these the dump makes, so all of them are replaced: ${list(several)}.`]
+}
+
+function describe(each: ExistingObject): string {
+  return `${each.what} ${each.routines.length === 0 ? tableName(each) : each.routines.join(', ')}`
+}
+
 const MOST_NAMED = 20
 
 function list(names: readonly string[]): string {
@@ -193,7 +218,7 @@ function refusalsOf(
     refusals.push(new AppError('restore_privileged', `The login of ${address} ${facts.privileged}.`))
   }
   const there = [
-    ...replacedObjects({ facts, takesBack }).map((each) => `${each.what} ${tableName(each)}`),
+    ...replacedObjects({ facts, takesBack }).map(describe),
     ...replaced.empty.map((table) => `rows of ${tableName(table)}`),
     ...replaced.sequences.map((sequence) => `the position of the sequence ${tableName(sequence)}`),
   ]

@@ -2,6 +2,7 @@
  * Says of each statement of a dump what it does, or why it is refused. Nothing is run that no entry of `STATEMENT_KINDS` names;
  * what a statement changes or says something of must be an object that the dump itself has made (security item S42, hazard D13).
  */
+import type { Join } from '#model/dump.ts'
 import { Definitions } from './definitions.ts'
 import { countRows, isLiteral, skipColumns } from './literal-rows.ts'
 import {
@@ -50,12 +51,21 @@ export class Recognizer {
   constructor(options: RecognizeOptions) {
     const needs: Needs = { roles: new Set(), extensions: new Set(), languages: new Set(), tablespaces: new Set() }
     const told = { silence: this.#silence.bind(this), expect: this.#expect.bind(this) }
-    this.#file = { options, made: new MadeObjects(), needs, schema: '', ...told }
+    this.#file = { options, made: new MadeObjects(), needs, joins: [], schema: '', ...told }
     this.#definitions = new Definitions(this.#file)
   }
 
   get needs(): Needs {
     return this.#file.needs
+  }
+
+  /** Whether all routines of this name are meant, because it cannot be told which the file changes. */
+  isBlurred(name: ObjectName): boolean {
+    return this.#file.made.isBlurred(name)
+  }
+
+  get joins(): readonly Join[] {
+    return this.#file.joins
   }
 
   recognize(text: string, { copies, line }: { readonly copies: boolean; readonly line: number }): Recognized {

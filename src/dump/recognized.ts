@@ -1,4 +1,5 @@
 /** The words of what is recognized in a dump, and what is known of it so far. */
+import type { ArgumentType, Join } from '#model/dump.ts'
 import type { MadeObjects, ObjectName, Place, PlannedClass } from './named-objects.ts'
 
 /** What a statement does. `label` names it for people, without anything that could be a value. */
@@ -45,6 +46,8 @@ export interface Made extends ObjectName {
   readonly word: string
   /** A function that runs with the rights of its owner, whoever calls it. */
   readonly asOwner: boolean
+  /** Of a function or procedure, what it is called with, where that can be told. */
+  readonly args?: readonly ArgumentType[] | undefined
 }
 
 /** Extensions and schemas that a dump makes only where they are not there. */
@@ -80,6 +83,8 @@ export interface FileSoFar {
   readonly options: RecognizeOptions
   readonly made: MadeObjects
   readonly needs: Needs
+  /** Tables of the file that have part in tables of others. */
+  readonly joins: Join[]
   /** Where a name without a schema is. */
   schema: string
   /** As `pg_dump --clean` puts something in the place of a view before it drops what that needs: it is made later. */

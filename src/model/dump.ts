@@ -103,9 +103,24 @@ export interface RestoreObject {
   /** Empty for a schema. */
   readonly schema: string
   readonly name: string
+  /** Of a routine, what it is called with; where nobody can tell, all routines of the name are meant. */
+  readonly args?: readonly ArgumentType[] | undefined
+}
+
+/** By its name in a schema; without a schema, as the server writes a type of its own. */
+export interface ArgumentType {
+  readonly schema: string | null
+  readonly name: string
+  readonly array: boolean
 }
 
 const RESTORE_OBJECTS = ['relation', 'type', 'routine', 'schema'] as const
+
+/** A partition of a table that a dump does not make, or a child of one. */
+export interface Join {
+  readonly table: TableRef
+  readonly parent: TableRef
+}
 
 /** A dump that a restore kept before it, told what that restore made besides: whoever restores the dump takes it back. */
 export interface TakeBack {
@@ -155,8 +170,8 @@ export const SEAL_BYTES = '-- sha256 '.length + 64 + 1 + LAST_LINE.length + 1
  */
 export function trailerLines(tables: readonly DumpedRows[], takeBack: TakeBack | null = null): string {
   const lines = tables.map(({ schema, name, rows }) => `${ROWS_PREFIX}${JSON.stringify({ schema, name, rows })}\n`)
-  const back = (takeBack?.made ?? []).map(({ object, schema, name }) => {
-    return `${TAKES_BACK_PREFIX}${JSON.stringify({ database: takeBack?.database, object, schema, name })}\n`
+  const back = (takeBack?.made ?? []).map(({ object, schema, name, args }) => {
+    return `${TAKES_BACK_PREFIX}${JSON.stringify({ database: takeBack?.database, object, schema, name, args })}\n`
   })
   return `${TRAILER_LINE}\n${lines.join('')}${back.join('')}`
 }
@@ -186,11 +201,24 @@ export function parseRows(line: string): DumpedRows | null {
 export function parseTakeBack(line: string): (RestoreObject & Pick<TakeBack, 'database'>) | null {
   const fields = readObject(line, TAKES_BACK_PREFIX)
   if (fields === null) return null
-  const { database, object, schema, name } = fields
+  const { database, object, schema, name, args } = fields
   const known = RESTORE_OBJECTS.find((one) => one === object)
   if (known === undefined || !isShort(database) || !isShort(schema) || !isShort(name)) return null
-  return { database, object: known, schema, name }
+  if (args === undefined) return { database, object: known, schema, name }
+  return isArguments(args) ? { database, object: known, schema, name, args } : null
 }
+
+function isArguments(value: unknown): value is readonly ArgumentType[] {
+  if (!Array.isArray(value) || value.length > MOST_ARGUMENTS) return false
+  return value.every((each: unknown) => {
+    if (typeof each !== 'object' || each === null) return false
+    const { schema, name, array } = Object.fromEntries<unknown>(Object.entries(each))
+    return (schema === null || isShort(schema)) && isShort(name) && typeof array === 'boolean'
+  })
+}
+
+/** As many as a server may be built for, at most. */
+const MOST_ARGUMENTS = 600
 
 function readObject(line: string, prefix: string): Readonly<Record<string, unknown>> | null {
   if (!line.startsWith(`${prefix}{`)) return null

@@ -64,6 +64,8 @@ function watched(restoration: Restoration, look: () => Promise<void>): Restorati
     renew: (sequences) => around(() => restoration.renew(sequences)),
     setAside: (what) => around(() => restoration.setAside(what)),
     exchange: (what, carry) => around(() => restoration.exchange(what, carry)),
+    mind: (tables) => around(() => restoration.mind(tables)),
+    giveBack: (carry) => around(() => restoration.giveBack(carry)),
     written: () => around(() => restoration.written()),
     guardSequences: () => restoration.guardSequences(),
     knowsSetting: (name) => restoration.knowsSetting(name),

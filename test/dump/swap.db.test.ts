@@ -130,8 +130,13 @@ test.for([
     'ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO PUBLIC',
     'default privileges',
   ],
-  ['rights on a type', 'GRANT USAGE ON TYPE state TO pg_monitor', 'rights on type public.state'],
   ['an owner', 'ALTER TABLE buyer OWNER TO pg_monitor', 'table public.buyer, which is not of the login'],
+  [
+    'an owner of a function',
+    'ALTER FUNCTION total(state) SECURITY DEFINER; ALTER FUNCTION total(state) OWNER TO pg_monitor',
+    'function public.total(public.state), which is not of the login',
+  ],
+  ['an owner of a type', 'ALTER TYPE state OWNER TO pg_monitor', 'type public.state, which is not of the login'],
   ['an extension with a table', 'CREATE EXTENSION pg_stat_statements', 'pg_stat_statements'],
 ] as const)('%s is in the way, and told: nothing is written', async ([, sql, named]) => {
   await using pair = await shops()

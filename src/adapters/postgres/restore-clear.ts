@@ -1,65 +1,62 @@
 /** What a restore makes room by: what is there of it, what depends on that, and statements that lock and drop it. */
-import type { ExistingObject, Replaced } from '#adapters/restore-target.ts'
+import { dependentsError, type ExistingObject, type Replaced } from '#adapters/restore-target.ts'
 import type { RestoreObject } from '#model/dump.ts'
 import type { TableRef } from '#model/table.ts'
 import { AppError } from '#model/errors.ts'
 import type { Connection, TextRow } from './connection.ts'
 import { sqlStateOf, toAppError } from './errors.ts'
-import { FOUND, namesOf, WANTED } from './restore-objects.ts'
+import { FOUND, GOING, namesOf, WANTED } from './restore-objects.ts'
 import { quote, quoteTable } from './sql.ts'
 
-/**
- * What would go with them. A part of an object (a constraint, a rule, a default, a trigger) counts as the object that has it;
- * what is neither among them nor a part of them stays behind in want of them. Triggers of a constraint go by that: those of a
- * foreign key are on the table that it refers to as well.
- */
+/** The server's own triggers of a constraint are not named: the constraint is. */
 const DEPENDENTS = `
-  WITH RECURSIVE ${WANTED}, ${FOUND},
-  gone(classid, objid, objsubid) AS (
-    SELECT classid, objid, 0 FROM found
-    UNION
-    SELECT d.classid, d.objid, d.objsubid FROM pg_catalog.pg_depend d JOIN gone g ON d.refclassid = g.classid AND d.refobjid = g.objid
-  ),
-  owners AS (
-    SELECT g.classid, g.objid, g.objsubid,
-      CASE g.classid
-        WHEN 'pg_catalog.pg_constraint'::pg_catalog.regclass THEN (SELECT CASE WHEN k.conrelid <> 0 THEN k.conrelid ELSE k.contypid END FROM pg_catalog.pg_constraint k WHERE k.oid = g.objid)
-        WHEN 'pg_catalog.pg_rewrite'::pg_catalog.regclass THEN (SELECT r.ev_class FROM pg_catalog.pg_rewrite r WHERE r.oid = g.objid)
-        WHEN 'pg_catalog.pg_attrdef'::pg_catalog.regclass THEN (SELECT a.adrelid FROM pg_catalog.pg_attrdef a WHERE a.oid = g.objid)
-        WHEN 'pg_catalog.pg_trigger'::pg_catalog.regclass THEN (SELECT t.tgrelid FROM pg_catalog.pg_trigger t WHERE t.oid = g.objid)
-        WHEN 'pg_catalog.pg_policy'::pg_catalog.regclass THEN (SELECT p.polrelid FROM pg_catalog.pg_policy p WHERE p.oid = g.objid)
-        WHEN 'pg_catalog.pg_statistic_ext'::pg_catalog.regclass THEN (SELECT s.stxrelid FROM pg_catalog.pg_statistic_ext s WHERE s.oid = g.objid)
-        WHEN 'pg_catalog.pg_type'::pg_catalog.regclass THEN (SELECT CASE WHEN t.typrelid <> 0 THEN t.typrelid WHEN t.typelem <> 0 AND t.typcategory = 'A' THEN
-            (SELECT CASE WHEN e.typrelid <> 0 THEN e.typrelid ELSE e.oid END FROM pg_catalog.pg_type e WHERE e.oid = t.typelem) ELSE
-            coalesce((SELECT r.rngtypid FROM pg_catalog.pg_range r WHERE pg_catalog.to_jsonb(r)->>'rngmultitypid' = t.oid::text), t.oid) END FROM pg_catalog.pg_type t WHERE t.oid = g.objid)
-        WHEN 'pg_catalog.pg_class'::pg_catalog.regclass THEN coalesce((SELECT i.indrelid FROM pg_catalog.pg_index i WHERE i.indexrelid = g.objid),
-            (SELECT o.refobjid FROM pg_catalog.pg_depend o JOIN pg_catalog.pg_class s ON s.oid = o.objid AND s.relkind = 'S'
-             WHERE o.classid = g.classid AND o.objid = g.objid AND o.refclassid = g.classid AND o.deptype IN ('a', 'i') LIMIT 1), g.objid)
-        ELSE g.objid END AS owner
-    FROM gone g
-  )
-  SELECT DISTINCT pg_catalog.pg_describe_object(o.classid, o.objid, o.objsubid) FROM owners o
-  WHERE o.owner NOT IN (SELECT objid FROM found)
-    AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_class c WHERE c.oid = o.objid AND c.relkind IN ('t'))
-    AND pg_catalog.pg_describe_object(o.classid, o.objid, o.objsubid) !~ 'toast'
-    AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_trigger t
-                    WHERE o.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass AND t.oid = o.objid AND t.tgisinternal)
-    AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend i JOIN found f ON i.refclassid = f.classid AND i.refobjid = f.objid
-                    WHERE i.classid = o.classid AND i.objid = o.objid AND i.deptype = 'i' AND o.classid IN ('pg_catalog.pg_type'::pg_catalog.regclass, 'pg_catalog.pg_proc'::pg_catalog.regclass))
+  WITH RECURSIVE ${WANTED}, ${FOUND}, ${GOING}
+  SELECT pg_catalog.pg_describe_object(g.classid, g.objid, g.objsubid)
+  FROM (SELECT classid, objid, objsubid FROM gone EXCEPT SELECT classid, objid, objsubid FROM parts) g
+  WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE g.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass
+                    AND t.oid = g.objid AND t.tgisinternal AND t.tgconstraint <> 0)
   UNION ALL
   SELECT pg_catalog.pg_describe_object(f.classid, f.objid, 0) || ' of ' || pg_catalog.pg_describe_object(d.refclassid, d.refobjid, 0)
   FROM found f JOIN pg_catalog.pg_depend d ON d.classid = f.classid AND d.objid = f.objid AND d.deptype = 'e'
   UNION ALL
   SELECT pg_catalog.pg_describe_object('pg_catalog.pg_constraint'::pg_catalog.regclass, k.oid, 0)
   FROM pg_catalog.pg_constraint k
-  WHERE k.contype = 'f' AND k.confrelid = ANY ($4::pg_catalog.oid[]) AND k.conrelid <> ALL ($4::pg_catalog.oid[])
+  WHERE k.contype = 'f' AND k.confrelid = ANY ($5::pg_catalog.oid[]) AND k.conrelid <> ALL ($5::pg_catalog.oid[])
+  UNION ALL
+  SELECT pg_catalog.pg_describe_object(f.classid, i.inhparent, 0) || ', which has rows of ' || pg_catalog.pg_describe_object(f.classid, f.objid, 0)
+  FROM found f JOIN pg_catalog.pg_inherits i ON f.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND i.inhrelid = f.objid
+  WHERE f.what <> 'index' AND NOT EXISTS (SELECT FROM found p WHERE p.classid = f.classid AND p.objid = i.inhparent)
+    AND NOT EXISTS (
+      SELECT FROM pg_catalog.jsonb_to_recordset($6::jsonb) j("table" jsonb, parent jsonb)
+      JOIN pg_catalog.pg_class c ON c.oid = i.inhparent JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+      WHERE j."table"->>'schema' = f.nsp AND j."table"->>'name' = f.name AND j.parent->>'schema' = n.nspname AND j.parent->>'name' = c.relname)
   ORDER BY 1 LIMIT 200`
 
+/** What must still be there when they have been dropped: whatever is not a part of them. */
+const STAYING = `
+  WITH RECURSIVE ${WANTED}, ${FOUND}, ${GOING}
+  SELECT DISTINCT pg_catalog.concat_ws(' ', d.classid, d.objid, d.objsubid) FROM pg_catalog.pg_depend d
+  WHERE NOT EXISTS (SELECT FROM parts p WHERE p.classid = d.classid AND p.objid = d.objid)`
+
+/** Those of them that are not there any more. */
+const LOST = `
+  SELECT s FROM pg_catalog.unnest($1::text[]) s
+  EXCEPT SELECT pg_catalog.concat_ws(' ', d.classid, d.objid, d.objsubid) FROM pg_catalog.pg_depend d
+  LIMIT 200`
+
+/** What of that is there again: this transaction has dropped it. The rest others have dropped meanwhile. */
+const DESCRIBED = `
+  SELECT pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid)
+  FROM (SELECT DISTINCT classid, objid, objsubid FROM pg_catalog.pg_depend) d
+  WHERE pg_catalog.concat_ws(' ', d.classid, d.objid, d.objsubid) = ANY ($1::text[]) ORDER BY 1`
+
 const EXISTING = `WITH ${WANTED}, ${FOUND}
-  SELECT object, nsp, name, what, pg_catalog.max(bytes)::text FROM found GROUP BY 1, 2, 3, 4
+  SELECT object, nsp, name, what, pg_catalog.max(bytes)::text, pg_catalog.json_agg(DISTINCT r.rolname::text)::text, pg_catalog.min(at)::text,
+    pg_catalog.json_agg(CASE object WHEN 'routine' THEN objid::pg_catalog.regprocedure::text END ORDER BY objid)::text
+  FROM found LEFT JOIN pg_catalog.pg_roles r ON r.oid = owner AND r.rolname <> current_user GROUP BY 1, 2, 3, 4, args
   UNION ALL
-  SELECT w.object, '', w.name, 'schema', '0' FROM wanted w JOIN pg_catalog.pg_namespace n ON n.nspname = w.name WHERE w.object = 'schema'
-  ORDER BY 1, 2, 3`
+  SELECT w.object, '', w.name, 'schema', '0', '[]', w.at::text, '[]' FROM wanted w JOIN pg_catalog.pg_namespace n ON n.nspname = w.name WHERE w.object = 'schema'
+  ORDER BY 1, 2, 3, 7`
 
 const TABLES = `
   SELECT w.nsp, w.name, c.oid, c.relkind FROM unnest($1::text[], $2::text[]) w(nsp, name)
@@ -87,36 +84,84 @@ export async function readExisting(
   connection: Connection,
   objects: readonly RestoreObject[],
 ): Promise<ExistingObject[]> {
-  return (await connection.query(EXISTING, namesOf(objects))).map(toExisting)
+  return (await connection.query(EXISTING, namesOf(objects))).map((row) => toExisting(row, objects))
 }
 
 /** What is not among them and cannot be without them, as the server describes it. */
 export async function readDependents(
   connection: Connection,
-  { drop, empty }: Pick<Replaced, 'drop' | 'empty'>,
+  { drop, empty, joins }: Pick<Replaced, 'drop' | 'empty' | 'joins'>,
 ): Promise<string[]> {
   const oids = (await readTables(connection, empty)).flatMap(([, , oid]) => (oid ? [oid] : []))
-  const rows = await connection.query(DEPENDENTS, [...namesOf(drop), oids])
-  return rows.flatMap(([described]) => (described ? [described] : []))
+  return textsOf(await connection.query(DEPENDENTS, [...namesOf(drop), oids, JSON.stringify(joins)]))
 }
 
-function toExisting([object, schema, name, what, bytes]: TextRow): ExistingObject {
+function toExisting(
+  [object, schema, name, what, bytes, owners, at, routines]: TextRow,
+  objects: readonly RestoreObject[],
+): ExistingObject {
   const kind = (['relation', 'type', 'routine', 'schema'] as const).find((one) => one === object) ?? 'relation'
-  return { object: kind, schema: schema ?? '', name: name ?? '', what: what ?? '', bytes: Number(bytes) }
+  const args = objects[Number(at) - 1]?.args
+  return {
+    object: kind,
+    schema: schema ?? '',
+    name: name ?? '',
+    what: what ?? '',
+    bytes: Number(bytes),
+    owners: stringsIn(owners),
+    routines: stringsIn(routines),
+    ...(args === undefined ? {} : { args }),
+  }
 }
 
-/** Statements that drop what there is of these. `CASCADE` takes their parts: nothing else depends on them any more. */
-export async function dropStatements(connection: Connection, drop: readonly RestoreObject[]): Promise<string[]> {
+/**
+ * Drops what there is of these. `CASCADE` takes their parts; that it has taken nothing else is looked at when it is done, so that
+ * what `readDependents` has not seen is an error, and no loss.
+ * @throws AppError `restore_dependents`
+ */
+export async function dropAll(
+  connection: Pick<Connection, 'query' | 'script'>,
+  drop: readonly RestoreObject[],
+): Promise<void> {
+  const statements = await dropStatements(connection, drop)
+  if (statements.length === 0) return
+  const staying = new Set(textsOf(await connection.query(STAYING, namesOf(drop))))
+  for (;;) {
+    await connection.script('SAVEPOINT dropping')
+    for (const statement of statements) await connection.script(statement)
+    const lost = textsOf(await connection.query(LOST, [[...staying]]))
+    if (lost.length === 0) break
+    await connection.script('ROLLBACK TO SAVEPOINT dropping')
+    const taken = textsOf(await connection.query(DESCRIBED, [lost]))
+    if (taken.length > 0) throw dependentsError(taken)
+    for (const each of lost) staying.delete(each)
+  }
+  await connection.script('RELEASE SAVEPOINT dropping')
+}
+
+function textsOf(rows: readonly TextRow[]): string[] {
+  return rows.flatMap(([text]) => (text ? [text] : []))
+}
+
+async function dropStatements(
+  connection: Pick<Connection, 'query'>,
+  drop: readonly RestoreObject[],
+): Promise<string[]> {
   const rows = await connection.query(
     `WITH ${WANTED}, ${FOUND}
      SELECT CASE what WHEN 'table' THEN 1 WHEN 'view' THEN 0 WHEN 'materialized view' THEN 0 WHEN 'sequence' THEN 2 WHEN 'function' THEN 3
               WHEN 'procedure' THEN 3 WHEN 'aggregate' THEN 3 ELSE 4 END,
-            pg_catalog.format('DROP %s IF EXISTS %s CASCADE', pg_catalog.upper(what),
+            pg_catalog.format('DROP %s IF EXISTS %s CASCADE', CASE object WHEN 'routine' THEN 'ROUTINE' ELSE pg_catalog.upper(what) END,
               CASE object WHEN 'routine' THEN objid::pg_catalog.regprocedure::text ELSE pg_catalog.format('%I.%I', nsp, name) END)
      FROM found WHERE what <> 'index' ORDER BY 1, 2`,
     namesOf(drop),
   )
   return rows.flatMap(([, statement]) => (statement ? [statement] : []))
+}
+
+function stringsIn(json: string | null | undefined): string[] {
+  const values: unknown = JSON.parse(json ?? '[]')
+  return Array.isArray(values) ? values.filter((value) => typeof value === 'string') : []
 }
 
 const EMPTY_SCHEMAS = `
@@ -144,14 +189,14 @@ export async function lockStatements(
 ): Promise<string[]> {
   const rows = await connection.query(
     `WITH ${WANTED}, ${FOUND}
-     SELECT CASE what WHEN 'table' THEN pg_catalog.format('LOCK TABLE %I.%I IN %s MODE', nsp, name, $4::text)
+     SELECT CASE what WHEN 'table' THEN pg_catalog.format('LOCK TABLE %I.%I IN %s MODE', nsp, name, $5::text)
        ELSE pg_catalog.format('ALTER %s %I.%I OWNER TO %I', pg_catalog.upper(what), nsp, name, pg_catalog.pg_get_userbyid(c.relowner)) END
      FROM found JOIN pg_catalog.pg_class c ON found.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND c.oid = found.objid
-     WHERE what = 'table' OR ($4::text = 'ACCESS EXCLUSIVE' AND what IN ('view', 'materialized view'))
+     WHERE what = 'table' OR ($5::text = 'ACCESS EXCLUSIVE' AND what IN ('view', 'materialized view'))
      ORDER BY nsp, name`,
     [...namesOf(objects), mode],
   )
-  return rows.flatMap(([statement]) => (statement ? [statement] : []))
+  return textsOf(rows)
 }
 
 const NOT_GRANTED = '55P03'

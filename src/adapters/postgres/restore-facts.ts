@@ -55,7 +55,7 @@ export async function readRestoreFacts(connection: Connection, question: Restore
     database: login?.[0] ?? '',
     privileged: login?.[1] ?? null,
     existing,
-    dependents: await readDependents(connection, { drop: makes, empty: filled }),
+    dependents: await readDependents(connection, { drop: makes, empty: filled, joins: question.joins }),
     filled,
     moved: sequences.moved,
     largeObjects: (await connection.query(LARGE_OBJECTS, [largeObjects])).flatMap(([oid]) => (oid ? [oid] : [])),

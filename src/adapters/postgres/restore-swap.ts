@@ -9,22 +9,17 @@ import type { RestoreObject } from '#model/dump.ts'
 import { AppError } from '#model/errors.ts'
 import type { Connection } from './connection.ts'
 import { sqlStateOf } from './errors.ts'
-import { dropStatements, lockError, lockStatements, readDependents } from './restore-clear.ts'
-import { FOUND, namesOf, WANTED } from './restore-objects.ts'
+import { dropAll, lockError, lockStatements, readDependents } from './restore-clear.ts'
+import { FOUND, GOING, namesOf, WANTED } from './restore-objects.ts'
+import { giveRights, readRights, readSchemaRights, type Aside } from './restore-rights.ts'
 import { literal, quote } from './sql.ts'
-
-/** A schema that was put aside, and what it is called meanwhile. */
-export interface Aside {
-  readonly schema: string
-  readonly as: string
-}
 
 /**
  * What is in the schemas besides, or goes by the schemas themselves: it would have to be moved from one to the other, which
  * locks others out of it for as long as the restore takes, or is more than their owner may do.
  */
 const OBSTACLES = `
-  WITH ${WANTED}, ${FOUND},
+  WITH RECURSIVE ${WANTED}, ${FOUND}, ${GOING},
   schemas AS (SELECT n.* FROM pg_catalog.pg_namespace n WHERE n.nspname IN (SELECT nsp FROM found)),
   extensions AS (
     SELECT e.* FROM pg_catalog.pg_extension e WHERE e.extnamespace IN (SELECT oid FROM schemas)
@@ -32,9 +27,7 @@ const OBSTACLES = `
   SELECT pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid)
   FROM pg_catalog.pg_depend d JOIN schemas s ON d.refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass AND d.refobjid = s.oid
   WHERE d.classid <> 'pg_catalog.pg_extension'::pg_catalog.regclass
-    AND NOT EXISTS (SELECT FROM found f WHERE f.classid = d.classid AND f.objid = d.objid)
-    AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend p JOIN found f ON p.refclassid = f.classid AND p.refobjid = f.objid
-                    WHERE p.classid = d.classid AND p.objid = d.objid AND p.deptype IN ('i', 'a'))
+    AND NOT EXISTS (SELECT FROM parts p WHERE p.classid = d.classid AND p.objid = d.objid)
     AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend p WHERE p.classid = d.classid AND p.objid = d.objid AND p.deptype = 'e')
   UNION
   SELECT 'extension ' || e.extname || ', which cannot be moved' FROM extensions e
@@ -48,34 +41,23 @@ const OBSTACLES = `
   SELECT 'database ' || current_database() || ', in which the login may make no schema'
   WHERE NOT pg_catalog.has_database_privilege(current_database(), 'CREATE')
   UNION
-  SELECT pg_catalog.pg_describe_object('pg_catalog.pg_class'::pg_catalog.regclass, c.oid, 0) || ', which is not of the login'
-  FROM found f JOIN pg_catalog.pg_class c ON f.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND c.oid = f.objid
-  WHERE NOT $4::bool AND c.relkind <> 'c' AND c.relowner <> (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = current_user)
-  UNION
-  SELECT 'rights on ' || pg_catalog.pg_describe_object(f.classid, f.objid, 0)
-  FROM found f JOIN pg_catalog.pg_type t ON f.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND t.oid = f.objid
-  WHERE NOT $5::bool AND t.typacl IS NOT NULL
+  SELECT pg_catalog.pg_describe_object(f.classid, f.objid, 0) || ', which is not of the login'
+  FROM found f WHERE NOT $5::bool AND f.owner <> (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = current_user)
   ORDER BY 1 LIMIT 200`
 
 /** Why what is replaced cannot be exchanged: what is in the way, as the server describes it. */
 export async function readObstacles(
   connection: Connection,
   drop: readonly RestoreObject[],
-  { owners, grants }: { readonly owners: boolean; readonly grants: boolean },
+  { owners }: { readonly owners: boolean },
 ): Promise<string[]> {
-  const rows = await connection.query(OBSTACLES, [...namesOf(drop), owners, grants])
+  const rows = await connection.query(OBSTACLES, [...namesOf(drop), owners])
   return rows.flatMap(([described]) => (described ? [described] : []))
 }
 
 const ABOUT_SCHEMA = `
   SELECT pg_catalog.quote_ident(r.rolname), pg_catalog.obj_description(n.oid, 'pg_namespace')
   FROM pg_catalog.pg_namespace n JOIN pg_catalog.pg_roles r ON r.oid = n.nspowner WHERE n.nspname = $1`
-
-const SCHEMA_RIGHTS = `
-  SELECT pg_catalog.format('GRANT %s ON SCHEMA %I TO %s%s', a.privilege_type, n.nspname,
-           CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) END,
-           CASE WHEN a.is_grantable AND a.grantee <> n.nspowner THEN ' WITH GRANT OPTION' ELSE '' END)
-  FROM pg_catalog.pg_namespace n CROSS JOIN pg_catalog.aclexplode(n.nspacl) a WHERE n.nspname = $1`
 
 const MOVED_EXTENSIONS = `
   SELECT pg_catalog.quote_ident(e.extname) FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
@@ -89,60 +71,19 @@ export async function putAside(connection: Connection, drop: readonly RestoreObj
     const [about] = await connection.query(ABOUT_SCHEMA, [schema])
     const [owner, comment] = about ?? []
     if (!owner) throw new AppError('schema_changed', `The schema ${schema} is not there any more.`)
-    const rights = await connection.query(SCHEMA_RIGHTS, [schema])
     const extensions = await connection.query(MOVED_EXTENSIONS, [schema])
     await connection.script(
       [
         `ALTER SCHEMA ${quote(schema)} RENAME TO ${quote(as)}`,
         `CREATE SCHEMA ${quote(schema)} AUTHORIZATION ${owner}`,
-        ...rights.map(([grant]) => grant ?? ''),
         ...(comment ? [`COMMENT ON SCHEMA ${quote(schema)} IS ${literal(comment)}`] : []),
         ...extensions.map(([name]) => `ALTER EXTENSION ${name} SET SCHEMA ${quote(schema)}`),
       ].join('; '),
     )
+    await giveRights(connection, await readSchemaRights(connection, { schema, as }))
   }
   return aside
 }
-
-/** What others may do with the old, for each new object of the same name: $1 is where the old are, $2 where the new are. */
-const RIGHTS = `
-  WITH pairs AS (
-    SELECT o.oid AS old, n.oid AS new, o.relacl, o.relowner, CASE WHEN n.relkind = 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS kind,
-           pg_catalog.format('%I.%I', nn.nspname, n.relname) AS name
-    FROM pg_catalog.pg_class o JOIN pg_catalog.pg_namespace so ON so.oid = o.relnamespace AND so.nspname = $1
-    JOIN pg_catalog.pg_namespace nn ON nn.nspname = $2
-    JOIN pg_catalog.pg_class n ON n.relnamespace = nn.oid AND n.relname = o.relname AND (n.relkind = 'S') = (o.relkind = 'S')
-    WHERE o.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND n.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
-  ),
-  routines AS (
-    SELECT o.proacl, o.proowner, n.oid::pg_catalog.regprocedure::text AS name
-    FROM pg_catalog.pg_proc o JOIN pg_catalog.pg_namespace so ON so.oid = o.pronamespace AND so.nspname = $1
-    JOIN pg_catalog.pg_namespace nn ON nn.nspname = $2
-    JOIN pg_catalog.pg_proc n ON n.pronamespace = nn.oid AND n.proname = o.proname
-      AND pg_catalog.replace(pg_catalog.pg_get_function_identity_arguments(o.oid), pg_catalog.quote_ident($1) || '.', pg_catalog.quote_ident($2) || '.')
-        = pg_catalog.pg_get_function_identity_arguments(n.oid)
-    WHERE o.proacl IS NOT NULL
-  )
-  SELECT 1, pg_catalog.format('REVOKE ALL ON ROUTINE %s FROM PUBLIC', name) FROM routines
-  UNION ALL
-  SELECT 2, pg_catalog.format('GRANT %s ON %s %s TO %s%s', a.privilege_type, kind, name, g.role, g.option)
-  FROM pairs CROSS JOIN pg_catalog.aclexplode(relacl) a CROSS JOIN LATERAL (
-    SELECT CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) END AS role,
-           CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END AS option) g
-  WHERE a.grantee <> relowner
-  UNION ALL
-  SELECT 2, pg_catalog.format('GRANT %s (%I) ON TABLE %s TO %s%s', a.privilege_type, t.attname, name,
-           CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) END,
-           CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
-  FROM pairs JOIN pg_catalog.pg_attribute t ON t.attrelid = old AND t.attacl IS NOT NULL AND NOT t.attisdropped
-  JOIN pg_catalog.pg_attribute n ON n.attrelid = new AND n.attname = t.attname AND NOT n.attisdropped
-  CROSS JOIN pg_catalog.aclexplode(t.attacl) a WHERE a.grantee <> relowner
-  UNION ALL
-  SELECT 2, pg_catalog.format('GRANT %s ON ROUTINE %s TO %s%s', a.privilege_type, name,
-           CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) END,
-           CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
-  FROM routines CROSS JOIN pg_catalog.aclexplode(proacl) a WHERE a.grantee <> proowner
-  ORDER BY 1, 2`
 
 /** Readers that come while the old is about to be locked wait no longer than this at once. */
 const LOCK_MS = 2_000
@@ -162,19 +103,20 @@ export interface Exchange {
 /** Drops what was put aside. @throws AppError `restore_dependents` where something else has come to depend on it */
 export async function exchangeAside(connection: Connection, { aside, drop, grants, signal }: Exchange): Promise<void> {
   const names = new Map(aside.map(({ schema, as }) => [schema, as]))
-  const old = drop.map((object) => ({ ...object, schema: names.get(object.schema) ?? object.schema }))
+  const old = drop.map(({ schema, args, ...object }) => ({
+    ...object,
+    schema: names.get(schema) ?? schema,
+    args: args?.map((type) => (names.has(type.schema ?? '') ? { ...type, schema: '' } : type)),
+  }))
   await lockAside(connection, old, signal)
-  const dependents = await readDependents(connection, { drop: old, empty: [] })
+  const dependents = await readDependents(connection, { drop: old, empty: [], joins: [] })
   if (dependents.length > 0) throw dependentsError(dependents)
-  const rights: string[] = []
-  for (const { schema, as } of grants ? aside : []) {
-    const rows = await connection.query(RIGHTS, [as, schema])
-    rights.push(...rows.flatMap(([, statement]) => (statement ? [statement] : [])))
-  }
-  for (const statement of await dropStatements(connection, old)) await connection.script(statement)
+  const rights = await Promise.all(aside.map((each) => readSchemaRights(connection, each)))
+  if (grants) rights.push(await readRights(connection, old, aside))
+  await dropAll(connection, old)
   // Without CASCADE: where something else had come to be in it, that would be an error, and no loss.
   for (const { as } of aside) await connection.script(`DROP SCHEMA ${quote(as)}`)
-  for (const statement of rights) await connection.script(statement)
+  for (const each of rights) await giveRights(connection, each)
 }
 
 /** A lock that does not come soon is given up and asked for again: those who wait behind it go on in between. */

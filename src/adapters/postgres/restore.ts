@@ -25,8 +25,8 @@ import { Connection } from './connection.ts'
 import type { Endpoint } from './endpoint.ts'
 import { toAppError } from './errors.ts'
 import {
+  dropAll,
   dropEmptySchemas,
-  dropStatements,
   emptyStatement,
   lockError,
   lockStatements,
@@ -34,7 +34,9 @@ import {
 } from './restore-clear.ts'
 import { readRestoreFacts } from './restore-facts.ts'
 import { putBack, readPositions, type Positions } from './restore-sequences.ts'
-import { exchangeAside, putAside, type Aside } from './restore-swap.ts'
+import { giveRights, readRights, type Aside, type Rights } from './restore-rights.ts'
+import { exchangeAside, putAside } from './restore-swap.ts'
+import { readTriggers, switchBack, type TriggerStates } from './restore-triggers.ts'
 import { readBystanders, readWritten, type Bystanders } from './restore-written.ts'
 import { makeScratch, sweepScratch } from './scratch.ts'
 import { quoteTable } from './sql.ts'
@@ -112,6 +114,9 @@ class PostgresRestoration implements Restoration {
   #bystanders: Bystanders
   #aside: readonly Aside[] = []
   #positions: Positions | null = null
+  /** On what was cleared. */
+  #rights: Rights | null = null
+  #triggers: TriggerStates = '[]'
 
   private constructor(
     connection: Connection,
@@ -162,7 +167,8 @@ class PostgresRestoration implements Restoration {
     try {
       const dependents = await readDependents(this.#connection, what)
       if (dependents.length > 0) throw dependentsError(dependents)
-      for (const statement of await dropStatements(this.#connection, drop)) await this.#connection.script(statement)
+      this.#rights = await readRights(this.#connection, drop)
+      await dropAll(this.#connection, drop)
       await dropEmptySchemas(this.#connection, schemas)
       if (empty.length > 0) await this.#connection.script(await emptyStatement(this.#connection, empty))
       this.#bystanders = await readBystanders(this.#connection)
@@ -199,6 +205,24 @@ class PostgresRestoration implements Restoration {
       await dropEmptySchemas(this.#connection, schemas)
     } catch (error) {
       throw toAppError(error, 'exchanging what is replaced')
+    }
+  }
+
+  async mind(tables: readonly TableRef[]): Promise<void> {
+    try {
+      this.#triggers = await readTriggers(this.#connection, tables)
+    } catch (error) {
+      throw toAppError(error, 'looking at what is filled')
+    }
+  }
+
+  async giveBack({ grants }: { readonly grants: boolean }): Promise<void> {
+    try {
+      await this.#connection.script(OWN_AGAIN)
+      await switchBack(this.#connection, this.#triggers)
+      if (grants && this.#rights !== null) await giveRights(this.#connection, this.#rights)
+    } catch (error) {
+      throw asRefusal(error, 0)
     }
   }
 
