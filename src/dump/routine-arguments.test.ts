@@ -5,7 +5,13 @@ import { readTokens } from './sql-tokens.ts'
 
 const own = (name: string, array = false): unknown => ({ schema: null, name, array })
 
+const named = (name: string, array = false): unknown => ({ schema: 'pg_catalog', name, array })
+
 test.for([
+  [
+    '"a" "text"[], "b" double precision, pg_catalog.int4',
+    [named('text', true), own('double precision'), named('int4')],
+  ],
   ['', []],
   ['*', []],
   ['integer, text', [own('integer'), own('text')]],
@@ -16,7 +22,7 @@ test.for([
     [own('timestamp with time zone'), own('time without time zone')],
   ],
   ['character varying, x character varying[]', [own('character varying'), own('character varying', true)]],
-  ['"char", c "char", VARIADIC "any"', [own('"char"'), own('"char"'), own('"any"')]],
+  ['"char", c "char", VARIADIC "any"', [named('char'), named('char'), named('any')]],
   [`IN a integer DEFAULT 1, INOUT b text DEFAULT 'x,y'::text, OUT c text`, [own('integer'), own('text')]],
   [
     'a text = lower(\'A, B\'), VARIADIC app."Odd One"[]',
@@ -30,7 +36,6 @@ test.for([
     ],
   ],
   // What pg_dump does not write so, nobody but the server reads.
-  ['pg_catalog.int4', null],
   ['numeric(10, 2)', null],
   ['a b.c%TYPE', null],
   ['double precision ORDER BY anyelement', null],

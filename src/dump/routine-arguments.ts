@@ -42,15 +42,14 @@ function typeOf(tokens: readonly Token[]): ArgumentType | null {
   if (first === undefined) return null
   if (dot?.kind === 'symbol') {
     const [schema, name] = [identifierOf(first), identifierOf(second)]
-    const isPlain = dot.text === '.' && own.length === 3 && schema !== 'pg_catalog'
+    const isPlain = dot.text === '.' && own.length === 3
     return isPlain && schema !== undefined && name !== undefined ? { schema, name, array } : null
   }
-  if (own.some(({ kind }) => kind !== 'word' && kind !== 'name')) return null
-  return { schema: null, name: own.map(textOf).join(' '), array }
-}
-
-function textOf(token: Token): string {
-  return token.kind === 'word' ? (identifierOf(token) ?? '') : token.text
+  const words = own.map((token) => identifierOf(token) ?? null)
+  // In quotes it is what the catalogue has, and no word of the grammar.
+  const schema = first.kind === 'name' && own.length === 1 ? 'pg_catalog' : null
+  if (words.includes(null) || (schema === null && own.some(({ kind }) => kind !== 'word'))) return null
+  return { schema, name: words.join(' '), array }
 }
 
 function isWord(token: Token | undefined, word: string): boolean {

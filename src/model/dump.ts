@@ -107,7 +107,7 @@ export interface RestoreObject {
   readonly args?: readonly ArgumentType[] | undefined
 }
 
-/** By its name in a schema; without a schema, as the server writes a type of its own. */
+/** By its name in a schema; without a schema, by the words that the server has for a type of its own. */
 export interface ArgumentType {
   readonly schema: string | null
   readonly name: string

@@ -295,7 +295,11 @@ describe('routines of one name', () => {
     db.sql(`SELECT proname || '(' || pg_get_function_identity_arguments(oid) || ')', prosrc LIKE '%of the target%'
       FROM pg_proc WHERE pronamespace = 'app'::regnamespace ORDER BY 1`)
 
-  test('D16: only those that the dump makes are replaced, as their arguments say', async () => {
+  test.for([
+    ['of the server', (db: Database) => pgDump(db)],
+    ['of the server, with all names in quotes', (db: Database) => pgDump(db, ['--quote-all-identifiers'])],
+    ['of our own', async (db: Database) => (await dump(db, { compression: 'none' })).sql],
+  ] as const)('D16: only those that a dump makes are replaced, as their arguments say: one %s', async ([, write]) => {
     await using a = await createDatabase(server)
     await using b = await createDatabase(server)
     await b.sql(TARGET)
@@ -303,22 +307,23 @@ describe('routines of one name', () => {
       CREATE FUNCTION app.f(int, int DEFAULT 3, OUT x text, OUT y int) LANGUAGE sql AS $$ SELECT 'new', 1 $$;
       CREATE FUNCTION app.f(a app."Odd"[], "double" double precision, at timestamp with time zone, c "char", VARIADIC "any")
         RETURNS text LANGUAGE internal AS 'booleq';
+      CREATE FUNCTION app.f(u uuid, texts text[]) RETURNS text LANGUAGE sql AS $$ SELECT 'new' $$;
       CREATE PROCEDURE app.f(INOUT n numeric, IN OUT_ bit varying) LANGUAGE sql AS 'SELECT 1';
       CREATE AGGREGATE app.f(boolean) (SFUNC = booland_statefunc, STYPE = boolean)`)
-    const file = await pgDump(a)
+    const file = await write(a)
     expect((await plan(b, fileOf(file))).refusals).toEqual([])
     await importInto(b, file)
-    expect(await signatures(b)).toHaveLength(7)
+    expect(await signatures(b)).toHaveLength(8)
     // Once more each of them is there, and they alone are replaced.
     const again = await plan(b, fileOf(file), { replace: true })
-    expect(again.replaced.drop.filter(({ object }) => object === 'routine')).toHaveLength(4)
+    expect(again.replaced.drop.filter(({ object }) => object === 'routine')).toHaveLength(5)
     expect((await refusal(importInto(b, file))).message).toContain('function app.f(integer,integer)')
     await importInto(b, file, { replace: true })
-    expect(await signatures(b)).toHaveLength(7)
+    expect(await signatures(b)).toHaveLength(8)
     expect(await b.sql('SELECT * FROM rep.v')).toEqual([['text of the target']])
     await using own = await createDatabase(server)
     await own.sql(`CREATE SCHEMA app; CREATE FUNCTION app.f(x int) RETURNS text LANGUAGE sql AS $$ SELECT 'new' $$`)
-    await importInto(b, await pgDump(own), { replace: true })
+    await importInto(b, await write(own), { replace: true })
     const sources = `SELECT prosrc LIKE '%new%' FROM pg_proc WHERE oid IN ('app.f(int)'::regprocedure, 'app.f(text)'::regprocedure) ORDER BY 1`
     expect(await b.sql(sources)).toEqual([['f'], ['t']])
     const needed = await refusal(importInto(b, (await pgDump(own)).replaceAll('integer', 'text'), { replace: true }))
