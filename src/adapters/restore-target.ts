@@ -38,8 +38,10 @@ export interface RestoreFacts {
   readonly existing: readonly ExistingObject[]
   /** What is not in the dump and depends on what exists, as the server describes it. */
   readonly dependents: readonly string[]
-  /** Tables that are filled and have rows. */
+  /** Tables that are filled and have rows; of an extension's table, rows of the user. */
   readonly filled: readonly TableRef[]
+  /** These, and what of the filled tables has to be emptied with them, because it refers to them. */
+  readonly emptied: readonly TableRef[]
   /** Sequences that are moved and have given out values. */
   readonly moved: readonly TableRef[]
   /** Large objects of the dump that are there already, by their OIDs. */

@@ -149,7 +149,9 @@ async function restore(
     else await restoration.clear(replaced)
   }
   journal.record({ type: 'stage', stage: 'schema' })
-  await restoration.renew(dump.moves)
+  // Those that an extension of the dump brings are not there yet.
+  const awaited = new Set(plan.facts.missing.sequences.map(formatTableName))
+  await restoration.renew(dump.moves.filter((sequence) => !awaited.has(formatTableName(sequence))))
   const run = new ImportRun(restoration, { plan, options, journal })
   try {
     await run.read(items)

@@ -93,7 +93,7 @@ export async function planRestore<Dump extends DumpContents>(
   const takesBack = facts.existing.filter((each) => !own.has(objectKey(each)))
   const drop = facts.existing.filter(({ object }) => object !== 'schema').map(toObject)
   const schemas = takesBack.flatMap(({ object, name }) => (object === 'schema' ? [name] : []))
-  const replaced = { drop, empty: facts.filled, sequences: facts.moved, schemas }
+  const replaced = { drop, empty: facts.emptied, sequences: facts.moved, schemas }
   const { address, product, major } = server
   return {
     ...what,
@@ -188,13 +188,13 @@ function refusalsOf(
       }),
     )
   }
-  refusals.push(...missingOf(facts))
+  refusals.push(...missingOf(facts, dump))
   if (facts.privileged !== null && !trusted) {
     refusals.push(new AppError('restore_privileged', `The login of ${address} ${facts.privileged}.`))
   }
   const there = [
     ...replacedObjects({ facts, takesBack }).map((each) => `${each.what} ${tableName(each)}`),
-    ...replaced.empty.map((table) => `rows of ${tableName(table)}`),
+    ...facts.filled.map((table) => `rows of ${tableName(table)}`),
     ...replaced.sequences.map((sequence) => `the position of the sequence ${tableName(sequence)}`),
   ]
   const back = takesBack.map((each) => `${each.what} ${objectName(each)}`)
@@ -216,17 +216,20 @@ function refusalsOf(
   return refusals
 }
 
-function swapRefusals({ unswappable }: RestoreFacts, { empty, sequences }: Replaced): AppError[] {
+function swapRefusals({ unswappable, filled }: RestoreFacts, { sequences }: Replaced): AppError[] {
   const stays = [
-    ...empty.map((table) => `rows of ${tableName(table)}, whose table the dump does not make`),
+    ...filled.map((table) => `rows of ${tableName(table)}, whose table the dump does not make`),
     ...sequences.map((sequence) => `sequence ${tableName(sequence)}, which the dump does not make`),
     ...unswappable,
   ]
   return stays.length === 0 ? [] : [new AppError('restore_unswappable', `In the way: ${list(stays)}.`)]
 }
 
-function missingOf({ missing }: RestoreFacts): AppError[] {
-  const { tables, sequences, roles, extensions, languages, tablespaces } = missing
+function missingOf({ missing, extensions: there }: RestoreFacts, dump: DumpContents): AppError[] {
+  const { roles, extensions, languages, tablespaces } = missing
+  // What an extension brings is there once it is made; whether it brings these, its COPY tells.
+  const awaited = dump.extensions.some((name) => !there.includes(name))
+  const { tables, sequences } = awaited ? { tables: [], sequences: [] } : missing
   const refuse = (what: string, names: readonly string[], hint: string): AppError[] =>
     names.length === 0 ? [] : [new AppError('dump_unfit', `The target has no ${what} ${list(names)}.`, { hint })]
   const tableNames = tables.map((table: TableRef) => tableName(table))

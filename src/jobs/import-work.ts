@@ -238,7 +238,7 @@ export function findingsOf({ dump, target, facts, replaced, takesBack }: Restore
         name: tableName(each),
         bytes: sized(each.bytes),
       })),
-      ...replaced.empty.map((table) => ({ what: 'rows', name: tableName(table), bytes: null })),
+      ...facts.filled.map((table) => ({ what: 'rows', name: tableName(table), bytes: null })),
       ...replaced.sequences.map((sequence) => ({ what: 'sequence', name: tableName(sequence), bytes: null })),
     ],
     takesBack: takesBack.map((each) => ({ what: each.what, name: objectName(each), bytes: sized(each.bytes) })),

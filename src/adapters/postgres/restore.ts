@@ -24,15 +24,9 @@ import type { TableRef } from '#model/table.ts'
 import { Connection } from './connection.ts'
 import type { Endpoint } from './endpoint.ts'
 import { toAppError } from './errors.ts'
-import {
-  dropEmptySchemas,
-  dropStatements,
-  emptyStatement,
-  lockError,
-  lockStatements,
-  readDependents,
-} from './restore-clear.ts'
+import { dropEmptySchemas, dropStatements, lockError, lockStatements, readDependents } from './restore-clear.ts'
 import { readRestoreFacts } from './restore-facts.ts'
+import { emptyStatements } from './restore-fills.ts'
 import { putBack, readPositions, type Positions } from './restore-sequences.ts'
 import { exchangeAside, putAside, type Aside } from './restore-swap.ts'
 import { readBystanders, readWritten, type Bystanders } from './restore-written.ts'
@@ -164,7 +158,7 @@ class PostgresRestoration implements Restoration {
       if (dependents.length > 0) throw dependentsError(dependents)
       for (const statement of await dropStatements(this.#connection, drop)) await this.#connection.script(statement)
       await dropEmptySchemas(this.#connection, schemas)
-      if (empty.length > 0) await this.#connection.script(await emptyStatement(this.#connection, empty))
+      if (empty.length > 0) await this.#connection.script(await emptyStatements(this.#connection, empty))
       this.#bystanders = await readBystanders(this.#connection)
     } catch (error) {
       throw toAppError(error, 'clearing what is replaced')
