@@ -40,7 +40,7 @@ export interface RestoreFacts {
   readonly dependents: readonly string[]
   /** Tables that are filled and have rows; of an extension's table, rows of the user. */
   readonly filled: readonly TableRef[]
-  /** These, and what of the filled tables has to be emptied with them, because it refers to them. */
+  /** These, their partitions, and what of the filled tables has to be emptied with them, because it refers to them. */
   readonly emptied: readonly TableRef[]
   /** Sequences that are moved and have given out values. */
   readonly moved: readonly TableRef[]
@@ -116,6 +116,10 @@ export interface Restoration extends AsyncDisposable {
    * @throws AppError `restore_dependents` where something has come to depend on it meanwhile
    */
   clear(what: Replaced): Promise<void>
+  /** Keeps triggers of the user on these tables, which stay, from running until `wake`: rows come back that they have seen. */
+  quiet(tables: readonly TableRef[]): Promise<void>
+  /** Whatever `quiet` has switched off is as it was. */
+  wake(): Promise<void>
   /** Gives sequences that the dump moves what is undone with the rest: else the server keeps where they were moved to. */
   renew(sequences: readonly TableRef[]): Promise<void>
   /**

@@ -68,11 +68,11 @@ export class Definitions {
     const { tokens, words, next } = at
     const depths = depthsOf(tokens)
     checkRows(words, depths, next)
-    if (words[next] === 'PARTITION' && words[next + 1] === 'OF') this.#assertRelation({ ...at, next: next + 2 })
+    if (words[next] === 'PARTITION' && words[next + 1] === 'OF') this.#assertParent({ ...at, next: next + 2 })
     const inherits = words.findIndex((word, index) => index >= next && word === 'INHERITS' && depths[index] === 0)
     if (inherits >= 0 && tokens[inherits + 1]?.text === '(') {
       let parent = inherits + 1
-      do parent = this.#assertRelation({ ...at, next: parent + 1 })
+      do parent = this.#assertParent({ ...at, next: parent + 1 })
       while (tokens[parent]?.text === ',')
     }
     this.#ownedBy(at)
@@ -150,7 +150,7 @@ export class Definitions {
     if (drops && !isMade) return { does: 'skip', label, because: 'drop' }
     const isTriggers = (words[next] === 'DISABLE' || words[next] === 'ENABLE') && words[next + 1] === 'TRIGGER'
     if (kind.object === 'relation' && isTriggers && !isMade) return this.#triggers(address, at)
-    this.#file.made.assertHas(address)
+    if (!this.#takesIn({ ...at, next })) this.#file.made.assertHas(address)
     const owner = words.findIndex((word, index) => index >= next && word === 'OWNER' && words[index + 1] === 'TO')
     if (owner >= 0) {
       const isAlone = (owner === next || words[next] === 'USING') && tokens.length === owner + 3
@@ -224,6 +224,16 @@ export class Definitions {
   #needRole(token: Token | undefined): void {
     const role = identifierOf(token) ?? refuse('names no role')
     if (token?.kind !== 'word' || !NO_OWNERS.includes(token.text)) this.#file.needs.roles.add(role)
+  }
+
+  /** A table of the file becomes a part of one that others have made: rows of the file are rows of that one then. */
+  #takesIn({ words, next }: Place): boolean {
+    return this.#file.options.trusted && words[next] === 'ATTACH' && words[next + 1] === 'PARTITION'
+  }
+
+  /** Where the name ends of a table that a table of the file has part in. */
+  #assertParent(at: Place): number {
+    return this.#file.options.trusted ? readName(at, this.#file.schema).next : this.#assertRelation(at)
   }
 
   /** Where the name ends of a relation that the file has made. */

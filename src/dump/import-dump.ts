@@ -145,6 +145,7 @@ async function restore(
     failpoint('import.held')
     await keep(replaced)
     failpoint('import.backed-up')
+    if (plan.bringsBack) await restoration.quiet(dump.fills)
     if (exchanges) await restoration.setAside(replaced)
     else await restoration.clear(replaced)
   }
@@ -158,6 +159,7 @@ async function restore(
   } finally {
     await items.return(undefined)
   }
+  await restoration.wake()
   if (closed) await run.holdToItsOwn()
   options.signal.throwIfAborted()
   if (exchanges) {

@@ -38,6 +38,8 @@ export interface RestorePlan<Dump extends DumpContents = DumpContents> {
   readonly replaced: Replaced
   /** What is there of what a restore had made, before which the dump was kept, and what the dump does not make itself. */
   readonly takesBack: readonly ExistingObject[]
+  /** It was kept before a restore into this very database: rows come back as they were, whatever triggers would make of them. */
+  readonly bringsBack: boolean
   /** It is exchanged at the end. */
   readonly swap: boolean
   readonly notes: readonly string[]
@@ -101,6 +103,7 @@ export async function planRestore<Dump extends DumpContents>(
     facts,
     replaced,
     takesBack,
+    bringsBack: isHere,
     swap,
     notes: notesOf(what, server),
     refusals: refusalsOf({ ...what, facts, replaced, takesBack }, wish, server),
@@ -110,11 +113,6 @@ export async function planRestore<Dump extends DumpContents>(
 /** What is there and gets something else in its place. */
 export function replacedObjects({ facts, takesBack }: Pick<RestorePlan, 'facts' | 'takesBack'>): ExistingObject[] {
   return facts.existing.filter((each) => each.object !== 'schema' && !takesBack.includes(each))
-}
-
-/** The schemas of what is replaced: a dump of them brings it back. */
-export function schemasOf({ drop, empty, sequences, schemas }: Replaced): string[] {
-  return [...new Set([...[...drop, ...empty, ...sequences].map(({ schema }) => schema), ...schemas])]
 }
 
 export function toObject({ object, schema, name }: RestoreObject): RestoreObject {

@@ -96,10 +96,10 @@ interface FoundTable {
  */
 export async function readDumpTables(
   connection: Connection,
-  { schemas, wish }: { readonly schemas: SchemaChoice; readonly wish: DumpWish },
+  { schemas, wants }: { readonly schemas: SchemaChoice; readonly wants: (table: CataloguedTable) => boolean },
 ): Promise<readonly CataloguedTable[]> {
   const rows = await connection.query(TABLES, [schemas.only, schemas.exclude])
-  const found = rows.map(toFound).filter(({ table: { ref } }) => wantsTable(wish, ref))
+  const found = rows.map(toFound).filter(({ table }) => wants(table))
   const name = (those: readonly FoundTable[]): string => those.map(({ table }) => formatTableName(table.ref)).join(', ')
   const hidden = found.filter(({ hidesRows }) => hidesRows)
   if (hidden.length > 0) {

@@ -31,7 +31,7 @@ interface Fills {
   readonly missing: readonly TableRef[]
   /** Those with rows that would be replaced. */
   readonly filled: readonly TableRef[]
-  /** These, and those that refer to them, which the server empties together with them or not at all. */
+  /** These, their partitions, and those that refer to them, which the server empties together with them or not at all. */
   readonly emptied: readonly TableRef[]
 }
 
@@ -52,7 +52,7 @@ export async function readFills(connection: Connection, fills: readonly TableRef
     const [row] = await connection.query(`SELECT EXISTS (SELECT 1 FROM ${rows})`)
     if (row?.[0] === 't') filled.push({ ref, oid })
   }
-  const emptied = filled.length === 0 ? [] : await withReferring(connection, filled, there)
+  const emptied = filled.length === 0 ? [] : await withTied(connection, filled, there)
   return { missing, filled: filled.map(({ ref }) => ref), emptied: emptied.map(({ ref }) => ref) }
 }
 
@@ -63,26 +63,37 @@ const WHOLE = `
     AND c.oid IN (SELECT a.relid::pg_catalog.oid FROM unnest($1::pg_catalog.oid[]) o CROSS JOIN LATERAL pg_catalog.pg_partition_ancestors(o) a)
     AND NOT EXISTS (SELECT FROM pg_catalog.pg_partition_tree(c.oid) t WHERE t.isleaf AND t.relid <> ALL ($1::pg_catalog.oid[]))`
 
-const REFERENCES = `
-  SELECT DISTINCT conrelid::text, confrelid::text FROM pg_catalog.pg_constraint
-  WHERE contype = 'f' AND conrelid = ANY ($1::pg_catalog.oid[]) AND confrelid = ANY ($1::pg_catalog.oid[])`
+/** All below the partitioned tables among $1: their rows are those of the tables above. */
+const PARTITIONS = `
+  SELECT n.nspname, c.relname, c.oid::text FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  WHERE c.oid <> ALL ($1::pg_catalog.oid[]) AND c.oid IN (
+    SELECT t.relid::pg_catalog.oid FROM unnest($1::pg_catalog.oid[]) o CROSS JOIN LATERAL pg_catalog.pg_partition_tree(o) t)`
 
-/** With those among the others that refer to them, at any distance. */
-async function withReferring(
+/** Which table of $1 is emptied with which: because it refers to that one, or is a partition of it. */
+const TIES = `
+  SELECT conrelid::text, confrelid::text FROM pg_catalog.pg_constraint
+  WHERE contype = 'f' AND conrelid = ANY ($1::pg_catalog.oid[]) AND confrelid = ANY ($1::pg_catalog.oid[])
+  UNION
+  SELECT i.inhrelid::text, i.inhparent::text FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class p ON p.oid = i.inhparent
+  WHERE p.relkind = 'p' AND i.inhrelid = ANY ($1::pg_catalog.oid[]) AND i.inhparent = ANY ($1::pg_catalog.oid[])`
+
+/** With those among the others that are emptied with them, at any distance. */
+async function withTied(
   connection: Connection,
   filled: readonly Fill[],
   there: readonly Fill[],
 ): Promise<readonly Fill[]> {
-  const roots = await connection.query(WHOLE, [there.map(({ oid }) => oid)])
+  const own = [there.map(({ oid }) => oid)]
+  const more = [...(await connection.query(WHOLE, own)), ...(await connection.query(PARTITIONS, own))]
   const all = [
     ...there,
-    ...roots.map(([schema, name, oid]) => ({ ref: { schema: schema ?? '', name: name ?? '' }, oid: oid ?? '' })),
+    ...more.map(([schema, name, oid]) => ({ ref: { schema: schema ?? '', name: name ?? '' }, oid: oid ?? '' })),
   ]
-  const references = await connection.query(REFERENCES, [all.map(({ oid }) => oid)])
+  const ties = await connection.query(TIES, [all.map(({ oid }) => oid)])
   const wanted = new Set(filled.map(({ oid }) => oid))
   for (let before = 0; wanted.size > before;) {
     before = wanted.size
-    for (const [from, to] of references) if (wanted.has(to ?? '')) wanted.add(from ?? '')
+    for (const [tied, to] of ties) if (wanted.has(to ?? '')) wanted.add(tied ?? '')
   }
   return all.filter(({ oid }) => wanted.has(oid))
 }
@@ -102,4 +113,23 @@ export async function emptyStatements(connection: Connection, tables: readonly T
     ...(whole.length === 0 ? [] : [`TRUNCATE ${whole.join(', ')}`]),
     ...(parts.length === 0 ? [] : [`WITH ${parts.join(', ')} SELECT`]),
   ].join('; ')
+}
+
+/** Those of partitions are of their own. Only an owner may switch them: with other logins they run. */
+const TRIGGERS = `
+  WITH filled AS (SELECT o FROM unnest($1::pg_catalog.oid[]) o UNION
+    SELECT t.relid FROM unnest($1::pg_catalog.oid[]) o CROSS JOIN LATERAL pg_catalog.pg_partition_tree(o) t)
+  SELECT pg_catalog.format('ALTER TABLE ONLY %I.%I DISABLE TRIGGER %I', n.nspname, c.relname, t.tgname),
+         pg_catalog.format('ALTER TABLE ONLY %I.%I ENABLE %s TRIGGER %I', n.nspname, c.relname,
+           CASE t.tgenabled WHEN 'R' THEN 'REPLICA' WHEN 'A' THEN 'ALWAYS' ELSE '' END, t.tgname)
+  FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  WHERE t.tgrelid IN (SELECT o FROM filled) AND NOT t.tgisinternal AND t.tgenabled <> 'D' AND pg_catalog.pg_has_role(c.relowner, 'USAGE')
+  ORDER BY 1`
+
+/** Switches off what triggers users have given these tables; statements that switch each of them on again as it was. */
+export async function quietTriggers(connection: Connection, tables: readonly TableRef[]): Promise<readonly string[]> {
+  const oids = (await readTables(connection, tables)).flatMap(([, , oid]) => (oid ? [oid] : []))
+  const rows = await connection.query(TRIGGERS, [oids])
+  for (const [off] of rows) if (off) await connection.script(off)
+  return rows.flatMap(([, on]) => (on ? [on] : []))
 }

@@ -26,7 +26,7 @@ import type { Endpoint } from './endpoint.ts'
 import { toAppError } from './errors.ts'
 import { dropEmptySchemas, dropStatements, lockError, lockStatements, readDependents } from './restore-clear.ts'
 import { readRestoreFacts } from './restore-facts.ts'
-import { emptyStatements } from './restore-fills.ts'
+import { emptyStatements, quietTriggers } from './restore-fills.ts'
 import { putBack, readPositions, type Positions } from './restore-sequences.ts'
 import { exchangeAside, putAside, type Aside } from './restore-swap.ts'
 import { readBystanders, readWritten, type Bystanders } from './restore-written.ts'
@@ -106,6 +106,8 @@ class PostgresRestoration implements Restoration {
   #bystanders: Bystanders
   #aside: readonly Aside[] = []
   #positions: Positions | null = null
+  /** Statements that switch triggers on again. */
+  #asleep: readonly string[] = []
 
   private constructor(
     connection: Connection,
@@ -162,6 +164,22 @@ class PostgresRestoration implements Restoration {
       this.#bystanders = await readBystanders(this.#connection)
     } catch (error) {
       throw toAppError(error, 'clearing what is replaced')
+    }
+  }
+
+  async quiet(tables: readonly TableRef[]): Promise<void> {
+    try {
+      this.#asleep = await quietTriggers(this.#connection, tables)
+    } catch (error) {
+      throw toAppError(error, 'keeping triggers quiet')
+    }
+  }
+
+  async wake(): Promise<void> {
+    try {
+      for (const statement of this.#asleep) await this.#connection.script(statement)
+    } catch (error) {
+      throw toAppError(error, 'waking triggers')
     }
   }
 
