@@ -3,9 +3,42 @@ import { AppError } from '#model/errors.ts'
 import type { TableRef } from '#model/table.ts'
 import type { Adapter, Watched } from './adapter.ts'
 
+/** Classes of what is neither replaced nor made twice: what is there of them stays. */
+export const OTHER_CLASSES = [
+  'collation',
+  'conversion',
+  'text search configuration',
+  'text search dictionary',
+  'text search parser',
+  'text search template',
+  'operator',
+  'operator class',
+  'operator family',
+  'cast',
+  'publication',
+  'server',
+  'foreign data wrapper',
+  'event trigger',
+  'access method',
+  'language',
+] as const
+
+export interface OtherObject {
+  readonly object: (typeof OTHER_CLASSES)[number]
+  /** By which it is told from others. */
+  readonly key: string
+  /** Empty where it is in no schema. */
+  readonly schema: string
+  /** For people. */
+  readonly name: string
+  /** What it is found by beside its schema: a name, or symbol and types of an operator, types of a cast, name and method of a class. */
+  readonly parts: readonly string[]
+}
+
 /** What a dump makes and builds on. */
 export interface RestoreQuestion {
   readonly makes: readonly RestoreObject[]
+  readonly others: readonly OtherObject[]
   /** Tables that it brings rows into without making them. */
   readonly fills: readonly TableRef[]
   /** Sequences that it moves without making them. */
@@ -36,6 +69,8 @@ export interface RestoreFacts {
   readonly privileged: string | null
   /** Schemas among them are kept, and what is in them that the dump does not make. */
   readonly existing: readonly ExistingObject[]
+  /** What is there of the others. */
+  readonly others: readonly OtherObject[]
   /** What is not in the dump and depends on what exists, as the server describes it. */
   readonly dependents: readonly string[]
   /** Tables that are filled and have rows; of an extension's table, rows of the user. */

@@ -187,7 +187,15 @@ async function missingNames(adapter: Adapter, { dump }: ImportPlan): Promise<rea
   const { roles, extensions, languages, tablespaces } = dump
   const restore = must(adapter.restore, 'a database that takes dumps')
   const needs = { roles, extensions, languages, tablespaces }
-  const { existing } = await restore.inspect({ makes, fills: [], moves: [], largeObjects: [], swap: null, ...needs })
+  const { existing } = await restore.inspect({
+    makes,
+    others: [],
+    fills: [],
+    moves: [],
+    largeObjects: [],
+    swap: null,
+    ...needs,
+  })
   const there = new Set(existing.map(({ object, schema, name }) => JSON.stringify([object, schema, name])))
   return dump.makes
     .filter(({ object, schema, name }) => !there.has(JSON.stringify([object, schema, name])))

@@ -284,10 +284,12 @@ class ImportRun {
     const { dump, facts } = this.#plan
     if (silences !== null) return !dump.fills.some((table) => sameTable(table, toRef(silences)))
     if (about === null) return false
-    const { existing, extensions } = facts
+    const { existing, extensions, others } = facts
     const schemas = existing.flatMap(({ object, name }) => (object === 'schema' ? [name] : []))
     return (
-      about.extensions.some((name) => extensions.includes(name)) || about.schemas.some((name) => schemas.includes(name))
+      about.extensions.some((name) => extensions.includes(name)) ||
+      about.schemas.some((name) => schemas.includes(name)) ||
+      about.others.some((key) => others.some((other) => other.key === key))
     )
   }
 

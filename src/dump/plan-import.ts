@@ -13,7 +13,7 @@ import type { RestoreObject, TakeBack } from '#model/dump.ts'
 import { AppError } from '#model/errors.ts'
 import { objectName, tableName, type TableRef } from '#model/table.ts'
 import type { DumpContents, DumpPlan } from './check-dump.ts'
-import type { RecognizeOptions, Skipped } from './recognized.ts'
+import { otherText, type RecognizeOptions, type Skipped } from './recognized.ts'
 
 export interface ImportWish extends RecognizeOptions {
   /** What is there is replaced; else it is a refusal. */
@@ -82,7 +82,7 @@ export async function planRestore<Dump extends DumpContents>(
 ): Promise<RestorePlan<Dump>> {
   const { server } = adapter
   const restore = restoreOf(adapter)
-  const { makes: made, fills, moves, largeObjects, roles, extensions, languages, tablespaces } = what.dump
+  const { makes: made, others, fills, moves, largeObjects, roles, extensions, languages, tablespaces } = what.dump
   const own = new Set(made.map(objectKey))
   // In another database something else may be called the same.
   const isHere = takeBack !== null && takeBack.database === databaseDigest(server)
@@ -90,7 +90,7 @@ export async function planRestore<Dump extends DumpContents>(
   const makes = [...made.map(toObject), ...back]
   const { swap, owners, grants } = wish
   const needs = { roles, extensions, languages, tablespaces }
-  const question = { makes, fills, moves, largeObjects, swap: swap ? { owners, grants } : null, ...needs }
+  const question = { makes, others, fills, moves, largeObjects, swap: swap ? { owners, grants } : null, ...needs }
   const facts = await restore.inspect(question)
   const takesBack = facts.existing.filter((each) => !own.has(objectKey(each)))
   const drop = facts.existing.filter(({ object }) => object !== 'schema').map(toObject)
@@ -105,7 +105,7 @@ export async function planRestore<Dump extends DumpContents>(
     takesBack,
     bringsBack: isHere,
     swap,
-    notes: notesOf(what, server),
+    notes: [...notesOf(what, server), ...staysNote(facts)],
     refusals: refusalsOf({ ...what, facts, replaced, takesBack }, wish, server),
   }
 }
@@ -137,6 +137,8 @@ const NOTES: Readonly<Record<Skipped, (count: number) => string | null>> = {
   grant: (count) => `${plural(count, 'statement')} about rights are not run.`,
   statistics: (count) => `${plural(count, 'statement')} about statistics are not run: run ANALYZE afterwards.`,
   'public schema': () => null,
+  'session user': (count) =>
+    `${plural(count, 'statement')} to go on as somebody else ${count === 1 ? 'is' : 'are'} not run: what comes behind, the login does.`,
   // Whether the provider is there, no catalogue says: a label that it is not there for would end the restore.
   'security label': (count) =>
     `${plural(count, 'security label')} ${count === 1 ? 'is' : 'are'} not set: they are for a provider that is loaded into the server. Set them afterwards (SECURITY LABEL) where the target has it.`,
@@ -162,6 +164,12 @@ function notesOf(
     )
   }
   return notes
+}
+
+/** Whether it is the same, nobody has compared. */
+function staysNote({ others }: RestoreFacts): string[] {
+  if (others.length === 0) return []
+  return [`There already, and kept as it is, whatever the dump says of it: ${list(others.map(otherText))}.`]
 }
 
 const MOST_NAMED = 20
@@ -196,9 +204,11 @@ function refusalsOf(
     ...replaced.sequences.map((sequence) => `the position of the sequence ${tableName(sequence)}`),
   ]
   const back = takesBack.map((each) => `${each.what} ${objectName(each)}`)
-  if (there.length + back.length > 0 && !replace) {
+  const stays = facts.others.map(otherText)
+  if (there.length + back.length + stays.length > 0 && !replace) {
     const would = [
       ...(there.length === 0 ? [] : [`replace ${list(there)}`]),
+      ...(stays.length === 0 ? [] : [`keep as it is what is there already: ${list(stays)}`]),
       ...(back.length === 0 ? [] : [`take back what a restore after it has made: ${list(back)}`]),
     ]
     refusals.push(new AppError('restore_exists', `The dump would ${would.join('; and it would ')}.`))

@@ -4,6 +4,7 @@ import type { TableRef } from '#model/table.ts'
 import type { Connection } from './connection.ts'
 import { readDependents, readExisting } from './restore-clear.ts'
 import { readFills } from './restore-fills.ts'
+import { readOthers } from './restore-others.ts'
 import { readObstacles } from './restore-swap.ts'
 import { quoteTable } from './sql.ts'
 
@@ -45,6 +46,7 @@ export async function readRestoreFacts(connection: Connection, question: Restore
   const sequences = await readSequences(connection, question.moves)
   const drop = existing.filter(({ object }) => object !== 'schema')
   return {
+    others: await readOthers(connection, question.others),
     database: login?.[0] ?? '',
     privileged: login?.[1] ?? null,
     existing,
