@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { Backups } from '#test/harness/backups.ts'
 import { createDatabase, type Database } from '#test/harness/database.ts'
 import { dump } from '#test/harness/dump.ts'
-import { fileOf, importInto, pgDump, plan, withoutKey } from '#test/harness/import.ts'
+import { fileOf, importInto, pgDump, plan, refusal, withoutKey } from '#test/harness/import.ts'
 import { sharedServers } from '#test/harness/postgres.ts'
 
 const oldest = (): ReturnType<typeof sharedServers>['source'] => {
@@ -191,6 +191,51 @@ describe('D16: rows alone are replaced', () => {
     await importInto(target, text, { replace: true, backup: backups.keep })
     expect(await textOf(target)).not.toBe(before)
     await importInto(target, backups.last, { replace: true })
+    expect(await textOf(target)).toBe(before)
+  })
+})
+
+describe('D16: what hinders a backup', () => {
+  test('rights that others have given, rights on functions of an extension, partitions of tables elsewhere: nothing of it does', async () => {
+    await using at = await pair(
+      `CREATE SCHEMA app; CREATE SCHEMA par; CREATE EXTENSION pg_trgm SCHEMA app; REVOKE ALL ON FUNCTION app.similarity FROM PUBLIC;
+       CREATE TABLE par.p (id int) PARTITION BY RANGE (id); CREATE TABLE app.p1 PARTITION OF par.p DEFAULT;
+       CREATE TABLE app.a (id int); INSERT INTO app.a VALUES (1)`,
+      NEW_A,
+    )
+    const { source, target, backups } = at
+    const [giver, taker] = [`giver_${target.name}`, `taker_${target.name}`]
+    await target.sql(`CREATE ROLE ${giver}; CREATE ROLE ${taker}; GRANT USAGE ON SCHEMA app TO ${giver};
+      GRANT SELECT ON app.a TO ${giver} WITH GRANT OPTION; SET ROLE ${giver}; GRANT SELECT ON app.a TO ${taker}; RESET ROLE`)
+    try {
+      await importInto(target, (await dump(source)).packed, { replace: true, backup: backups.keep })
+      await importInto(target, backups.last, { replace: true })
+      const may = `SELECT has_table_privilege($1, 'app.a', 'SELECT'), count(*) FROM app.a`
+      expect(await target.sql(may, [taker])).toEqual([['t', '1']])
+      expect(await target.sql(may, [giver])).toEqual([['t', '1']])
+    } finally {
+      await target.sql(`DROP OWNED BY ${taker}, ${giver} CASCADE; DROP ROLE ${taker}; DROP ROLE ${giver}`)
+    }
+  })
+
+  test('what cannot be kept is not replaced: the error says what, why, and that it is the backup', async () => {
+    await using at = await pair(
+      `CREATE SCHEMA app; CREATE ACCESS METHOD own TYPE TABLE HANDLER heap_tableam_handler;
+       CREATE TABLE app.a (id int) USING own; INSERT INTO app.a VALUES (1)`,
+      NEW_A,
+    )
+    const { source, target, backups } = at
+    const before = await textOf(target)
+    const error = await refusal(
+      importInto(target, (await dump(source)).packed, { replace: true, backup: backups.keep }),
+    )
+    expect([error.code, error.message]).toEqual([
+      'backup_failed',
+      expect.stringMatching(
+        /^What would be replaced \(app\.a\) could not be kept, and was not replaced: .*default_table_access_method|SET/s,
+      ),
+    ])
+    expect(error.hint).toContain('--no-backup')
     expect(await textOf(target)).toBe(before)
   })
 })
