@@ -91,6 +91,8 @@ export interface RestoreFacts {
     readonly languages: readonly string[]
     readonly tablespaces: readonly string[]
   }
+  /** Event triggers that run for what a restore does. */
+  readonly eventTriggers: readonly string[]
   /** Extensions of the dump that are there already. */
   readonly extensions: readonly string[]
 }

@@ -10,6 +10,7 @@ import { publicReason } from '#model/rejection.ts'
 import { formatTableName } from '#model/table-pattern.ts'
 import { sameTable, type TableRef } from '#model/table.ts'
 import type { Journal } from '#sync/journal.ts'
+import { codeRefused, ownTriggers } from './code-refused.ts'
 import { linesIn } from './copy-rows.ts'
 import { DumpReader, type DumpFile, type ReadDump } from './dump-file.ts'
 import { databaseDigest, objectKey, toObject, type ImportPlan, type RestorePlan } from './plan-import.ts'
@@ -410,7 +411,10 @@ class ImportRun {
     const written = await this.#tell([COMMIT], () => this.#restoration.written())
     const others = [...new Set(written.map(formatTableName))].filter((name) => !own.has(name))
     if (others.length === 0) return
-    throw codeRefused(`has written to ${others.join(', ')}, which the file does not make`)
+    throw codeRefused(
+      `has written to ${others.join(', ')}, which the file does not make`,
+      ownTriggers(this.#plan.facts),
+    )
   }
 
   /** @param how `closed`: code that has put something off to the very commit may not write any more, as nobody looks after it */
@@ -419,7 +423,7 @@ class ImportRun {
       await this.#restoration.commit(how)
     } catch (error) {
       if (!(error instanceof StatementRefused)) throw error
-      if (how.closed && error.state === READ_ONLY) throw codeRefused('has put off to the commit what would write')
+      if (how.closed && error.state === READ_ONLY) throw codeRefused('has put off to the commit what would write', '')
       throw toFailure(error, COMMIT, this.#plan)
     }
   }
@@ -428,12 +432,6 @@ class ImportRun {
     const tables = [...this.#rows.values()]
     return { tables, rows: tables.reduce((sum, { rows }) => sum + rows, 0), statements: this.#statements }
   }
-}
-
-function codeRefused(deed: string): AppError {
-  return new AppError('dump_refused', `Code that the file brings or calls ${deed}. Everything was rolled back.`, {
-    hint: 'Look at its functions, triggers, rules and defaults. Import it with --trust-file only if you want that.',
-  })
 }
 
 const COMMIT: Pending = { sql: '', line: 0, label: 'COMMIT' }

@@ -35,6 +35,8 @@ const SEQUENCES = `
 const LARGE_OBJECTS = `
   SELECT oid::text FROM pg_catalog.pg_largeobject_metadata WHERE oid::text = ANY ($1::text[]) ORDER BY oid`
 
+const EVENT_TRIGGERS = `SELECT evtname FROM pg_catalog.pg_event_trigger WHERE evtenabled IN ('O', 'A') ORDER BY 1`
+
 /** Reads them within the transaction of the connection. */
 export async function readRestoreFacts(connection: Connection, question: RestoreQuestion): Promise<RestoreFacts> {
   const { makes, fills, roles, extensions, languages, tablespaces, largeObjects, swap } = question
@@ -64,6 +66,7 @@ export async function readRestoreFacts(connection: Connection, question: Restore
       languages: of('language'),
       tablespaces: of('tablespace'),
     },
+    eventTriggers: (await connection.query(EVENT_TRIGGERS)).flatMap(([name]) => (name ? [name] : [])),
     extensions: of('has'),
   }
 }
