@@ -153,9 +153,12 @@ export interface Restoration extends AsyncDisposable {
    * @throws AppError `restore_dependents` where something has come to depend on it meanwhile
    */
   clear(what: Replaced): Promise<void>
-  /** Keeps triggers of the user on these tables, which stay, from running until `wake`: rows come back that they have seen. */
+  /**
+   * For rows that come back into these tables, which stay: until `wake`, triggers of the user do not run, which have seen them,
+   * and foreign keys that tie the tables into rings wait.
+   */
   quiet(tables: readonly TableRef[]): Promise<void>
-  /** Whatever `quiet` has switched off is as it was. */
+  /** All that `quiet` has changed is as it was, and the foreign keys hold. @throws StatementRefused where one does not */
   wake(): Promise<void>
   /** Gives sequences that the dump moves what is undone with the rest: else the server keeps where they were moved to. */
   renew(sequences: readonly TableRef[]): Promise<void>

@@ -160,7 +160,6 @@ async function restore(
   } finally {
     await items.return(undefined)
   }
-  await restoration.wake()
   if (closed) await run.holdToItsOwn()
   options.signal.throwIfAborted()
   if (exchanges) {
@@ -250,6 +249,7 @@ class ImportRun {
     }
     await this.#flush()
     this.#fill(null)
+    await this.#tell([COMMIT], () => this.#restoration.wake())
   }
 
   async #do(

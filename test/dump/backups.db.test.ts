@@ -193,6 +193,44 @@ describe('D16: rows alone are replaced', () => {
     await importInto(target, backups.last, { replace: true })
     expect(await textOf(target)).toBe(before)
   })
+
+  test('of tables that foreign keys tie into a ring, or a partitioned one to itself', async () => {
+    const ring = `CREATE SCHEMA app; CREATE TABLE app.dept (id int PRIMARY KEY, boss int);
+      CREATE TABLE app.emp (id int PRIMARY KEY, dept int REFERENCES app.dept) PARTITION BY RANGE (id);
+      CREATE TABLE app.emp_1 PARTITION OF app.emp FOR VALUES FROM (0) TO (10); CREATE TABLE app.emp_2 PARTITION OF app.emp DEFAULT;
+      ALTER TABLE app.dept ADD FOREIGN KEY (boss) REFERENCES app.emp;
+      CREATE TABLE app.tree (id int PRIMARY KEY, up int REFERENCES app.tree) PARTITION BY RANGE (id);
+      CREATE TABLE app.tree_1 PARTITION OF app.tree FOR VALUES FROM (0) TO (10); CREATE TABLE app.tree_2 PARTITION OF app.tree DEFAULT;
+      INSERT INTO app.dept VALUES (1); INSERT INTO app.emp VALUES (2, 1); INSERT INTO app.tree VALUES (3);`
+    const tied = `INSERT INTO app.emp VALUES (20, 1); UPDATE app.dept SET boss = 20; INSERT INTO app.tree VALUES (30, 3);
+      UPDATE app.tree SET up = 30 WHERE id = 3;`
+    await using at = await pair(`${ring} ${tied}`, ring)
+    const { source, target, backups } = at
+    const before = await textOf(target)
+    await importInto(target, (await dump(source, { content: 'data' })).packed, { replace: true, backup: backups.keep })
+    expect(await target.sql('SELECT count(*) FROM app.tree')).toEqual([['1']])
+    await importInto(target, backups.last, { replace: true })
+    expect(await textOf(target)).toBe(before)
+    expect(await target.sql('SELECT count(*) FROM pg_constraint WHERE condeferrable')).toEqual([['0']])
+  })
+
+  test('and are none where a row that they refer to is gone since', async () => {
+    const tables = `CREATE SCHEMA app; CREATE TABLE app.a (id int PRIMARY KEY); CREATE TABLE app.b (a int REFERENCES app.a);`
+    await using at = await pair(
+      `${tables} INSERT INTO app.a VALUES (1), (2); INSERT INTO app.b VALUES (1)`,
+      `${tables} INSERT INTO app.a VALUES (2); INSERT INTO app.b VALUES (2)`,
+    )
+    const { source, target, backups } = at
+    await importInto(target, (await dump(source, { content: 'data', tables: ['app.b'] })).packed, {
+      replace: true,
+      backup: backups.keep,
+    })
+    await target.sql('DELETE FROM app.a WHERE id = 1')
+    const before = await textOf(target)
+    const error = await refusal(importInto(target, backups.last, { replace: true }))
+    expect([error.code, error.message]).toEqual(['restore_failed', expect.stringContaining('b_a_fkey')])
+    expect(await textOf(target)).toBe(before)
+  })
 })
 
 describe('D16: what hinders a backup', () => {
@@ -215,6 +253,33 @@ describe('D16: what hinders a backup', () => {
       expect(await target.sql(may, [giver])).toEqual([['t', '1']])
     } finally {
       await target.sql(`DROP OWNED BY ${taker}, ${giver} CASCADE; DROP ROLE ${taker}; DROP ROLE ${giver}`)
+    }
+  })
+
+  test('tables of others in the schema, which the login may not read: they are left alone', async () => {
+    await using at = await pair(
+      `CREATE SCHEMA app; CREATE TABLE app.secret (id int); CREATE VIEW app.hidden AS SELECT * FROM app.secret;
+       CREATE TABLE app.part (id int) PARTITION BY RANGE (id); CREATE SCHEMA closed; CREATE TABLE closed.t (id int)`,
+      NEW_A,
+    )
+    const { source, target } = at
+    const role = `owner_${target.name}`
+    await target.sql(`CREATE ROLE ${role} LOGIN; GRANT USAGE, CREATE ON SCHEMA app TO ${role}; SET ROLE ${role};
+      CREATE TABLE app.a (id serial PRIMARY KEY, v text); INSERT INTO app.a (v) VALUES ('old'); CREATE VIEW app.v AS SELECT v FROM app.a;
+      RESET ROLE`)
+    try {
+      const url = new URL(target.url)
+      url.username = role
+      const backups = new Backups(target, url.href)
+      const before = await textOf(target)
+      const wish = { url: url.href, trusted: false, owners: false, grants: false, replace: true }
+      await source.sql('CREATE VIEW app.v AS SELECT 1 AS v')
+      await importInto(target, (await dump(source)).packed, { ...wish, backup: backups.keep })
+      expect(await textOf(target)).not.toBe(before)
+      await importInto(target, backups.last, { ...wish, owners: true, grants: true })
+      expect(await textOf(target)).toBe(before)
+    } finally {
+      await target.sql(`DROP OWNED BY ${role} CASCADE; DROP ROLE ${role}`)
     }
   })
 

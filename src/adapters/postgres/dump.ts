@@ -100,7 +100,7 @@ export async function openDump(
       ...facts.leftOut,
       ...made.notes,
       ...(exact === null ? hiddenNote(endpoint, wish.schemas) : []),
-      ...ringNote(ordered.inRings),
+      ...(exact === null ? ringNote(ordered.inRings) : []),
       ...withoutRowsNote(wish),
     ]
     return new PostgresDump(snapshot, {

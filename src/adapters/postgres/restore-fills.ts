@@ -114,22 +114,3 @@ export async function emptyStatements(connection: Connection, tables: readonly T
     ...(parts.length === 0 ? [] : [`WITH ${parts.join(', ')} SELECT`]),
   ].join('; ')
 }
-
-/** Those of partitions are of their own. Only an owner may switch them: with other logins they run. */
-const TRIGGERS = `
-  WITH filled AS (SELECT o FROM unnest($1::pg_catalog.oid[]) o UNION
-    SELECT t.relid FROM unnest($1::pg_catalog.oid[]) o CROSS JOIN LATERAL pg_catalog.pg_partition_tree(o) t)
-  SELECT pg_catalog.format('ALTER TABLE ONLY %I.%I DISABLE TRIGGER %I', n.nspname, c.relname, t.tgname),
-         pg_catalog.format('ALTER TABLE ONLY %I.%I ENABLE %s TRIGGER %I', n.nspname, c.relname,
-           CASE t.tgenabled WHEN 'R' THEN 'REPLICA' WHEN 'A' THEN 'ALWAYS' ELSE '' END, t.tgname)
-  FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-  WHERE t.tgrelid IN (SELECT o FROM filled) AND NOT t.tgisinternal AND t.tgenabled <> 'D' AND pg_catalog.pg_has_role(c.relowner, 'USAGE')
-  ORDER BY 1`
-
-/** Switches off what triggers users have given these tables; statements that switch each of them on again as it was. */
-export async function quietTriggers(connection: Connection, tables: readonly TableRef[]): Promise<readonly string[]> {
-  const oids = (await readTables(connection, tables)).flatMap(([, , oid]) => (oid ? [oid] : []))
-  const rows = await connection.query(TRIGGERS, [oids])
-  for (const [off] of rows) if (off) await connection.script(off)
-  return rows.flatMap(([, on]) => (on ? [on] : []))
-}

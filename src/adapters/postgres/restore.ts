@@ -26,7 +26,8 @@ import type { Endpoint } from './endpoint.ts'
 import { toAppError } from './errors.ts'
 import { dropEmptySchemas, dropStatements, lockError, lockStatements, readDependents } from './restore-clear.ts'
 import { readRestoreFacts } from './restore-facts.ts'
-import { emptyStatements, quietTriggers } from './restore-fills.ts'
+import { emptyStatements } from './restore-fills.ts'
+import { quietTables } from './restore-quiet.ts'
 import { putBack, readPositions, type Positions } from './restore-sequences.ts'
 import { exchangeAside, putAside, type Aside } from './restore-swap.ts'
 import { readBystanders, readWritten, type Bystanders } from './restore-written.ts'
@@ -106,7 +107,7 @@ class PostgresRestoration implements Restoration {
   #bystanders: Bystanders
   #aside: readonly Aside[] = []
   #positions: Positions | null = null
-  /** Statements that switch triggers on again. */
+  /** Statements after which triggers and keys are as they were. */
   #asleep: readonly string[] = []
 
   private constructor(
@@ -169,7 +170,7 @@ class PostgresRestoration implements Restoration {
 
   async quiet(tables: readonly TableRef[]): Promise<void> {
     try {
-      this.#asleep = await quietTriggers(this.#connection, tables)
+      this.#asleep = await quietTables(this.#connection, tables)
     } catch (error) {
       throw toAppError(error, 'keeping triggers quiet')
     }
@@ -179,7 +180,7 @@ class PostgresRestoration implements Restoration {
     try {
       for (const statement of this.#asleep) await this.#connection.script(statement)
     } catch (error) {
-      throw toAppError(error, 'waking triggers')
+      throw asRefusal(error, 0)
     }
   }
 
