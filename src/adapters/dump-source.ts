@@ -1,6 +1,7 @@
 import type { Condition } from '#model/condition.ts'
 import type { TablePattern } from '#model/table-pattern.ts'
 import type { Column, TableRef } from '#model/table.ts'
+import type { Replaced } from './restore-target.ts'
 
 /** What of a database is to be dumped. */
 export interface DumpWish {
@@ -15,6 +16,11 @@ export interface DumpWish {
   readonly excludeTables: readonly TablePattern[]
   readonly owners: boolean
   readonly grants: boolean
+  /**
+   * Instead of all that schemas and tables say: exactly what goes where this is replaced, without what it needs and stays. Null:
+   * no such thing.
+   */
+  readonly exactly: Replaced | null
 }
 
 export interface OpenDump {

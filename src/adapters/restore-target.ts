@@ -3,9 +3,42 @@ import { AppError } from '#model/errors.ts'
 import type { TableRef } from '#model/table.ts'
 import type { Adapter, Watched } from './adapter.ts'
 
+/** Classes of what is neither replaced nor made twice: what is there of them stays. */
+export const OTHER_CLASSES = [
+  'collation',
+  'conversion',
+  'text search configuration',
+  'text search dictionary',
+  'text search parser',
+  'text search template',
+  'operator',
+  'operator class',
+  'operator family',
+  'cast',
+  'publication',
+  'server',
+  'foreign data wrapper',
+  'event trigger',
+  'access method',
+  'language',
+] as const
+
+export interface OtherObject {
+  readonly object: (typeof OTHER_CLASSES)[number]
+  /** By which it is told from others. */
+  readonly key: string
+  /** Empty where it is in no schema. */
+  readonly schema: string
+  /** For people. */
+  readonly name: string
+  /** What it is found by beside its schema: a name, or symbol and types of an operator, types of a cast, name and method of a class. */
+  readonly parts: readonly string[]
+}
+
 /** What a dump makes and builds on. */
 export interface RestoreQuestion {
   readonly makes: readonly RestoreObject[]
+  readonly others: readonly OtherObject[]
   /** Tables that it brings rows into without making them. */
   readonly fills: readonly TableRef[]
   /** Sequences that it moves without making them. */
@@ -42,10 +75,14 @@ export interface RestoreFacts {
   readonly privileged: string | null
   /** Schemas among them are kept, and what is in them that the dump does not make. */
   readonly existing: readonly ExistingObject[]
+  /** What is there of the others. */
+  readonly others: readonly OtherObject[]
   /** What is not in the dump and depends on what exists, as the server describes it. */
   readonly dependents: readonly string[]
-  /** Tables that are filled and have rows. */
+  /** Tables that are filled and have rows; of an extension's table, rows of the user. */
   readonly filled: readonly TableRef[]
+  /** These, their partitions, and what of the filled tables has to be emptied with them, because it refers to them. */
+  readonly emptied: readonly TableRef[]
   /** Sequences that are moved and have given out values. */
   readonly moved: readonly TableRef[]
   /** Large objects of the dump that are there already, by their OIDs. */
@@ -60,6 +97,8 @@ export interface RestoreFacts {
     readonly languages: readonly string[]
     readonly tablespaces: readonly string[]
   }
+  /** Event triggers that run for what a restore does. */
+  readonly eventTriggers: readonly string[]
   /** Extensions of the dump that are there already. */
   readonly extensions: readonly string[]
 }
@@ -122,6 +161,13 @@ export interface Restoration extends AsyncDisposable {
    * @throws AppError `restore_dependents` where something has come to depend on it meanwhile
    */
   clear(what: Replaced): Promise<void>
+  /**
+   * For rows that come back into these tables, which stay: until `wake`, triggers of the user do not run, which have seen them,
+   * and foreign keys that tie the tables into rings wait.
+   */
+  quiet(tables: readonly TableRef[]): Promise<void>
+  /** All that `quiet` has changed is as it was, and the foreign keys hold. @throws StatementRefused where one does not */
+  wake(): Promise<void>
   /** Gives sequences that the dump moves what is undone with the rest: else the server keeps where they were moved to. */
   renew(sequences: readonly TableRef[]): Promise<void>
   /**

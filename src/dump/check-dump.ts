@@ -1,4 +1,5 @@
 /** The first of two readings: the whole file is looked at before anything of the target is touched. */
+import type { OtherObject } from '#adapters/restore-target.ts'
 import type { Join } from '#model/dump.ts'
 import { AppError } from '#model/errors.ts'
 import type { TableRef } from '#model/table.ts'
@@ -22,6 +23,8 @@ export interface LoadedTable {
 export interface DumpContents {
   readonly statements: number
   readonly makes: readonly Made[]
+  /** What it makes besides, and keeps where it is there. */
+  readonly others: readonly OtherObject[]
   readonly loads: readonly LoadedTable[]
   /** Tables that it brings rows into without making them. */
   readonly fills: readonly TableRef[]
@@ -96,6 +99,7 @@ class Gathering {
   readonly #largeObjects: string[] = []
   #statements = 0
   readonly #makes: Made[] = []
+  readonly #others: OtherObject[] = []
   readonly #loads = new Map<string, { table: TableRef; rows: number; bytes: number }>()
   readonly #connects = new Set<string>()
   readonly #skipped: Partial<Record<Skipped, number>> = {}
@@ -146,6 +150,7 @@ class Gathering {
         return
       case 'run':
         if (recognized.makes !== null) this.#makes.push(recognized.makes)
+        if (recognized.other !== null) this.#others.push(recognized.other)
         if (recognized.moves !== null) this.#moves.set(nameText(recognized.moves), recognized.moves)
         if (recognized.largeObject !== null) this.#largeObjects.push(recognized.largeObject)
         return
@@ -194,6 +199,7 @@ class Gathering {
     return {
       statements: this.#statements,
       makes: this.#makes.map((each) => (this.#recognizer.isBlurred(each) ? { ...each, args: undefined } : each)),
+      others: this.#others,
       loads,
       fills: loads.map(({ table }) => table).filter((table) => !made.has(formatTableName(table))),
       moves: [...this.#moves.values()],

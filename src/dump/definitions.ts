@@ -10,7 +10,16 @@ import {
   type Place,
   type PlannedClass,
 } from './named-objects.ts'
-import { keptExtension, keptSchemas, RUN, type FileSoFar, type Recognized, type Statement } from './recognized.ts'
+import {
+  keptExtension,
+  keptOther,
+  keptSchemas,
+  otherOf,
+  RUN,
+  type FileSoFar,
+  type Recognized,
+  type Statement,
+} from './recognized.ts'
 import { identifierOf, stringOf, type Token } from './sql-tokens.ts'
 import { OWN_LANGUAGES, REACHING_EXTENSIONS, UNTRUSTED_LANGUAGES, type StatementKind } from './statement-kinds.ts'
 
@@ -24,7 +33,8 @@ export class Definitions {
   create(kind: StatementKind, at: Statement): Recognized {
     const { words, label } = at
     refuseIfNotExists(at)
-    const { name, next, args } = readAddress(kind.object, at, this.#file.schema)
+    const address = readAddress(kind.object, at, this.#file.schema)
+    const { name, next, args } = address
     if (kind.object === 'relation' && words[1] === 'OR' && !this.#file.made.has('relation', name)) {
       this.#file.expect(name, label)
       return { does: 'skip', label, because: 'drop' }
@@ -61,7 +71,14 @@ export class Definitions {
     const asOwner = kind.object === 'routine' && isSecurityDefiner({ ...at, next })
     const object = PLANNED.find((one) => one === kind.object)
     const makes = object === undefined ? null : { ...name, object, word, asOwner, args: args ?? undefined }
-    return { ...RUN, label, makes, about: kind.object === 'schema' ? keptSchemas([name.name]) : null }
+    const other = otherOf(address)
+    return {
+      ...RUN,
+      label,
+      makes,
+      other,
+      about: kind.object === 'schema' ? keptSchemas([name.name]) : keptOther(other),
+    }
   }
 
   /** A table that has part in another one would bring rows into it. */
@@ -106,7 +123,7 @@ export class Definitions {
       const { name } = readName({ tokens, words, next: at }, this.#file.schema)
       return this.#file.made.has('type', name) || this.#file.made.has('relation', name)
     })
-    if (!isOwn) refuse('converts between types that the file does not make')
+    if (!isOwn && !this.#file.options.trusted) refuse('converts between types that the file does not make')
   }
 
   #routine({ tokens, words, next }: Place): void {
@@ -163,7 +180,8 @@ export class Definitions {
     if (kind.object === 'relation') this.#changeRelation(address.name, { ...at, next })
     if (kind.object === 'index') this.#attach('index', { ...at, next })
     if (kind.object === 'publication') this.#publish({ ...at, next })
-    return { ...RUN, label, about: kind.object === 'schema' ? keptSchemas([address.name.name]) : null }
+    const about = kind.object === 'schema' ? keptSchemas([address.name.name]) : keptOther(otherOf(address))
+    return { ...RUN, label, about }
   }
 
   #comment(kind: StatementKind, at: Statement): Recognized {
@@ -172,7 +190,8 @@ export class Definitions {
     this.#file.made.assertHas(address)
     const [object] = address.classes
     if (object === 'schema') return { ...RUN, label, about: keptSchemas([address.name.name]) }
-    return { ...RUN, label, about: object === 'extension' ? keptExtension(address.name.name) : null }
+    const about = object === 'extension' ? keptExtension(address.name.name) : keptOther(otherOf(address))
+    return { ...RUN, label, about }
   }
 
   /** What an ALTER of a relation takes in besides must be the file's own too, and what it makes is. */

@@ -15,7 +15,8 @@ import type { DumpFile, ReadDump } from './dump-file.ts'
 import type { DumpItem } from './dump-item.ts'
 import { assertWhole, openPieces } from './dump-rows.ts'
 import { toWish } from './export-database.ts'
-import { importDump, UNKNOWN } from './import-dump.ts'
+import { importDump } from './import-dump.ts'
+import { UNKNOWN } from './restore-failures.ts'
 import { planImport, type ImportPlan, type ImportWish } from './plan-import.ts'
 import { Recognizer } from './recognize.ts'
 import type { RecognizeOptions } from './recognized.ts'
@@ -59,6 +60,21 @@ const FAULTS: readonly ErrorCode[] = ['not_a_dump', 'dump_damaged', 'dump_encodi
 /** What the server has not, or does not let the login do: rights, room, locks, an operator who ends it, itself. */
 const OF_THE_SERVER = /^(?:42501|53|55|57|58|XX)/
 
+function isUnknown({ code, cause }: AppError): boolean {
+  return code === 'restore_failed' && cause instanceof StatementRefused && UNKNOWN_THING.test(cause.state)
+}
+
+/** Of a backup is there only what was replaced: what that needs has stayed. */
+function builtOnOthers(file: DumpFile, cause: AppError): AppError {
+  return new AppError('dump_unfit', `${file.name} builds on what its database has besides: ${cause.message}`, {
+    hint: 'Such a backup goes back into the database that it is of, and cannot be tried elsewhere. Try an export of the whole.',
+    cause,
+  })
+}
+
+/** No such schema, table, column, type, function. */
+const UNKNOWN_THING = /^(?:3F000|42P01|42703|42704|42883)$/
+
 /** @param older whether the dump is of a later version than the server that it is tried on */
 function isFault(error: AppError, { trusted, older }: { readonly trusted: boolean; readonly older: boolean }): boolean {
   if (!FAULTS.includes(error.code)) return false
@@ -87,10 +103,12 @@ export async function drillDump(
   const seen = new SeenItems(wish)
   const asked = { ...wish, replace: false, swap: false }
   let older = false
+  let brings = false
   try {
     const dump = await checkDump(file, { ...tools, ...asked })
     const plan = await planImport(adapter, dump, asked)
     tools.onDigest(plan.dump.digest)
+    brings = dump.origin.takeBack !== null
     older = (plan.serverMajor ?? 0) > adapter.server.major
     if (plan.dump.fills.length > 0) {
       throw new AppError('dump_unfit', `${file.name} has rows of tables that it does not make.`, {
@@ -110,7 +128,9 @@ export async function drillDump(
     failpoint('drill.restored')
     return await compare(scratch, plan, { seen, wish: asked, tools })
   } catch (error) {
-    if (!(error instanceof AppError) || !isFault(error, { trusted: wish.trusted, older })) throw error
+    if (!(error instanceof AppError)) throw error
+    if (brings && isUnknown(error)) throw builtOnOthers(file, error)
+    if (!isFault(error, { trusted: wish.trusted, older })) throw error
     return { faults: [error.message], tables: [], rows: 0, constraints: 0, definitions: 'names', notes: [] }
   }
 }
@@ -189,6 +209,7 @@ async function missingNames(adapter: Adapter, { dump }: ImportPlan): Promise<rea
   const needs = { roles, extensions, languages, tablespaces }
   const { existing } = await restore.inspect({
     makes,
+    others: [],
     fills: [],
     moves: [],
     joins: [],

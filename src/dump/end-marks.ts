@@ -7,6 +7,7 @@ import {
   parseHead,
   parseRows,
   parseSeal,
+  parseBringsBack,
   parseTakeBack,
   SEAL_BYTES,
   TRAILER_LINE,
@@ -113,6 +114,7 @@ export class EndMarks {
       if (database === this.#madeIn) this.#made.push(made)
       return
     }
+    this.#madeIn ??= parseBringsBack(text)
     const told = parseRows(text)
     if (told === null) return
     const name = formatTableName(told)

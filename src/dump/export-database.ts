@@ -10,13 +10,13 @@ import {
   type DumpHead,
   type ExportOptions,
   type ReadingOptions,
-  type TakeBack,
 } from '#model/dump.ts'
 import { AppError } from '#model/errors.ts'
 import { BadName, parsePattern, type TablePattern } from '#model/table-pattern.ts'
 import type { Journal, Stage } from '#sync/journal.ts'
 import { CopyRows } from './copy-rows.ts'
 import { assertWhole, openPieces } from './dump-rows.ts'
+import type { Kept } from './import-dump.ts'
 import type { DumpWriter } from './dump-writer.ts'
 import { InsertRows } from './insert-rows.ts'
 import { quoteName, quoteRef } from './sql-text.ts'
@@ -28,8 +28,8 @@ export interface ExportTools {
   readonly signal: AbortSignal
   /** The version of the program. */
   readonly program: string
-  /** Of what is kept before a restore. */
-  readonly takeBack?: TakeBack
+  /** Of what is kept before a restore: that alone, and what the restore makes besides. */
+  readonly kept?: Kept
 }
 
 /** What an export has written. */
@@ -59,7 +59,11 @@ export async function exportDatabase(
   const { journal, signal } = tools
   const stage = (name: Stage): void => journal.record({ type: 'stage', stage: name })
   stage('schema')
-  await using source = await adapter.dump({ wish: toWish(options), readers: options.parallel, signal })
+  await using source = await adapter.dump({
+    wish: { ...toWish(options), exactly: tools.kept?.replaced ?? null },
+    readers: options.parallel,
+    signal,
+  })
   journal.record({
     type: 'planned',
     tables: source.tables.map(({ ref }) => ref),
@@ -79,7 +83,7 @@ export async function exportDatabase(
   await writeDefinitions(writer, afterRows.slice(0, split))
   stage('constraints')
   await writeDefinitions(writer, afterRows.slice(split))
-  await writer.text(`\n${trailerLines(tables, tools.takeBack)}`)
+  await writer.text(`\n${trailerLines(tables, tools.kept?.takeBack)}`)
   failpoint('dump.end')
   await writer.end()
   const rows = tables.reduce((sum, table) => sum + table.rows, 0)
@@ -108,6 +112,7 @@ export function toWish(options: Omit<ReadingOptions, 'parallel'>): DumpWish {
     excludeTables: excludeTables.map(toPattern),
     owners,
     grants,
+    exactly: null,
   }
 }
 
@@ -125,7 +130,7 @@ function headOf(
   { database, tables }: DumpSource,
   { server }: Adapter,
   { content, style, ...options }: ExportOptions,
-  { program, clock }: ExportTools,
+  { program, clock, kept }: ExportTools,
 ): DumpHead {
   return {
     program,
@@ -135,7 +140,7 @@ function headOf(
     serverMajor: server.major,
     content,
     style,
-    partial: isPartial(options),
+    partial: kept !== undefined || isPartial(options),
     tables: tables.length,
   }
 }

@@ -1,12 +1,10 @@
 /** What was planned is restored, in one transaction: of a file the second of two readings. */
 import type { Adapter } from '#adapters/adapter.ts'
 import { READ_ONLY, StatementRefused, type Replaced, type Restoration } from '#adapters/restore-target.ts'
-import { plural } from '#lib/amounts.ts'
 import { must, toError } from '#lib/assert.ts'
 import { failpoint } from '#lib/failpoint.ts'
 import type { TakeBack } from '#model/dump.ts'
 import { AppError, leavesDoubt } from '#model/errors.ts'
-import { publicReason } from '#model/rejection.ts'
 import { formatTableName } from '#model/table-pattern.ts'
 import { sameTable, type TableRef } from '#model/table.ts'
 import type { Journal } from '#sync/journal.ts'
@@ -14,6 +12,7 @@ import { linesIn } from './copy-rows.ts'
 import { DumpReader, type DumpFile, type ReadDump } from './dump-file.ts'
 import { databaseDigest, objectKey, toObject, type ImportPlan, type RestorePlan } from './plan-import.ts'
 import { readItems } from './read-items.ts'
+import { assertTaken, codeRefused, ownTriggers, toFailure } from './restore-failures.ts'
 import { Recognizer } from './recognize.ts'
 import type { Recognized, RecognizeOptions } from './recognized.ts'
 import type { DumpItem } from './dump-item.ts'
@@ -147,11 +146,14 @@ async function restore(
     failpoint('import.held')
     await keep(replaced)
     failpoint('import.backed-up')
+    if (plan.bringsBack) await restoration.quiet(dump.fills)
     if (exchanges) await restoration.setAside(replaced)
     else await restoration.clear(replaced)
   }
   journal.record({ type: 'stage', stage: 'schema' })
-  await restoration.renew(dump.moves)
+  // Those that an extension of the dump brings are not there yet.
+  const awaited = new Set(plan.facts.missing.sequences.map(formatTableName))
+  await restoration.renew(dump.moves.filter((sequence) => !awaited.has(formatTableName(sequence))))
   const run = new ImportRun(restoration, { plan, options, journal })
   try {
     await run.read(items)
@@ -249,6 +251,7 @@ class ImportRun {
     }
     await this.#flush()
     this.#fill(null)
+    await this.#tell([COMMIT], () => this.#restoration.wake())
   }
 
   async #do(
@@ -284,10 +287,12 @@ class ImportRun {
     const { dump, facts } = this.#plan
     if (silences !== null) return !dump.fills.some((table) => sameTable(table, toRef(silences)))
     if (about === null) return false
-    const { existing, extensions } = facts
+    const { existing, extensions, others } = facts
     const schemas = existing.flatMap(({ object, name }) => (object === 'schema' ? [name] : []))
     return (
-      about.extensions.some((name) => extensions.includes(name)) || about.schemas.some((name) => schemas.includes(name))
+      about.extensions.some((name) => extensions.includes(name)) ||
+      about.schemas.some((name) => schemas.includes(name)) ||
+      about.others.some((key) => others.some((other) => other.key === key))
     )
   }
 
@@ -408,7 +413,10 @@ class ImportRun {
     const written = await this.#tell([COMMIT], () => this.#restoration.written())
     const others = [...new Set(written.map(formatTableName))].filter((name) => !own.has(name))
     if (others.length === 0) return
-    throw codeRefused(`has written to ${others.join(', ')}, which the file does not make`)
+    throw codeRefused(
+      `has written to ${others.join(', ')}, which the file does not make`,
+      ownTriggers(this.#plan.facts),
+    )
   }
 
   async giveBack(carry: { readonly grants: boolean }): Promise<void> {
@@ -421,7 +429,7 @@ class ImportRun {
       await this.#restoration.commit(how)
     } catch (error) {
       if (!(error instanceof StatementRefused)) throw error
-      if (how.closed && error.state === READ_ONLY) throw codeRefused('has put off to the commit what would write')
+      if (how.closed && error.state === READ_ONLY) throw codeRefused('has put off to the commit what would write', '')
       throw toFailure(error, COMMIT, this.#plan)
     }
   }
@@ -430,12 +438,6 @@ class ImportRun {
     const tables = [...this.#rows.values()]
     return { tables, rows: tables.reduce((sum, { rows }) => sum + rows, 0), statements: this.#statements }
   }
-}
-
-function codeRefused(deed: string): AppError {
-  return new AppError('dump_refused', `Code that the file brings or calls ${deed}. Everything was rolled back.`, {
-    hint: 'Look at its functions, triggers, rules and defaults. Import it with --trust-file only if you want that.',
-  })
 }
 
 const COMMIT: Pending = { sql: '', line: 0, label: 'COMMIT' }
@@ -453,49 +455,4 @@ const OWN_SETTINGS: readonly string[] = [
 
 function toRef(name: { schema: string; name: string }): TableRef {
   return { schema: name.schema, name: name.name }
-}
-
-/** Where something stands: a line of the file, or a row of what comes from no file. */
-function whereOf(line: number, row: number | null): string {
-  if (line > 0) return `Line ${line + (row ?? 0)}: `
-  return row === null ? '' : `Row ${row}: `
-}
-
-/** @throws AppError `restore_failed` where the server left rows out of what it was sent */
-function assertTaken({ line, label }: Pending, { taken, sent }: { taken: number; sent: number }): void {
-  if (taken === sent) return
-  const told = `the server took ${taken} of ${plural(sent, 'row')}`
-  throw new AppError('restore_failed', `${whereOf(line, null)}${label}: ${told}. Everything was rolled back.`, {
-    hint: 'A trigger or a rule of the table leaves rows out: switch it off, or drop it, and import again.',
-  })
-}
-
-function toFailure(error: StatementRefused, { line, label }: Pending, plan: RestorePlan): AppError {
-  const { state, row, column } = error
-  const where = whereOf(line, row)
-  const what = column === null ? label : `${label}, column ${column}`
-  const hint = hintOf(state, plan)
-  return new AppError(
-    'restore_failed',
-    `${where}${what}: ${withoutValues(error)} (SQLSTATE ${state}). Everything was rolled back.`,
-    { cause: error, ...(hint === null ? {} : { hint }) },
-  )
-}
-
-const OUT_OF_LOCKS = '53200'
-/** States of words that a server does not know, and of what it cannot do. */
-export const UNKNOWN = /^(?:42|0A)/
-
-function hintOf(state: string, { serverMajor, target }: RestorePlan): string | null {
-  if (state === OUT_OF_LOCKS) {
-    return 'One transaction holds a lock on each table and index that it makes: raise max_locks_per_transaction of the target and restart it, or import the tables in several dumps.'
-  }
-  if (serverMajor === null || serverMajor <= target.major || !UNKNOWN.test(state)) return null
-  return `The dump is of PostgreSQL ${serverMajor}, the target of ${target.major}: import it into a newer server.`
-}
-
-/** What the server says, without what a row has (invariant 7). */
-function withoutValues({ state, message }: StatementRefused): string {
-  const reason = publicReason({ code: state, reason: message })
-  return state.startsWith('22') ? reason.replaceAll(/"[^"]*"/g, '"…"') : reason
 }

@@ -20,6 +20,8 @@ export type ObjectClass =
   | 'statistics'
   | 'text search configuration'
   | 'text search dictionary'
+  | 'text search parser'
+  | 'text search template'
   | 'operator'
   | 'operator class'
   | 'operator family'
@@ -53,6 +55,8 @@ const FORMS: Readonly<Record<ObjectClass, Form>> = {
   statistics: 'qualified',
   'text search configuration': 'qualified',
   'text search dictionary': 'qualified',
+  'text search parser': 'qualified',
+  'text search template': 'qualified',
   operator: 'operator',
   'operator class': 'using',
   'operator family': 'using',
@@ -83,6 +87,8 @@ export interface Address {
   /** Any of these it may be. */
   readonly classes: readonly ObjectClass[]
   readonly name: ObjectName
+  /** What the catalogue finds it by besides its schema: a name, the types of an operator or a cast, the method of a class. */
+  readonly parts?: readonly string[]
   /** Where the name ends. */
   readonly next: number
   /** Of a routine, where they are written so that one routine alone is meant. */
@@ -183,12 +189,20 @@ export function readAddress(object: ObjectClass, place: Place, schema: string): 
       const using = words.indexOf('USING', end)
       if (using < 0) refuse('names no access method')
       const method = partOf(tokens[using + 1])
-      return { classes: [object], name: { ...name, name: `${name.name} USING ${method}` }, next: end }
+      return {
+        classes: [object],
+        name: { ...name, name: `${name.name} USING ${method}` },
+        parts: [name.name, method],
+        next: end,
+      }
     }
     case 'cast': {
       if (tokens[next]?.text !== '(') refuse('names no types')
       const end = closing(tokens, next)
-      return { classes: [object], name: { schema: '', name: textOf(tokens.slice(next + 1, end)) }, next: end + 1 }
+      const inside = tokens.slice(next + 1, end)
+      const as = inside.findIndex(({ kind, text }) => kind === 'word' && text === 'AS')
+      const parts = [inside.slice(0, as), inside.slice(as + 1)].map(textOf)
+      return { classes: [object], name: { schema: '', name: textOf(inside) }, parts, next: end + 1 }
     }
     case 'number': {
       const id = stringOf(tokens[next]) ?? (tokens[next]?.kind === 'number' ? (tokens[next]?.text ?? '') : '')
@@ -216,6 +230,7 @@ function readOperator({ tokens, next }: Place, schema: string): Address {
   return {
     classes: ['operator'],
     name: { schema: own, name: `${symbols.join('')} (${types.join(', ')})` },
+    parts: [symbols.join(''), ...types],
     next: end + 1,
   }
 }
@@ -304,11 +319,11 @@ export class MadeObjects {
   }
 
   /** Every database has the schema `public`: what a dump says of it is part of the dump. @throws Refused */
-  assertHas({ classes, name, args }: Pick<Address, 'classes' | 'name' | 'args'>): void {
+  assertHas({ classes, name, args }: Pick<Address, 'classes' | 'name' | 'args'>, fix = WHOLE): void {
     if (classes.some((object) => this.has(object, name) || (object === 'schema' && name.name === 'public'))) {
       if (classes.includes('routine')) this.#tell(name, args, false)
       return
     }
-    refuse(`changes ${nameText(name)}, which the file does not make`, WHOLE)
+    refuse(`changes ${nameText(name)}, which the file does not make`, fix)
   }
 }

@@ -13,7 +13,7 @@ import type { RestoreObject, TakeBack } from '#model/dump.ts'
 import { AppError } from '#model/errors.ts'
 import { objectName, tableName, type TableRef } from '#model/table.ts'
 import type { DumpContents, DumpPlan } from './check-dump.ts'
-import type { RecognizeOptions, Skipped } from './recognized.ts'
+import { otherText, type RecognizeOptions, type Skipped } from './recognized.ts'
 
 export interface ImportWish extends RecognizeOptions {
   /** What is there is replaced; else it is a refusal. */
@@ -38,6 +38,8 @@ export interface RestorePlan<Dump extends DumpContents = DumpContents> {
   readonly replaced: Replaced
   /** What is there of what a restore had made, before which the dump was kept, and what the dump does not make itself. */
   readonly takesBack: readonly ExistingObject[]
+  /** It was kept before a restore into this very database: rows come back as they were, whatever triggers would make of them. */
+  readonly bringsBack: boolean
   /** It is exchanged at the end. */
   readonly swap: boolean
   readonly notes: readonly string[]
@@ -80,7 +82,7 @@ export async function planRestore<Dump extends DumpContents>(
 ): Promise<RestorePlan<Dump>> {
   const { server } = adapter
   const restore = restoreOf(adapter)
-  const { makes: made, fills, moves, largeObjects, roles, extensions, languages, tablespaces } = what.dump
+  const { makes: made, others, fills, moves, largeObjects, roles, extensions, languages, tablespaces } = what.dump
   const own = new Set(made.map(objectKey))
   // In another database something else may be called the same.
   const isHere = takeBack !== null && takeBack.database === databaseDigest(server)
@@ -90,12 +92,12 @@ export async function planRestore<Dump extends DumpContents>(
   // Two partitions of one table cannot both have the same rows: the old one is there until the end.
   const joins = swap ? [] : what.dump.joins
   const needs = { roles, extensions, languages, tablespaces }
-  const question = { makes, fills, moves, joins, largeObjects, swap: swap ? { owners } : null, ...needs }
+  const question = { makes, others, fills, moves, joins, largeObjects, swap: swap ? { owners } : null, ...needs }
   const facts = await restore.inspect(question)
   const takesBack = facts.existing.filter((each) => !own.has(objectKey(each)))
   const drop = facts.existing.filter(({ object }) => object !== 'schema').map(toObject)
   const schemas = takesBack.flatMap(({ object, name }) => (object === 'schema' ? [name] : []))
-  const replaced = { drop, empty: facts.filled, sequences: facts.moved, schemas, joins }
+  const replaced = { drop, empty: facts.emptied, sequences: facts.moved, schemas, joins }
   const { address, product, major } = server
   return {
     ...what,
@@ -103,8 +105,14 @@ export async function planRestore<Dump extends DumpContents>(
     facts,
     replaced,
     takesBack,
+    bringsBack: isHere,
     swap,
-    notes: [...notesOf(what, server), ...handsOf({ ...what, facts, takesBack }, wish), ...overloadsOf(facts)],
+    notes: [
+      ...notesOf(what, server),
+      ...handsOf({ ...what, facts, takesBack }, wish),
+      ...overloadsOf(facts),
+      ...staysNote(facts),
+    ],
     refusals: refusalsOf({ ...what, facts, replaced, takesBack }, wish, server),
   }
 }
@@ -112,11 +120,6 @@ export async function planRestore<Dump extends DumpContents>(
 /** What is there and gets something else in its place. */
 export function replacedObjects({ facts, takesBack }: Pick<RestorePlan, 'facts' | 'takesBack'>): ExistingObject[] {
   return facts.existing.filter((each) => each.object !== 'schema' && !takesBack.includes(each))
-}
-
-/** The schemas of what is replaced: a dump of them brings it back. */
-export function schemasOf({ drop, empty, sequences, schemas }: Replaced): string[] {
-  return [...new Set([...[...drop, ...empty, ...sequences].map(({ schema }) => schema), ...schemas])]
 }
 
 export function toObject({ object, schema, name, args }: RestoreObject): RestoreObject {
@@ -141,6 +144,8 @@ const NOTES: Readonly<Record<Skipped, (count: number) => string | null>> = {
   grant: (count) => `${plural(count, 'statement')} about rights are not run.`,
   statistics: (count) => `${plural(count, 'statement')} about statistics are not run: run ANALYZE afterwards.`,
   'public schema': () => null,
+  'session user': (count) =>
+    `${plural(count, 'statement')} to go on as somebody else ${count === 1 ? 'is' : 'are'} not run: what comes behind, the login does.`,
   // Whether the provider is there, no catalogue says: a label that it is not there for would end the restore.
   'security label': (count) =>
     `${plural(count, 'security label')} ${count === 1 ? 'is' : 'are'} not set: they are for a provider that is loaded into the server. Set them afterwards (SECURITY LABEL) where the target has it.`,
@@ -191,6 +196,12 @@ function describe(each: ExistingObject): string {
   return `${each.what} ${each.routines.length === 0 ? tableName(each) : each.routines.join(', ')}`
 }
 
+/** Whether it is the same, nobody has compared. */
+function staysNote({ others }: RestoreFacts): string[] {
+  if (others.length === 0) return []
+  return [`There already, and kept as it is, whatever the dump says of it: ${list(others.map(otherText))}.`]
+}
+
 const MOST_NAMED = 20
 
 function list(names: readonly string[]): string {
@@ -213,19 +224,21 @@ function refusalsOf(
       }),
     )
   }
-  refusals.push(...missingOf(facts))
+  refusals.push(...missingOf(facts, dump))
   if (facts.privileged !== null && !trusted) {
     refusals.push(new AppError('restore_privileged', `The login of ${address} ${facts.privileged}.`))
   }
   const there = [
     ...replacedObjects({ facts, takesBack }).map(describe),
-    ...replaced.empty.map((table) => `rows of ${tableName(table)}`),
+    ...facts.filled.map((table) => `rows of ${tableName(table)}`),
     ...replaced.sequences.map((sequence) => `the position of the sequence ${tableName(sequence)}`),
   ]
   const back = takesBack.map((each) => `${each.what} ${objectName(each)}`)
-  if (there.length + back.length > 0 && !replace) {
+  const stays = facts.others.map(otherText)
+  if (there.length + back.length + stays.length > 0 && !replace) {
     const would = [
       ...(there.length === 0 ? [] : [`replace ${list(there)}`]),
+      ...(stays.length === 0 ? [] : [`keep as it is what is there already: ${list(stays)}`]),
       ...(back.length === 0 ? [] : [`take back what a restore after it has made: ${list(back)}`]),
     ]
     refusals.push(new AppError('restore_exists', `The dump would ${would.join('; and it would ')}.`))
@@ -241,17 +254,20 @@ function refusalsOf(
   return refusals
 }
 
-function swapRefusals({ unswappable }: RestoreFacts, { empty, sequences }: Replaced): AppError[] {
+function swapRefusals({ unswappable, filled }: RestoreFacts, { sequences }: Replaced): AppError[] {
   const stays = [
-    ...empty.map((table) => `rows of ${tableName(table)}, whose table the dump does not make`),
+    ...filled.map((table) => `rows of ${tableName(table)}, whose table the dump does not make`),
     ...sequences.map((sequence) => `sequence ${tableName(sequence)}, which the dump does not make`),
     ...unswappable,
   ]
   return stays.length === 0 ? [] : [new AppError('restore_unswappable', `In the way: ${list(stays)}.`)]
 }
 
-function missingOf({ missing }: RestoreFacts): AppError[] {
-  const { tables, sequences, roles, extensions, languages, tablespaces } = missing
+function missingOf({ missing, extensions: there }: RestoreFacts, dump: DumpContents): AppError[] {
+  const { roles, extensions, languages, tablespaces } = missing
+  // What an extension brings is there once it is made; whether it brings these, its COPY tells.
+  const awaited = dump.extensions.some((name) => !there.includes(name))
+  const { tables, sequences } = awaited ? { tables: [], sequences: [] } : missing
   const refuse = (what: string, names: readonly string[], hint: string): AppError[] =>
     names.length === 0 ? [] : [new AppError('dump_unfit', `The target has no ${what} ${list(names)}.`, { hint })]
   const tableNames = tables.map((table: TableRef) => tableName(table))

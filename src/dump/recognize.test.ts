@@ -37,6 +37,7 @@ const MADE: readonly string[] = [
   'ALTER TABLE public.other DISABLE TRIGGER ALL;\nCOPY public.other (a) FROM stdin;\n1\n\\.\nALTER TABLE public.other ENABLE TRIGGER ALL;',
   'CREATE OR REPLACE VIEW public.v AS SELECT NULL::integer;DROP VIEW public.v;CREATE VIEW public.v AS SELECT NULL::integer;CREATE OR REPLACE VIEW public.v AS SELECT 1;',
   'SET SESSION AUTHORIZATION DEFAULT;',
+  'SET SESSION AUTHORIZATION "x";GRANT SELECT ON TABLE public.t TO y;RESET SESSION AUTHORIZATION;',
   "SECURITY LABEL FOR anon ON COLUMN public.t.a IS 'MASKED WITH VALUE NULL';",
   'ALTER TABLE public.empty DISABLE TRIGGER ALL;ALTER TABLE public.empty ENABLE TRIGGER ALL;',
   'DROP TABLE public.other;ALTER TABLE IF EXISTS ONLY public.other DROP CONSTRAINT x;ALTER DOMAIN IF EXISTS public.d DROP CONSTRAINT y;',
@@ -209,4 +210,13 @@ test('D13: a statement of more words than any dump has is refused by its line, a
     'dump_refused',
     expect.stringMatching(/line 9: CREATE VIEW has more than 250,000 words/),
   ])
+})
+
+test('nobody goes on as somebody else: what would say so is not run, and told where it bears on what is', async () => {
+  const sql = native(
+    `${TABLE}SET SESSION AUTHORIZATION 'x';GRANT SELECT ON TABLE public.t TO y;RESET SESSION AUTHORIZATION;`,
+  )
+  expect((await check(sql)).skipped).toEqual({ 'session user': 1, transaction: 1 })
+  const without = { ...readOptions(), owners: false, grants: false, trusted: false }
+  expect((await checkDump(fileOf(sql), without)).skipped).toEqual({ grant: 1, transaction: 2 })
 })

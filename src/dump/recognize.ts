@@ -18,7 +18,6 @@ import {
   type Place,
 } from './named-objects.ts'
 import {
-  keptSchemas,
   RUN,
   type FileSoFar,
   type Needs,
@@ -147,13 +146,13 @@ export class Recognizer {
     const { trusted, grants } = this.#file.options
     const on = findOn(at, trusted)
     if (!grants) return { does: 'skip', label, because: 'grant' }
-    const { roles, schemas } = readRights(at, on, { made: this.#file.made, schema: this.#file.schema, trusted })
+    const { roles, about } = readRights(at, on, { made: this.#file.made, schema: this.#file.schema, trusted })
     for (const role of roles) this.#file.needs.roles.add(role)
-    return { ...RUN, label, about: schemas.length === 0 ? null : keptSchemas(schemas) }
+    return { ...RUN, label, about }
   }
 
   #set({ tokens, words, label, text }: Statement): Recognized {
-    if (words.join(' ') === 'SET SESSION AUTHORIZATION DEFAULT') return { does: 'skip', label, because: 'transaction' }
+    if (words[1] === 'SESSION' && words[2] === 'AUTHORIZATION') return this.#sessionUser({ tokens, words, label })
     const name = identifierOf(tokens[1])
     const isReset = words[0] === 'RESET' && name !== undefined && tokens.length === 2
     if (isReset && Object.hasOwn(SETTINGS, name) && !MEANING.includes(name)) {
@@ -176,6 +175,17 @@ export class Recognizer {
       if (tablespace !== '') this.#file.needs.tablespaces.add(tablespace)
     }
     return { does: 'set', label, name, value: own, sql }
+  }
+
+  /** Whoever had given some of the rights is nobody to go on as: the login gives them. */
+  #sessionUser({ tokens, words, label }: Pick<Statement, 'tokens' | 'words' | 'label'>): Recognized {
+    const { owners, grants } = this.#file.options
+    const isBack = words[0] === 'RESET' || words[3] === 'DEFAULT'
+    const isWhole = tokens.length === (words[0] === 'RESET' ? 3 : 4)
+    if (!isWhole || (!isBack && (identifierOf(tokens[3]) ?? stringOf(tokens[3])) === undefined)) {
+      refuse('sets what a dump does not need')
+    }
+    return { does: 'skip', label, because: isBack || !(owners || grants) ? 'transaction' : 'session user' }
   }
 
   /**

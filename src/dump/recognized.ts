@@ -1,6 +1,14 @@
 /** The words of what is recognized in a dump, and what is known of it so far. */
+import { OTHER_CLASSES, type OtherObject } from '#adapters/restore-target.ts'
 import type { ArgumentType, Join } from '#model/dump.ts'
-import type { MadeObjects, ObjectName, Place, PlannedClass } from './named-objects.ts'
+import {
+  nameText,
+  type Address,
+  type MadeObjects,
+  type ObjectName,
+  type Place,
+  type PlannedClass,
+} from './named-objects.ts'
 
 /** What a statement does. `label` names it for people, without anything that could be a value. */
 export type Recognized =
@@ -11,6 +19,8 @@ export type Recognized =
       readonly does: 'run'
       readonly label: string
       readonly makes: Made | null
+      /** What else it makes: kept as it is where it is there. */
+      readonly other: OtherObject | null
       /** Not run where these are there already, as they may be: what is there is kept as it is. */
       readonly about: Kept | null
       /** A sequence that it moves and that the file does not make. */
@@ -38,7 +48,15 @@ export type Recognized =
       readonly skips: boolean
     }
 
-export type Skipped = 'transaction' | 'drop' | 'owner' | 'grant' | 'statistics' | 'public schema' | 'security label'
+export type Skipped =
+  | 'transaction'
+  | 'drop'
+  | 'owner'
+  | 'grant'
+  | 'statistics'
+  | 'public schema'
+  | 'security label'
+  | 'session user'
 
 export interface Made extends ObjectName {
   readonly object: PlannedClass
@@ -50,10 +68,12 @@ export interface Made extends ObjectName {
   readonly args?: readonly ArgumentType[] | undefined
 }
 
-/** Extensions and schemas that a dump makes only where they are not there. */
+/** What a dump makes only where it is not there. */
 export interface Kept {
   readonly extensions: readonly string[]
   readonly schemas: readonly string[]
+  /** By their keys. */
+  readonly others: readonly string[]
 }
 
 /** What the target must have. */
@@ -93,8 +113,16 @@ export interface FileSoFar {
   silence(table: ObjectName, off: boolean, label: string): void
 }
 
-const NOTHING: Kept = { extensions: [], schemas: [] }
-export const RUN = { does: 'run', makes: null, about: null, moves: null, silences: null, largeObject: null } as const
+const NOTHING: Kept = { extensions: [], schemas: [], others: [] }
+export const RUN = {
+  does: 'run',
+  makes: null,
+  other: null,
+  about: null,
+  moves: null,
+  silences: null,
+  largeObject: null,
+} as const
 
 /** What a dump says of `public` is part of it, although every database has that schema. */
 export function keptSchemas(schemas: readonly string[]): Kept {
@@ -103,4 +131,18 @@ export function keptSchemas(schemas: readonly string[]): Kept {
 
 export function keptExtension(name: string): Kept {
   return { ...NOTHING, extensions: [name] }
+}
+
+/** An object of a class that is kept where it is there; null of other classes. */
+export function otherOf({ classes, name, parts = [name.name] }: Address): OtherObject | null {
+  const object = OTHER_CLASSES.find((one) => classes.includes(one))
+  return object === undefined ? null : { object, key: JSON.stringify([object, name.schema, name.name]), ...name, parts }
+}
+
+export function keptOther(other: OtherObject | null): Kept | null {
+  return other === null ? null : { ...NOTHING, others: [other.key] }
+}
+
+export function otherText({ object, schema, name }: OtherObject): string {
+  return `${object} ${nameText({ schema, name })}`
 }

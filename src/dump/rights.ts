@@ -1,12 +1,13 @@
 /** GRANT, REVOKE and ALTER DEFAULT PRIVILEGES: what they are about, and whom. */
 import { depthsOf, readAddress, refuse, type MadeObjects, type ObjectClass, type Place } from './named-objects.ts'
+import { keptOther, keptSchemas, otherOf, type Kept } from './recognized.ts'
 import { identifierOf } from './sql-tokens.ts'
 
 export interface Rights {
   /** Roles that must be there. */
   readonly roles: readonly string[]
-  /** Schemas that are among what rights are given on. */
-  readonly schemas: readonly string[]
+  /** What of it is given rights on only where the file makes it. */
+  readonly about: Kept | null
 }
 
 /** Words between ON and what rights are given on. */
@@ -27,6 +28,8 @@ const ON_CLASSES: readonly (readonly [words: readonly string[], object: ObjectCl
 
 const BEYOND = /^(DATABASE|PARAMETER|TABLESPACE|FOREIGN)$/
 const NO_ROLES: readonly string[] = ['PUBLIC', 'CURRENT_USER', 'CURRENT_ROLE', 'SESSION_USER']
+
+const WITHOUT = 'Import without rights, or trust the file (--trust-file).'
 
 export interface RightsOptions {
   readonly made: MadeObjects
@@ -51,7 +54,7 @@ export function readRights(place: Place, on: number, options: RightsOptions): Ri
   return place.words[0] === 'ALTER' ? readDefaults(place, on, options) : readGrant(place, on, options)
 }
 
-function readGrant(place: Place, on: number, { made, schema }: RightsOptions): Rights {
+function readGrant(place: Place, on: number, { made, schema, trusted }: RightsOptions): Rights {
   const { tokens, words } = place
   if (words[on + 1] === 'ALL') refuse('does not name what it is about one by one')
   const [key, object] = ON_CLASSES.find(([keys]) => keys.every((word, index) => words[on + 1 + index] === word)) ?? [
@@ -59,15 +62,19 @@ function readGrant(place: Place, on: number, { made, schema }: RightsOptions): R
     'relation' as const,
   ]
   const schemas: string[] = []
+  const others: string[] = []
   let at = on + key.length
   do {
     const address = readAddress(object, { ...place, next: at + 1 }, schema)
-    made.assertHas(address)
+    // Extensions and the server have made some of what dumps tell the rights on: functions of the one, languages of the other.
+    if (!trusted) made.assertHas(address, WITHOUT)
     if (object === 'schema') schemas.push(address.name.name)
+    others.push(...(keptOther(otherOf(address))?.others ?? []))
     at = address.next
   } while (tokens[at]?.text === ',')
   if (words[at] !== 'TO' && words[at] !== 'FROM') refuse('is no list of objects and roles')
-  return { roles: rolesFrom(place, at + 1), schemas }
+  const about = schemas.length + others.length === 0 ? null : { ...keptSchemas(schemas), others }
+  return { roles: rolesFrom(place, at + 1), about }
 }
 
 /** Rights on what somebody makes later: in schemas of the file alone, unless the file is trusted. */
@@ -89,14 +96,11 @@ function readDefaults(place: Place, on: number, { made, trusted }: RightsOptions
   if (!named && !trusted) refuse(...aboutLater('any schema'))
   const to = words.findIndex((word, index) => index > on && (word === 'TO' || word === 'FROM'))
   if (to < 0) refuse('names no role')
-  return { roles: [...roles, ...rolesFrom(place, to + 1)], schemas: [] }
+  return { roles: [...roles, ...rolesFrom(place, to + 1)], about: null }
 }
 
 function aboutLater(where: string): [why: string, fix: string] {
-  return [
-    `gives rights on what is made later in ${where}, which the file does not make`,
-    'Import without rights, or trust the file (--trust-file).',
-  ]
+  return [`gives rights on what is made later in ${where}, which the file does not make`, WITHOUT]
 }
 
 function rolesFrom({ tokens, words }: Place, from: number): string[] {

@@ -121,10 +121,17 @@ const TRUSTED_KINDS: readonly StatementKind[] = [
   ...kinds('create', 'unnamed', ['CREATE USER MAPPING FOR', 'CREATE TRANSFORM FOR']),
   ...kinds('create', 'event trigger', ['CREATE EVENT TRIGGER']),
   ...kinds('create', 'access method', ['CREATE ACCESS METHOD']),
+  ...kinds('create', 'text search parser', ['CREATE TEXT SEARCH PARSER']),
+  ...kinds('create', 'text search template', ['CREATE TEXT SEARCH TEMPLATE']),
+  ...kinds('create', 'language', ['CREATE [OR REPLACE] [TRUSTED] [PROCEDURAL] LANGUAGE']),
   ...kinds('alter', 'event trigger', ['ALTER EVENT TRIGGER', 'COMMENT ON EVENT TRIGGER']),
   ...kinds('alter', 'server', ['ALTER SERVER', 'COMMENT ON SERVER']),
   ...kinds('alter', 'foreign data wrapper', ['ALTER FOREIGN DATA WRAPPER', 'COMMENT ON FOREIGN DATA WRAPPER']),
   ...kinds('alter', 'access method', ['COMMENT ON ACCESS METHOD']),
+  ...kinds('alter', 'text search parser', ['COMMENT ON TEXT SEARCH PARSER']),
+  ...kinds('alter', 'text search template', ['COMMENT ON TEXT SEARCH TEMPLATE']),
+  ...kinds('alter', 'language', ['ALTER [PROCEDURAL] LANGUAGE', 'COMMENT ON [PROCEDURAL] LANGUAGE']),
+  ...kinds('alter', 'unnamed', ['COMMENT ON TRANSFORM FOR']),
 ]
 
 /** What `SELECT` may call: each writes a value, and runs no code of anybody. */

@@ -3,17 +3,16 @@ import { startersOf } from '#control/audit-list.ts'
 import { earlierBackups, getDump, listDumps } from '#control/dumps.ts'
 import { readJobEvents, type Job } from '#control/jobs.ts'
 import type { DumpFile, ReadDump } from '#dump/dump-file.ts'
+import { BACKUP_OPTIONS, readBackup, writeBackup } from '#dump/backup.ts'
 import { DumpWriter } from '#dump/dump-writer.ts'
-import { exportDatabase } from '#dump/export-database.ts'
 import { importDump, type Backup, type Imported, type Kept } from '#dump/import-dump.ts'
-import { planImport, replacedObjects, schemasOf, type ImportPlan, type RestorePlan } from '#dump/plan-import.ts'
+import { planImport, replacedObjects, type ImportPlan, type RestorePlan } from '#dump/plan-import.ts'
 import { checkDump, type DumpContents, type DumpPlan } from '#dump/check-dump.ts'
-import { DEFAULT_STATEMENT_BYTES } from '#dump/sql-lexer.ts'
 import { must, toError } from '#lib/assert.ts'
 import { delay } from '#lib/clock.ts'
 import { SYSTEM } from '#model/access.ts'
 import type { Datasource } from '#model/datasource.ts'
-import { DEFAULT_EXPORT, type Dump } from '#model/dump.ts'
+import type { Dump } from '#model/dump.ts'
 import { AppError, leavesDoubt } from '#model/errors.ts'
 import { toJobError, type JobError } from '#model/job.ts'
 import { objectName, tableName } from '#model/table.ts'
@@ -238,7 +237,7 @@ export function findingsOf({ dump, target, facts, replaced, takesBack }: Restore
         name: tableName(each),
         bytes: sized(each.bytes),
       })),
-      ...replaced.empty.map((table) => ({ what: 'rows', name: tableName(table), bytes: null })),
+      ...facts.filled.map((table) => ({ what: 'rows', name: tableName(table), bytes: null })),
       ...replaced.sequences.map((sequence) => ({ what: 'sequence', name: tableName(sequence), bytes: null })),
     ],
     takesBack: takesBack.map((each) => ({ what: each.what, name: objectName(each), bytes: sized(each.bytes) })),
@@ -246,32 +245,25 @@ export function findingsOf({ dump, target, facts, replaced, takesBack }: Restore
   }
 }
 
-/** Keeps the schemas of what is replaced, reads the file back and checks it. */
-export async function backUp(
-  job: Job,
-  { replaced, takeBack }: Kept,
-  { target, datasource, tools }: RestoreEnds,
-): Promise<Backup> {
+/** Keeps what is replaced, reads the file back and checks it. */
+export async function backUp(job: Job, kept: Kept, { target, datasource, tools }: RestoreEnds): Promise<Backup> {
   const { dumps, store, journal, clock, identity, stop } = tools
   const epoch = must(identity.lease, 'the claim of a job')
   const starter = (await startersOf(store, [job.id])).get(job.id)
-  const schemas = schemasOf(replaced)
   const draft = {
     origin: 'backup',
     database: datasource.connection.database,
     datasourceId: datasource.id,
     writer: { jobId: job.id, epoch },
-    compression: DEFAULT_EXPORT.compression,
+    compression: BACKUP_OPTIONS.compression,
     sealed: false,
     createdBy: starter?.name ?? job.requestedBy,
     createdAt: clock.now(),
   } as const
-  const options = { ...DEFAULT_EXPORT, schemas, owners: true, grants: true }
   const dump = await writeDump(dumps, { draft, content: 'all', actor: SYSTEM }, async (file) => {
-    await using packed = await DumpWriter.open(file, { compression: options.compression, passphrase: null })
-    const quiet = { record: () => undefined }
-    const tool = { journal: quiet, clock, signal: stop, program: dumps.program, takeBack }
-    const { head, rows, bytes, notes } = await exportDatabase(target, options, packed, tool)
+    await using packed = await DumpWriter.open(file, { compression: draft.compression, passphrase: null })
+    const tool = { clock, signal: stop, program: dumps.program }
+    const { head, rows, bytes, notes } = await writeBackup(target, kept, packed, tool)
     return { head, rows, sqlBytes: bytes, notes }
   })
   const discard = async (): Promise<void> => {
@@ -279,7 +271,7 @@ export async function backUp(
     journal.record({ type: 'note', text: `Nothing was replaced: the backup ${dump.id} is removed.` })
   }
   try {
-    await readBack(dump, tools)
+    await readBack(dump, kept, tools)
   } catch (error) {
     await discard().catch(toError)
     throw error
@@ -288,11 +280,8 @@ export async function backUp(
   return { name: dump.id, discard }
 }
 
-/** A backup that cannot be restored is none. */
-async function readBack({ file, bytes }: Dump, { dumps, stop }: WorkTools): Promise<void> {
+async function readBack({ file, bytes }: Dump, kept: Kept, { dumps, stop }: WorkTools): Promise<void> {
   await using handle = await dumps.directory.open(file)
   const read = (): AsyncIterable<Buffer> => handle.createReadStream({ start: 0, autoClose: false })
-  const limits = { maxBytes: Number.MAX_SAFE_INTEGER, maxRatio: null, maxStatementBytes: DEFAULT_STATEMENT_BYTES }
-  const wish = { owners: true, grants: true, trusted: true }
-  await checkDump({ name: file, bytes, read }, { limits, passphrase: null, signal: stop, ...wish })
+  await readBackup(kept, { name: file, bytes, read }, stop)
 }

@@ -8,6 +8,7 @@ import {
   parseHead,
   parseRows,
   parseSeal,
+  parseBringsBack,
   parseTakeBack,
   SEAL_BYTES,
   sealLines,
@@ -71,8 +72,11 @@ test('what a dump takes back stands in lines of the trailer, and nothing but suc
     { object: 'relation', schema: 'public', name: 'x\n-- takes back' },
     { object: 'schema', schema: '', name: 's' },
   ] as const
-  const [, rows = '', ...lines] = trailerLines([{ schema: 'a', name: 'b', rows: 1 }], { database, made }).split('\n')
-  expect(parseTakeBack(rows)).toBeNull()
+  const told = trailerLines([{ schema: 'a', name: 'b', rows: 1 }], { database, made }).split('\n')
+  const [, rows = '', brings = '', ...lines] = told
+  expect([parseTakeBack(rows), parseTakeBack(brings)]).toEqual([null, null])
+  expect([rows, brings, ...lines].map(parseBringsBack)).toEqual([null, database, null, null, null])
+  expect(['-- brings back {}', 'brings back {"database":"d"}'].map(parseBringsBack)).toEqual([null, null])
   expect(lines.slice(0, 2).map(parseTakeBack)).toEqual(made.map((each) => ({ ...each, database })))
   expect(lines.slice(2)).toEqual([''])
   expect(lines.slice(0, 2).map(parseRows)).toEqual([null, null])

@@ -122,7 +122,10 @@ export interface Join {
   readonly parent: TableRef
 }
 
-/** A dump that a restore kept before it, told what that restore made besides: whoever restores the dump takes it back. */
+/**
+ * Of a dump that a restore kept before it: it brings back what that has replaced, and what that has made besides, whoever
+ * restores the dump takes back.
+ */
 export interface TakeBack {
   /** In which database, and in no other: a digest of what that is. */
   readonly database: string
@@ -156,6 +159,7 @@ export function parseHead(line: string): DumpHead | null {
 /** The line that a trailer begins with. */
 export const TRAILER_LINE = '-- Syncline dump trailer'
 const ROWS_PREFIX = '-- rows '
+const BRINGS_BACK_PREFIX = '-- brings back '
 const TAKES_BACK_PREFIX = '-- takes back '
 const DIGEST_LINE = /^-- sha256 ([0-9a-f]{64})$/
 /** The last line: what does not end with it is cut. */
@@ -170,10 +174,11 @@ export const SEAL_BYTES = '-- sha256 '.length + 64 + 1 + LAST_LINE.length + 1
  */
 export function trailerLines(tables: readonly DumpedRows[], takeBack: TakeBack | null = null): string {
   const lines = tables.map(({ schema, name, rows }) => `${ROWS_PREFIX}${JSON.stringify({ schema, name, rows })}\n`)
+  const brings = takeBack === null ? '' : `${BRINGS_BACK_PREFIX}${JSON.stringify({ database: takeBack.database })}\n`
   const back = (takeBack?.made ?? []).map(({ object, schema, name, args }) => {
     return `${TAKES_BACK_PREFIX}${JSON.stringify({ database: takeBack?.database, object, schema, name, args })}\n`
   })
-  return `${TRAILER_LINE}\n${lines.join('')}${back.join('')}`
+  return `${TRAILER_LINE}\n${lines.join('')}${brings}${back.join('')}`
 }
 
 /** The last two lines, by the SHA-256 in hex of all bytes before them. */
@@ -195,6 +200,12 @@ export function parseRows(line: string): DumpedRows | null {
   const { schema, name, rows } = fields
   if (typeof schema !== 'string' || typeof name !== 'string' || !isCount(rows)) return null
   return { schema, name, rows }
+}
+
+/** In which database a dump brings back what was there, by a line of its trailer; null where it is another line. */
+export function parseBringsBack(line: string): string | null {
+  const database = readObject(line, BRINGS_BACK_PREFIX)?.['database']
+  return isShort(database) ? database : null
 }
 
 /** What a line of a trailer says is to be taken back, and in which database; null where it is another line. */

@@ -86,6 +86,13 @@ export const RESTORE_ERRORS = {
     exit: EXIT.findings,
     status: 409,
   },
+  backup_failed: {
+    cause: 'What would be replaced could not be kept first, as a dump that can be read back: nothing was replaced.',
+    hint: 'Mend or drop in the target what the message names. Where nobody needs what is replaced, import without a backup (--no-backup; over the API backup: false).',
+    retry: 'after-fix',
+    exit: EXIT.refused,
+    status: 409,
+  },
   restore_unknown: {
     cause: 'The connection broke while the import was committed, and the server could not be asked how that ended.',
     hint: 'Compare the target with the dump (import --dry-run lists what is there): it is wholly old or wholly new.',

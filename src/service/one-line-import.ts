@@ -4,18 +4,17 @@ import { open, type FileHandle } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import type { Adapter } from '#adapters/adapter.ts'
 import { locateDatabase, openDatabase } from '#adapters/registry.ts'
+import { BACKUP_OPTIONS, readBackup, writeBackup } from '#dump/backup.ts'
 import { checkDump } from '#dump/check-dump.ts'
 import { DumpDirectory, UNBOUNDED } from '#dump/directory.ts'
 import { MAX_RATIO, type DumpFile, type ReadDump } from '#dump/dump-file.ts'
 import { DumpWriter } from '#dump/dump-writer.ts'
-import { exportDatabase } from '#dump/export-database.ts'
 import { importDump, type Backup, type Imported, type Kept } from '#dump/import-dump.ts'
-import { planImport, schemasOf, type ImportPlan, type ImportWish } from '#dump/plan-import.ts'
+import { planImport, type ImportPlan, type ImportWish } from '#dump/plan-import.ts'
 import { DEFAULT_STATEMENT_BYTES } from '#dump/sql-lexer.ts'
 import { toError } from '#lib/assert.ts'
 import { systemClock } from '#lib/clock.ts'
 import { armFailpoint } from '#lib/failpoint.ts'
-import { DEFAULT_EXPORT } from '#model/dump.ts'
 import { environmentOf } from '#model/environment.ts'
 import { AppError } from '#model/errors.ts'
 import { WritePermit } from '#model/write-protection.ts'
@@ -115,32 +114,26 @@ export function assertNewBackup(wanted: string | null): void {
 }
 
 /**
- * Keeps the schemas of what is replaced, reads the file back and checks it.
+ * Keeps what is replaced, reads the file back and checks it.
  * @param wanted its path; `auto`: under a name of its own in the working directory
  */
 export async function backUp(
-  { replaced, takeBack }: Kept,
+  kept: Kept,
   wanted: string,
   { target, signal, of }: { target: Adapter; signal: AbortSignal; of: Reference },
 ): Promise<Backup> {
-  const schemas = schemasOf(replaced)
-  const options = { ...DEFAULT_EXPORT, schemas, owners: true, grants: true }
-  const path = newDumpPath(wanted === 'auto' ? `backup_${freeDumpName(of, options)}` : wanted)
+  const path = newDumpPath(wanted === 'auto' ? `backup_${freeDumpName(of, BACKUP_OPTIONS)}` : wanted)
   const directory = new DumpDirectory(dirname(path))
   {
     await using written = await directory.create(basename(path), UNBOUNDED)
-    await using writer = await DumpWriter.open(written, { compression: options.compression, passphrase: null })
-    const journal = { record: () => undefined }
-    const tools = { journal, clock: systemClock, signal, program: version(), takeBack }
-    await exportDatabase(target, options, writer, tools)
+    await using writer = await DumpWriter.open(written, { compression: BACKUP_OPTIONS.compression, passphrase: null })
+    await writeBackup(target, kept, writer, { clock: systemClock, signal, program: version() })
     await written.complete()
   }
   const discard = (): Promise<void> => directory.remove(basename(path))
   await using handle = await directory.open(basename(path))
-  const limits = { maxBytes: Number.MAX_SAFE_INTEGER, maxRatio: null, maxStatementBytes: DEFAULT_STATEMENT_BYTES }
-  const reading = { limits, passphrase: null, signal, owners: true, grants: true, trusted: true }
   try {
-    await checkDump(await fileOf(handle, path), reading)
+    await readBackup(kept, await fileOf(handle, path), signal)
   } catch (error) {
     await discard().catch(toError)
     throw error

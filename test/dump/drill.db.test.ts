@@ -8,10 +8,11 @@ import { drillDump, type Drilled, type DrillTools } from '#dump/drill-dump.ts'
 import { must } from '#lib/assert.ts'
 import { sealLines, SEAL_BYTES } from '#model/dump.ts'
 
+import { Backups } from '#test/harness/backups.ts'
 import { createDatabase, type Database } from '#test/harness/database.ts'
 import { dump } from '#test/harness/dump.ts'
 import { EVERYTHING } from '#test/harness/everything.ts'
-import { fileOf, pgDump, readOptions, refusal } from '#test/harness/import.ts'
+import { fileOf, importInto, pgDump, readOptions, refusal } from '#test/harness/import.ts'
 import { permitWrite } from '#test/harness/permit.ts'
 import { sharedServers, type TestServer } from '#test/harness/postgres.ts'
 
@@ -205,4 +206,23 @@ test('B1: what an attempt that was killed has left is dropped by the next one', 
   await a.sql(`CREATE DATABASE ${NAME}`)
   expect(await drill(a, (await dump(a)).packed)).toMatchObject({ faults: [] })
   expect(await left(oldest())).toEqual([['0']])
+})
+
+test('a backup that builds on what its database has besides is not judged where that is not there; others are', async () => {
+  await using a = await createDatabase(oldest())
+  await a.sql(SHOP)
+  const backups = new Backups(a)
+  const keep = { replace: true, backup: backups.keep }
+  await importInto(a, (await dump(a)).packed, keep)
+  expect((await drill(a, backups.last)).faults).toEqual([])
+  await importInto(
+    a,
+    '-- PostgreSQL database dump\nCREATE VIEW public.open_bill AS SELECT 1 AS one;\n-- PostgreSQL database dump complete\n',
+    keep,
+  )
+  const error = await refusal(drill(a, backups.last))
+  expect([error.code, error.message]).toEqual([
+    'dump_unfit',
+    expect.stringMatching(/builds on what .* has besides.*CREATE VIEW public\.open_bill/),
+  ])
 })

@@ -299,3 +299,19 @@ test('large objects that are there are never replaced', async () => {
     ['restore_exists', expect.stringMatching(/: 4711\./)],
   ])
 })
+
+test('event triggers of the target write with the restore: they are named, and nobody has to trust the file for them', async () => {
+  await using at = await createOwned()
+  const { db, url } = at
+  await db.sql(`CREATE FUNCTION logs() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER AS
+      $$ BEGIN INSERT INTO public.log VALUES (1); END $$;
+    CREATE EVENT TRIGGER logging ON ddl_command_end EXECUTE FUNCTION logs();
+    CREATE EVENT TRIGGER idle ON ddl_command_end EXECUTE FUNCTION logs(); ALTER EVENT TRIGGER idle DISABLE`)
+  const file = native('CREATE TABLE public.t (a integer);')
+  const error = await refusal(importInto(db, file, { url, trusted: false }))
+  await db.sql('ALTER EVENT TRIGGER logging DISABLE')
+  expect([error.code, error.message]).toEqual(['dump_refused', expect.stringContaining('written to log,')])
+  expect(error.hint).toMatch(/event triggers of its own.*: logging\. If so, switch them off/)
+  await importInto(db, file, { url, trusted: false })
+  expect(await db.sql(`SELECT to_regclass('t') IS NOT NULL`)).toEqual([['t']])
+})

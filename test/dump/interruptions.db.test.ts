@@ -61,6 +61,8 @@ function watched(restoration: Restoration, look: () => Promise<void>): Restorati
     transaction: restoration.transaction,
     hold: (what) => around(() => restoration.hold(what)),
     clear: (what) => around(() => restoration.clear(what)),
+    quiet: (tables) => around(() => restoration.quiet(tables)),
+    wake: () => around(() => restoration.wake()),
     renew: (sequences) => around(() => restoration.renew(sequences)),
     setAside: (what) => around(() => restoration.setAside(what)),
     exchange: (what, carry) => around(() => restoration.exchange(what, carry)),

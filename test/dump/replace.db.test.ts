@@ -4,10 +4,10 @@ import { describe, expect, test } from 'vitest'
 import { Connection } from '#adapters/postgres/connection.ts'
 import { parseEndpoint } from '#adapters/postgres/endpoint.ts'
 import { dropAll } from '#adapters/postgres/restore-clear.ts'
-import type { Backup, Kept } from '#dump/import-dump.ts'
+import { Backups } from '#test/harness/backups.ts'
 import { createDatabase, type Database } from '#test/harness/database.ts'
 import { dump } from '#test/harness/dump.ts'
-import { fileOf, importInto, KEPT, pgDump, plan, refusal, withoutKey } from '#test/harness/import.ts'
+import { fileOf, importInto, pgDump, plan, refusal, withoutKey } from '#test/harness/import.ts'
 import { sharedServers } from '#test/harness/postgres.ts'
 
 const { source: server } = sharedServers()
@@ -372,14 +372,10 @@ describe('routines of one name', () => {
     await a.sql(
       `CREATE SCHEMA app; CREATE TABLE app.t (id int); CREATE FUNCTION app.f(uuid) RETURNS int LANGUAGE sql AS 'SELECT 1'`,
     )
-    const kept: Buffer[] = []
-    const backup = async ({ takeBack }: Kept): Promise<Backup> => {
-      kept.push((await dump(b, { tables: ['app.t'], owners: true, grants: true }, { takeBack })).packed)
-      return KEPT
-    }
-    await importInto(b, await pgDump(a), { replace: true, backup })
+    const backups = new Backups(b)
+    await importInto(b, await pgDump(a), { replace: true, backup: backups.keep })
     expect(await signatures(b)).toHaveLength(4)
-    await importInto(b, kept[0] ?? '', { replace: true })
+    await importInto(b, backups.last, { replace: true })
     expect(await textOf(b)).toBe(before)
   })
 

@@ -1,10 +1,9 @@
 /** A backup that a restore kept before it takes back what that restore made besides: one step leads back to what was there. */
 import { expect, test } from 'vitest'
 
-import type { Backup, Kept } from '#dump/import-dump.ts'
-import { schemasOf } from '#dump/plan-import.ts'
 import { AppError } from '#model/errors.ts'
 import type { RunEvent } from '#sync/journal.ts'
+import { Backups } from '#test/harness/backups.ts'
 import { createDatabase, type Database } from '#test/harness/database.ts'
 import { dump } from '#test/harness/dump.ts'
 import { fileOf, importInto, pgDump, plan, refusal, withoutKey, type ImportHooks } from '#test/harness/import.ts'
@@ -33,28 +32,6 @@ const OWN = `
   CREATE TABLE buyer (id int PRIMARY KEY, old text);
   INSERT INTO buyer SELECT n, 'old ' || n FROM generate_series(1, 10) n;
   CREATE TABLE mine (id int); CREATE VIEW my_buyers AS SELECT 1 AS one; COMMENT ON TABLE buyer IS 'of before'`
-
-/** Keeps what is replaced as imports of the product do. */
-class Backups {
-  readonly files: Buffer[] = []
-  readonly discarded: string[] = []
-  readonly #db: Database
-
-  constructor(db: Database) {
-    this.#db = db
-  }
-
-  readonly keep = async ({ replaced, takeBack }: Kept): Promise<Backup> => {
-    const options = { schemas: schemasOf(replaced), owners: true, grants: true }
-    this.files.push((await dump(this.#db, options, { takeBack })).packed)
-    const name = `backup ${this.files.length}`
-    return { name, discard: () => Promise.resolve(void this.discarded.push(name)) }
-  }
-
-  get last(): Buffer {
-    return this.files.at(-1) ?? Buffer.alloc(0)
-  }
-}
 
 interface Restored extends AsyncDisposable {
   readonly target: Database

@@ -12,7 +12,7 @@ import { DumpWriter } from '#dump/dump-writer.ts'
 import { exportDatabase, type Exported } from '#dump/export-database.ts'
 import { systemClock } from '#lib/clock.ts'
 import type { Secret } from '#lib/secret.ts'
-import { DEFAULT_EXPORT, parseSeal, SEAL_BYTES, type ExportOptions, type TakeBack } from '#model/dump.ts'
+import { DEFAULT_EXPORT, parseSeal, SEAL_BYTES, type ExportOptions } from '#model/dump.ts'
 import type { RunEvent } from '#sync/journal.ts'
 
 import type { Database } from './database.ts'
@@ -32,8 +32,6 @@ export interface Dumped extends Exported {
 export interface DumpTools {
   readonly passphrase?: Secret
   readonly signal?: AbortSignal
-  /** Of what is kept before a restore. */
-  readonly takeBack?: TakeBack
   /** Called when rows have come. */
   readonly onBytes?: () => void
 }
@@ -42,7 +40,7 @@ export interface DumpTools {
 export async function dump(
   { url }: Pick<Database, 'url'>,
   options: Partial<ExportOptions> = {},
-  { passphrase, signal = new AbortController().signal, takeBack, onBytes }: DumpTools = {},
+  { passphrase, signal = new AbortController().signal, onBytes }: DumpTools = {},
 ): Promise<Dumped> {
   const wanted = { ...DEFAULT_EXPORT, ...options }
   const chunks: Buffer[] = []
@@ -60,7 +58,6 @@ export async function dump(
     clock: systemClock,
     signal,
     program: 'test',
-    ...(takeBack === undefined ? {} : { takeBack }),
   })
   const packed = Buffer.concat(chunks)
   const sql = passphrase === undefined ? unpack(packed, wanted.compression).toString('utf8') : ''

@@ -111,7 +111,7 @@ const MAX_PATTERN_BYTES = 48 * 1024
  * Keeps pg_dump from what is not needed, above all from locking it. Where that is too much to say, it looks at readable
  * tables in vain.
  */
-async function excludePatterns(client: Client, { objects }: TableSet): Promise<string[]> {
+export async function excludePatterns(client: Client, { objects }: Pick<TableSet, 'objects'>): Promise<string[]> {
   for (const which of ['all', 'unreadable'] as const) {
     const patterns = patternsOf(await readExclusions(client, objects, which))
     if (Buffer.byteLength(patterns.join('')) <= MAX_PATTERN_BYTES) return patterns

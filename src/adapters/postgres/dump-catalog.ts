@@ -96,10 +96,10 @@ interface FoundTable {
  */
 export async function readDumpTables(
   connection: Connection,
-  { schemas, wish }: { readonly schemas: SchemaChoice; readonly wish: DumpWish },
+  { schemas, wants }: { readonly schemas: SchemaChoice; readonly wants: (table: CataloguedTable) => boolean },
 ): Promise<readonly CataloguedTable[]> {
   const rows = await connection.query(TABLES, [schemas.only, schemas.exclude])
-  const found = rows.map(toFound).filter(({ table: { ref } }) => wantsTable(wish, ref))
+  const found = rows.map(toFound).filter(({ table }) => wants(table))
   const name = (those: readonly FoundTable[]): string => those.map(({ table }) => formatTableName(table.ref)).join(', ')
   const hidden = found.filter(({ hidesRows }) => hidesRows)
   if (hidden.length > 0) {
@@ -198,7 +198,8 @@ const SEQUENCES = `
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     LEFT JOIN pg_catalog.pg_depend owner ON owner.classid = 'pg_catalog.pg_class'::regclass AND owner.objid = c.oid
           AND owner.refclassid = owner.classid AND owner.deptype IN ('a', 'i')
-   WHERE c.relkind = 'S' AND c.relpersistence <> 't' AND ${CHOSEN} AND ${NOT_IN_EXTENSION}
+   WHERE c.relkind = 'S' AND c.relpersistence <> 't' AND ${CHOSEN}
+     AND (${NOT_IN_EXTENSION} OR EXISTS (SELECT FROM pg_catalog.pg_extension x WHERE c.oid = ANY (x.extconfig)))
    ORDER BY n.nspname, c.relname`
 
 /** Sequences of the chosen schemas, each with the table whose column it feeds. */

@@ -3,7 +3,7 @@ import type { Definition, DumpWish } from '#adapters/dump-source.ts'
 import type { TableDdl } from '#adapters/table-ddl.ts'
 import { AppError } from '#model/errors.ts'
 import { OWN_SCHEMAS, type SchemaChoice } from './dump-catalog.ts'
-import { isSessionSetting, withoutVersionOption } from './dump-entries.ts'
+import { DEPENDENCIES, HEADER, isSessionSetting, withoutVersionOption } from './dump-entries.ts'
 import { quote } from './sql.ts'
 import { isWord, splitScript, type Token } from './sql-statements.ts'
 
@@ -34,35 +34,86 @@ const END_MARK = '-- PostgreSQL database dump complete'
 /** What a section may do; a dump that holds anything else is refused. */
 const ALLOWED = ['CREATE', 'ALTER', 'COMMENT', 'GRANT', 'REVOKE', 'REFRESH', 'SECURITY']
 
+/** What an entry of a verbose dump is of: the row of a catalogue, and entries that it goes with. */
+export interface EntryHead {
+  readonly id: string
+  readonly classId: string
+  readonly objectId: string
+  readonly dependencies: readonly string[]
+}
+
+/** A statement of a section. */
+export interface Entry {
+  /** Null for what stands between entries, and where the dump is not verbose. */
+  readonly head: EntryHead | null
+  readonly tokens: readonly Token[]
+  readonly definition: Definition
+}
+
+/** The statements of a section. @throws AppError as `readEntries` */
+export function readSection(dump: string, others: Grantors = new Set()): readonly Definition[] {
+  return [...readEntries(dump, others)].map(({ definition }) => definition)
+}
+
+/** Roles that have given rights on what others own. */
+export type Grantors = Set<string>
+
 /**
- * The statements of a section.
+ * The statements of a section, as they are read. Rights that somebody else than the owner has given are given by whoever
+ * restores the dump: nobody goes on as somebody else for them.
  * @throws AppError `internal` where the dump is cut or has a statement of an unknown kind; `unsafe_definition`
  */
-export function readSection(dump: string): readonly Definition[] {
-  const found: Definition[] = []
+export function* readEntries(dump: string, others: Grantors): Generator<Entry> {
   let about: string | null = null
+  let head: EntryHead | null = null
   let complete = false
   for (const item of splitScript(dump)) {
     if (item.kind === 'backslash') {
       if (!/^\\(?:un)?restrict /.test(item.text)) throw unsafe(item.text)
     } else if (item.kind === 'comment') {
       if (item.text.startsWith(ABOUT)) about = item.text.slice('-- '.length)
+      head = headOf(item.text, head)
       complete ||= item.text === END_MARK
     } else {
-      const kept = keep(item.text, item.tokens)
-      if (kept === null) continue
-      found.push({ sql: kept, about, isConstraint: isForeignKey(item.tokens) })
+      const { tokens } = item
+      const grantor = grantorOf(tokens)
+      if (grantor !== null) others.add(grantor)
+      const sql = keep(item.text, tokens)
+      if (sql === null) continue
+      const definition = { sql, about, isConstraint: isForeignKey(tokens) }
+      yield { head: isSessionSetting(tokens) ? null : head, tokens, definition }
       about = null
     }
   }
   if (!complete) throw new AppError('internal', 'The definitions are cut.')
-  return found
+}
+
+function headOf(comment: string, head: EntryHead | null): EntryHead | null {
+  const [, id, classId, objectId] = HEADER.exec(comment) ?? []
+  if (id !== undefined && classId !== undefined && objectId !== undefined) {
+    return { id, classId, objectId, dependencies: [] }
+  }
+  const dependencies = DEPENDENCIES.exec(comment)?.[1]?.trim().split(' ')
+  // A definition may hold such a line too: the first one is of the entry.
+  if (head === null || dependencies === undefined || head.dependencies.length > 0) return head
+  return { ...head, dependencies }
+}
+
+/** The role in SET SESSION AUTHORIZATION. */
+function grantorOf(tokens: readonly Token[]): string | null {
+  const isSet = isWord(tokens[0], 'SET') && isWord(tokens[1], 'SESSION') && isWord(tokens[2], 'AUTHORIZATION')
+  return isSet ? (tokens[3]?.text ?? null) : null
+}
+
+/** As what follows it is run again by whoever restores the dump. */
+function isReset(tokens: readonly Token[]): boolean {
+  return isWord(tokens[0], 'RESET') && isWord(tokens[1], 'SESSION') && isWord(tokens[2], 'AUTHORIZATION')
 }
 
 function keep(sql: string, tokens: readonly Token[]): string | null {
   refuseBackslash(sql, tokens)
   if (isSessionSetting(tokens)) return isWord(tokens[1], 'DEFAULT_TABLE_ACCESS_METHOD') ? sql : null
-  if (isUserMapping(tokens)) return null
+  if (isUserMapping(tokens) || isReset(tokens)) return null
   if (!ALLOWED.some((word) => isWord(tokens[0], word))) {
     throw new AppError('internal', `The definitions hold an unknown statement: ${sql.slice(0, 200)}`)
   }

@@ -9,6 +9,7 @@ import type {
   RowCondition,
   RowsWish,
 } from '#adapters/dump-source.ts'
+import type { Replaced } from '#adapters/restore-target.ts'
 import { watch } from '#adapters/watchdog.ts'
 import { assert } from '#lib/assert.ts'
 import { AppError } from '#model/errors.ts'
@@ -16,7 +17,7 @@ import { formatPattern, formatTableName } from '#model/table-pattern.ts'
 import { tableId, type TableRef } from '#model/table.ts'
 import { conditionText } from './condition-sql.ts'
 import { Connection } from './connection.ts'
-import { readTableDdl } from './ddl.ts'
+import { excludePatterns, readTableDdl } from './ddl.ts'
 import { withDumper, type DumperOptions } from './ddl-sessions.ts'
 import {
   columnList,
@@ -25,10 +26,19 @@ import {
   readLeftOut,
   readSequenceNames,
   readSetvals,
+  wantsTable,
   type CataloguedTable,
   type SchemaChoice,
 } from './dump-catalog.ts'
-import { fromTableDdl, readSection, sectionArguments, type DumpSection } from './dump-definitions.ts'
+import {
+  fromTableDdl,
+  readEntries,
+  readSection,
+  sectionArguments,
+  type DumpSection,
+  type Grantors,
+} from './dump-definitions.ts'
+import { ExactContents } from './dump-exact.ts'
 import type { Endpoint } from './endpoint.ts'
 import { toAppError } from './errors.ts'
 import type { ReadingSessions } from './reading-sessions.ts'
@@ -57,8 +67,11 @@ export async function openDump(
         hint: 'Export from the primary server, or from a standby that allows it.',
       })
     }
-    const schemas = toSchemaChoice(endpoint, { wish, readers, signal })
-    const tables = wish.rows || wish.tables !== null ? await holdTables(snapshot, { schemas, wish }) : []
+    const exact = wish.exactly === null ? null : await readExact(snapshot, wish.exactly)
+    // What goes is named one by one, wherever it is.
+    const schemas = exact === null ? toSchemaChoice(endpoint, wish) : { only: null, exclude: [] }
+    const wants = (table: CataloguedTable): boolean => exact?.wantsRows(table) ?? wantsTable(wish, table.ref)
+    const tables = wish.rows || wish.tables !== null ? await holdTables(snapshot, { schemas, wants }) : []
     const some = wish.tables !== null
     if (some && tables.length === 0) throw new AppError('no_tables', 'No table of the source is named.')
     const dumper: DumperOptions = {
@@ -67,31 +80,32 @@ export async function openDump(
       signal,
       timeoutMs: DDL_TIMEOUT_MS,
     }
-    const made = wish.definitions
-      ? some
-        ? await readSome(dumper, tables, snapshot.major)
-        : await readAll(dumper, wish, schemas)
-      : { definitions: { beforeRows: [], afterRows: [] }, notes: [] }
+    const read = (): Promise<Made> => {
+      if (exact !== null) return readChosen(dumper, wish, exact)
+      return some ? readSome(dumper, tables, snapshot.major) : readAll(dumper, wish, schemas)
+    }
+    const made = wish.definitions ? await read() : { definitions: { beforeRows: [], afterRows: [] }, notes: [] }
     const facts = await snapshot.use(async (connection) => {
-      const ordered = wish.definitions ? { tables, inRings: [] } : await inOrderOfKeys(connection, tables)
       const names = await readSequenceNames(connection, schemas)
       const own = new Set(tables.map(({ oid }) => oid))
+      if (exact !== null) return { sequences: names.filter((each) => exact.wantsSequence(each)), leftOut: [] }
       return {
-        ordered,
         sequences: some ? names.filter(({ owner }) => owner !== null && own.has(owner)) : names,
         leftOut: await readLeftOut(connection, schemas),
       }
     })
+    const isKept = ({ ref }: CataloguedTable): boolean => exact?.keepsTable(ref) ?? !wish.definitions
+    const ordered = await snapshot.use((connection) => inOrderOfKeys(connection, tables.filter(isKept)))
     const notes = [
       ...facts.leftOut,
       ...made.notes,
-      ...hiddenNote(endpoint, wish.schemas),
-      ...ringNote(facts.ordered.inRings),
+      ...(exact === null ? hiddenNote(endpoint, wish.schemas) : []),
+      ...(exact === null ? ringNote(ordered.inRings) : []),
       ...withoutRowsNote(wish),
     ]
     return new PostgresDump(snapshot, {
       database: endpoint.database,
-      tables: wish.rows ? facts.ordered.tables : [],
+      tables: wish.rows ? [...tables.filter((table) => !isKept(table)), ...ordered.tables] : [],
       sequences: wish.rows ? facts.sequences : [],
       definitions: made.definitions,
       notes,
@@ -102,7 +116,11 @@ export async function openDump(
   }
 }
 
-function toSchemaChoice({ schemas, hidden }: Endpoint, { wish }: OpenDump): SchemaChoice {
+function readExact(snapshot: SharedSnapshot, what: Replaced): Promise<ExactContents> {
+  return snapshot.use((connection) => ExactContents.read(connection, what))
+}
+
+function toSchemaChoice({ schemas, hidden }: Endpoint, wish: OpenDump['wish']): SchemaChoice {
   const only = wish.schemas ?? schemas
   return { only, exclude: [...wish.excludeSchemas, ...(only === null ? hidden : [])] }
 }
@@ -135,25 +153,45 @@ async function holdTables(
   return snapshot.use((connection) => readDumpTables(connection, choice))
 }
 
+interface Made {
+  readonly definitions: Definitions
+  readonly notes: readonly string[]
+}
+
 /** Two runs of pg_dump: where it changes from what rows need to what goes by them, its text does not say. */
-async function readAll(
-  dumper: DumperOptions,
-  wish: OpenDump['wish'],
-  schemas: SchemaChoice,
-): Promise<{ readonly definitions: Definitions; readonly notes: readonly string[] }> {
+async function readAll(dumper: DumperOptions, wish: OpenDump['wish'], schemas: SchemaChoice): Promise<Made> {
+  const grantors: Grantors = new Set()
   const read = (section: DumpSection): Promise<readonly Definition[]> =>
-    withDumper(dumper, async ({ run }) => readSection(await run(sectionArguments(section, wish, schemas))))
+    withDumper(dumper, async ({ run }) => readSection(await run(sectionArguments(section, wish, schemas)), grantors))
   const beforeRows = await read('pre-data')
   const afterRows = await read('post-data')
-  return { definitions: { beforeRows, afterRows }, notes: [] }
+  return { definitions: { beforeRows, afterRows }, notes: grantorsNote(grantors) }
+}
+
+/** Of what goes where it is replaced, from the same two runs. */
+async function readChosen(dumper: DumperOptions, wish: OpenDump['wish'], exact: ExactContents): Promise<Made> {
+  const { schemas: only, relations: objects } = exact
+  if (only.length === 0) return { definitions: { beforeRows: [], afterRows: [] }, notes: [] }
+  const grantors: Grantors = new Set()
+  const read = (section: DumpSection): Promise<ReturnType<ExactContents['choose']>> =>
+    withDumper(dumper, async ({ catalog, run }) => {
+      const args = ['--verbose', ...sectionArguments(section, wish, { only, exclude: [] })]
+      return exact.choose(readEntries(await run([...args, ...(await excludePatterns(catalog, { objects }))]), grantors))
+    })
+  const before = await read('pre-data')
+  const after = await read('post-data')
+  const afterRows = [...after.definitions, ...before.late, ...after.late]
+  return { definitions: { beforeRows: before.definitions, afterRows }, notes: grantorsNote(grantors) }
+}
+
+function grantorsNote(grantors: Grantors): readonly string[] {
+  if (grantors.size === 0) return []
+  const names = [...grantors].join(', ')
+  return [`Rights that others than the owner have given are given by whoever restores the dump; others are: ${names}.`]
 }
 
 /** Of some tables: with the types, functions and sequences that they cannot be without. */
-async function readSome(
-  dumper: DumperOptions,
-  tables: readonly CataloguedTable[],
-  targetMajor: number,
-): Promise<{ readonly definitions: Definitions; readonly notes: readonly string[] }> {
+async function readSome(dumper: DumperOptions, tables: readonly CataloguedTable[], targetMajor: number): Promise<Made> {
   const ddl = await readTableDdl({ ...dumper, tables: tables.map(({ ref }) => ref), targetMajor })
   const dumped = new Set(tables.map(({ ref }) => tableId(ref)))
   const empty = ddl.tables.filter((ref) => !dumped.has(tableId(ref)))

@@ -73,12 +73,6 @@ export function itself({ schema, name }: TableRef, kind: string | null | undefin
   return `${kind === 'p' ? '' : 'ONLY '}${quoteTable({ schema, name })}`
 }
 
-/** Empties these tables, all at once, because they may refer to one another. */
-export async function emptyStatement(connection: Connection, tables: readonly TableRef[]): Promise<string> {
-  const rows = await readTables(connection, tables)
-  return `TRUNCATE ${rows.map(([schema, name, , kind]) => itself({ schema: schema ?? '', name: name ?? '' }, kind)).join(', ')}`
-}
-
 /** What there is of these objects. */
 export async function readExisting(
   connection: Connection,

@@ -2,7 +2,9 @@
 import type { RestoreFacts, RestoreQuestion } from '#adapters/restore-target.ts'
 import type { TableRef } from '#model/table.ts'
 import type { Connection } from './connection.ts'
-import { itself, readDependents, readExisting, readTables } from './restore-clear.ts'
+import { readDependents, readExisting } from './restore-clear.ts'
+import { readFills } from './restore-fills.ts'
+import { readOthers } from './restore-others.ts'
 import { readObstacles } from './restore-swap.ts'
 import { quoteTable } from './sql.ts'
 
@@ -33,41 +35,38 @@ const SEQUENCES = `
 const LARGE_OBJECTS = `
   SELECT oid::text FROM pg_catalog.pg_largeobject_metadata WHERE oid::text = ANY ($1::text[]) ORDER BY oid`
 
+const EVENT_TRIGGERS = `SELECT evtname FROM pg_catalog.pg_event_trigger WHERE evtenabled IN ('O', 'A') ORDER BY 1`
+
 /** Reads them within the transaction of the connection. */
 export async function readRestoreFacts(connection: Connection, question: RestoreQuestion): Promise<RestoreFacts> {
   const { makes, fills, roles, extensions, languages, tablespaces, largeObjects, swap } = question
   const [login] = await connection.query(LOGIN)
   const missing = await connection.query(MISSING, [roles, extensions, languages, tablespaces])
   const of = (kind: string): string[] => missing.flatMap(([each, name]) => (each === kind && name ? [name] : []))
-  const tables = await readTables(connection, fills)
+  const tables = await readFills(connection, fills)
   const existing = await readExisting(connection, makes)
-  const filled: TableRef[] = []
-  for (const table of tables) {
-    const [schema, name, oid, kind] = table
-    if (!schema || !name || !oid) continue
-    const ref = { schema, name }
-    const [row] = await connection.query(`SELECT EXISTS (SELECT 1 FROM ${itself(ref, kind)})`)
-    if (row?.[0] === 't') filled.push(ref)
-  }
   const sequences = await readSequences(connection, question.moves)
   const drop = existing.filter(({ object }) => object !== 'schema')
   return {
+    others: await readOthers(connection, question.others),
     database: login?.[0] ?? '',
     privileged: login?.[1] ?? null,
     existing,
-    dependents: await readDependents(connection, { drop: makes, empty: filled, joins: question.joins }),
-    filled,
+    dependents: await readDependents(connection, { drop: makes, empty: tables.emptied, joins: question.joins }),
+    filled: tables.filled,
+    emptied: tables.emptied,
     moved: sequences.moved,
     largeObjects: (await connection.query(LARGE_OBJECTS, [largeObjects])).flatMap(([oid]) => (oid ? [oid] : [])),
     unswappable: swap === null ? [] : await readObstacles(connection, drop, swap),
     missing: {
-      tables: tables.flatMap(([schema, name, oid]) => (oid || !schema || !name ? [] : [{ schema, name }])),
+      tables: tables.missing,
       sequences: sequences.missing,
       roles: of('role'),
       extensions: of('extension'),
       languages: of('language'),
       tablespaces: of('tablespace'),
     },
+    eventTriggers: (await connection.query(EVENT_TRIGGERS)).flatMap(([name]) => (name ? [name] : [])),
     extensions: of('has'),
   }
 }

@@ -24,15 +24,10 @@ import type { TableRef } from '#model/table.ts'
 import { Connection } from './connection.ts'
 import type { Endpoint } from './endpoint.ts'
 import { toAppError } from './errors.ts'
-import {
-  dropAll,
-  dropEmptySchemas,
-  emptyStatement,
-  lockError,
-  lockStatements,
-  readDependents,
-} from './restore-clear.ts'
+import { dropAll, dropEmptySchemas, lockError, lockStatements, readDependents } from './restore-clear.ts'
 import { readRestoreFacts } from './restore-facts.ts'
+import { emptyStatements } from './restore-fills.ts'
+import { quietTables } from './restore-quiet.ts'
 import { putBack, readPositions, type Positions } from './restore-sequences.ts'
 import { giveRights, readRights, type Aside, type Rights } from './restore-rights.ts'
 import { exchangeAside, putAside } from './restore-swap.ts'
@@ -117,6 +112,8 @@ class PostgresRestoration implements Restoration {
   /** On what was cleared. */
   #rights: Rights | null = null
   #triggers: TriggerStates = '[]'
+  /** Statements after which triggers and keys are as they were. */
+  #asleep: readonly string[] = []
 
   private constructor(
     connection: Connection,
@@ -170,10 +167,26 @@ class PostgresRestoration implements Restoration {
       this.#rights = await readRights(this.#connection, drop)
       await dropAll(this.#connection, drop)
       await dropEmptySchemas(this.#connection, schemas)
-      if (empty.length > 0) await this.#connection.script(await emptyStatement(this.#connection, empty))
+      if (empty.length > 0) await this.#connection.script(await emptyStatements(this.#connection, empty))
       this.#bystanders = await readBystanders(this.#connection)
     } catch (error) {
       throw toAppError(error, 'clearing what is replaced')
+    }
+  }
+
+  async quiet(tables: readonly TableRef[]): Promise<void> {
+    try {
+      this.#asleep = await quietTables(this.#connection, tables)
+    } catch (error) {
+      throw toAppError(error, 'keeping triggers quiet')
+    }
+  }
+
+  async wake(): Promise<void> {
+    try {
+      for (const statement of this.#asleep) await this.#connection.script(statement)
+    } catch (error) {
+      throw asRefusal(error, 0)
     }
   }
 

@@ -145,14 +145,14 @@ async function askFor(
   }
 }
 
-function planLines({ plan: { expected, target, facts, replaced, notes } }: CopyPlan): string[] {
+function planLines({ plan: { expected, target, facts, notes } }: CopyPlan): string[] {
   const existing = facts.existing.filter(({ object }) => object !== 'schema')
   const about = (rows: number | null): string => (rows === null ? 'rows' : `about ${formatCount(rows)} rows`)
   return [
     `Target: ${target.address} (${target.product})`,
     ...expected.map(({ table, rows }) => `  ${printable(tableName(table))}: ${about(rows)}`),
     ...existing.map((each) => `  replaces ${each.what} ${printable(tableName(each))} (${formatBytes(each.bytes)})`),
-    ...replaced.empty.map((table) => `  replaces the rows of ${printable(tableName(table))}`),
+    ...facts.filled.map((table) => `  replaces the rows of ${printable(tableName(table))}`),
     ...notes.map((note) => `note: ${printable(note)}`),
   ]
 }
@@ -172,7 +172,7 @@ function planOutcome(planned: CopyPlan): Outcome {
       statements: dump.statements,
       makes: dump.makes.map((made) => ({ what: made.word, name: tableName(made) })),
       tables: expected,
-      replaced: [...replaced.drop, ...replaced.empty].map(tableName),
+      replaced: [...replaced.drop, ...plan.facts.filled].map(tableName),
       notes,
       refusals: refusals.map(toJobError),
     },
