@@ -10,9 +10,9 @@ import { sameTable, type TableRef } from '#model/table.ts'
 import type { Journal } from '#sync/journal.ts'
 import { linesIn } from './copy-rows.ts'
 import { DumpReader, type DumpFile, type ReadDump } from './dump-file.ts'
-import { databaseDigest, objectKey, toObject, type ImportPlan, type RestorePlan } from './plan-import.ts'
+import { databaseDigest, objectKey, planDigest, toObject, type ImportPlan, type RestorePlan } from './plan-import.ts'
 import { readItems } from './read-items.ts'
-import { assertTaken, codeRefused, ownTriggers, toFailure } from './restore-failures.ts'
+import { assertTaken, codeRefused, ownTriggers, planChanged, toFailure } from './restore-failures.ts'
 import { Recognizer } from './recognize.ts'
 import type { Recognized, RecognizeOptions } from './recognized.ts'
 import type { DumpItem } from './dump-item.ts'
@@ -23,6 +23,8 @@ export interface ImportTools {
    * Keeps what is replaced. It reads what the import already keeps others from writing to; null where nobody wants that.
    */
   readonly backup: ((kept: Kept) => Promise<Backup>) | null
+  /** The digest of the plan that somebody has agreed to; nothing where nobody was shown one. */
+  readonly agreed?: string | null
   /** Told of the transaction before it is committed; what it throws takes everything back. */
   readonly beforeCommit?: (transaction: string) => Promise<void>
   /** Told of whatever is read of a file, before it is restored. */
@@ -94,7 +96,7 @@ export interface Restorable {
 
 /**
  * Restores what was planned.
- * @throws AppError the plan's first refusal; `restore_failed` with line, statement and cause; as `Restoration`
+ * @throws AppError the plan's first refusal; `plan_changed`; `restore_failed` with line, statement and cause; as `Restoration`
  */
 export async function restoreItems(
   adapter: Adapter,
@@ -104,6 +106,7 @@ export async function restoreItems(
 ): Promise<Imported> {
   const [refusal] = plan.refusals
   if (refusal !== undefined) throw refusal
+  if (typeof tools.agreed === 'string' && tools.agreed !== planDigest(plan)) throw planChanged(plan)
   const begin = must(adapter.restore?.begin, 'a target that was opened for writing')
   announce(plan, tools.journal)
   await using restoration = await begin()

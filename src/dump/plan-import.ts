@@ -117,6 +117,14 @@ export async function planRestore<Dump extends DumpContents>(
   }
 }
 
+/** By which somebody knows again what he has agreed to: what comes, and what goes for it. */
+export function planDigest({ dump, replaced, takesBack }: RestorePlan): string {
+  const { makes, fills, moves, largeObjects } = dump
+  const digest = 'digest' in dump ? dump.digest : null
+  const what = { digest, makes, fills, moves, largeObjects, replaced, takesBack: takesBack.map(toObject) }
+  return createHash('sha256').update(JSON.stringify(what)).digest('hex')
+}
+
 /** What is there and gets something else in its place. */
 export function replacedObjects({ facts, takesBack }: Pick<RestorePlan, 'facts' | 'takesBack'>): ExistingObject[] {
   return facts.existing.filter((each) => each.object !== 'schema' && !takesBack.includes(each))

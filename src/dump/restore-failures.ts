@@ -69,3 +69,10 @@ export function codeRefused(deed: string, first: string): AppError {
     hint: `${first}Look at its functions, triggers, rules and defaults. Import it with --trust-file only if you want that.`,
   })
 }
+
+export function planChanged({ name }: RestorePlan): AppError {
+  return new AppError(
+    'plan_changed',
+    `What ${name} would make or replace is not what was agreed to. Nothing was written.`,
+  )
+}

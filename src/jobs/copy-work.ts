@@ -63,6 +63,7 @@ export async function copyWork(job: Job, { source, target, from, to, tools }: Co
     if (job.request.dryRun) return wouldDo(copy)
     const copied = await copy.run(target, {
       journal,
+      agreed: request.agreed ?? null,
       backup: request.backup ? (kept) => backUp(job, kept, { target, datasource: to, tools }) : null,
       beforeCommit: (transaction) => announceCommit(transaction, tools),
     })

@@ -6,7 +6,7 @@ import type { DumpFile, ReadDump } from '#dump/dump-file.ts'
 import { BACKUP_OPTIONS, readBackup, writeBackup } from '#dump/backup.ts'
 import { DumpWriter } from '#dump/dump-writer.ts'
 import { importDump, type Backup, type Imported, type Kept } from '#dump/import-dump.ts'
-import { planImport, replacedObjects, type ImportPlan, type RestorePlan } from '#dump/plan-import.ts'
+import { planDigest, planImport, replacedObjects, type ImportPlan, type RestorePlan } from '#dump/plan-import.ts'
 import { checkDump, type DumpContents, type DumpPlan } from '#dump/check-dump.ts'
 import { must, toError } from '#lib/assert.ts'
 import { delay } from '#lib/clock.ts'
@@ -37,6 +37,8 @@ export interface RestoreFindings {
   readonly takesBack: readonly { readonly what: string; readonly name: string; readonly bytes: number | null }[]
   /** What is not among it and depends on what is replaced, as the server describes it: that is a refusal. */
   readonly dependents: readonly string[]
+  /** By which a plan is known again; null where the process is gone that knew. */
+  readonly planDigest: string | null
 }
 
 /** What an import ended with, or would do. */
@@ -104,6 +106,7 @@ export async function importWork(job: Job, { open, datasource, tools }: ImportEn
       { ...options, ...wish },
       {
         journal,
+        agreed: request.agreed ?? null,
         backup: request.backup ? (kept) => backUp(job, kept, { target, datasource, tools }) : null,
         beforeCommit: (transaction) => announceCommit(transaction, tools),
       },
@@ -202,7 +205,14 @@ function committedEarlier(
 /** What can be said of a restore whose process died after its commit. */
 export function committedFindings({ server }: Adapter): RestoreFindings {
   const { address, product, major } = server
-  return { target: { address, product, major }, makes: [], replaced: null, takesBack: [], dependents: [] }
+  return {
+    target: { address, product, major },
+    makes: [],
+    replaced: null,
+    takesBack: [],
+    dependents: [],
+    planDigest: null,
+  }
 }
 
 function toResult(
@@ -226,7 +236,8 @@ function namesOf(makes: DumpContents['makes']): RestoreFindings['makes'] {
   return makes.map((made) => ({ what: made.word, name: objectName(made) }))
 }
 
-export function findingsOf({ dump, target, facts, replaced, takesBack }: RestorePlan): RestoreFindings {
+export function findingsOf(plan: RestorePlan): RestoreFindings {
+  const { dump, target, facts, replaced, takesBack } = plan
   const sized = (bytes: number): number | null => (bytes === 0 ? null : bytes)
   return {
     target,
@@ -242,6 +253,7 @@ export function findingsOf({ dump, target, facts, replaced, takesBack }: Restore
     ],
     takesBack: takesBack.map((each) => ({ what: each.what, name: objectName(each), bytes: sized(each.bytes) })),
     dependents: facts.dependents,
+    planDigest: planDigest(plan),
   }
 }
 

@@ -45,6 +45,8 @@ export interface CopyRequest {
   readonly backup: boolean
   /** What the source brings may do whatever the login of the target may. */
   readonly trusted: boolean
+  /** As of `ImportRequest`. */
+  readonly agreed?: string | null
 }
 
 /** Which dump is restored on trial, as of `ImportRequest`. */
@@ -66,6 +68,8 @@ export interface ImportRequest {
   readonly grants: boolean
   /** Where the passphrase is found (`env:NAME`, `file:PATH`) that the file is sealed with; null: it is not. */
   readonly passphrase: string | null
+  /** The digest of the plan that somebody has agreed to; null, and in jobs of earlier versions nothing: none was shown. */
+  readonly agreed?: string | null
 }
 
 /** What of a job is undone. */

@@ -59,6 +59,13 @@ export const RESTORE_ERRORS = {
     exit: EXIT.refused,
     status: 409,
   },
+  plan_changed: {
+    cause: 'The file, the source or the target has changed since somebody agreed to what would be done.',
+    hint: 'Look at what would be done now (a dry run shows it), and agree to that.',
+    retry: 'after-fix',
+    exit: EXIT.refused,
+    status: 409,
+  },
   restore_privileged: {
     cause:
       'The login of the target is a superuser or may read and write files of the server, and so could what a dump brings.',

@@ -8,7 +8,7 @@ import type { CopyOptions } from '#model/copy.ts'
 import { environmentOf } from '#model/environment.ts'
 import { WritePermit } from '#model/write-protection.ts'
 import { readRunConfig } from './config.ts'
-import { assertNewBackup, backUp } from './one-line-import.ts'
+import { assertNewBackup, backUp, type Agreed } from './one-line-import.ts'
 import { openNamed, RULES, type OneLineTools, type TargetConsent } from './one-line.ts'
 import type { Reference } from './reference.ts'
 
@@ -28,25 +28,26 @@ export interface CopyPlan {
 }
 
 /** What a copy would do. Nothing is opened for writing. @throws AppError as `DatabaseCopy.open` */
-export function planCopyFrom(request: OneLineCopy, tools: OneLineTools): Promise<CopyPlan> {
-  return withCopy(request, { write: null, tools }, async ({ copy: { plan, moment } }) => ({ plan, moment }))
+export function planCopyFrom(request: OneLineCopy, signal: AbortSignal): Promise<CopyPlan> {
+  return withCopy(request, { write: null, signal }, async ({ copy: { plan, moment } }) => ({ plan, moment }))
 }
 
 /** @throws AppError `target_protected` before anything is written; as `DatabaseCopy` */
 export function copyFrom(
   request: OneLineCopy,
-  consent: TargetConsent,
+  consent: TargetConsent & { readonly agreed: Agreed },
   tools: OneLineTools,
 ): Promise<Imported & Pick<CopyPlan, 'moment'>> {
   const { address, local } = locateDatabase(request.target.url.reveal())
   const environment = environmentOf({ local }, consent.environment)
   const write = WritePermit.forNamed({ address, environment }, consent, RULES)
-  return withCopy(request, { write, tools }, async ({ copy, target }) => {
+  return withCopy(request, { write, signal: tools.signal }, async ({ copy, target }) => {
     const { journal, signal } = tools
     const { backup } = request
     const of = request.target
     const copied = await copy.run(target, {
       journal,
+      agreed: consent.agreed,
       backup: backup === null ? null : (kept) => backUp(kept, backup, { target, signal, of }),
     })
     return { ...copied, moment: copy.moment }
@@ -55,7 +56,7 @@ export function copyFrom(
 
 async function withCopy<T>(
   request: OneLineCopy,
-  { write, tools: { signal } }: { readonly write: WritePermit | null; readonly tools: OneLineTools },
+  { write, signal }: { readonly write: WritePermit | null; readonly signal: AbortSignal },
   work: (opened: { readonly copy: DatabaseCopy; readonly target: Awaited<ReturnType<typeof openNamed>> }) => Promise<T>,
 ): Promise<T> {
   assertNewBackup(request.backup)

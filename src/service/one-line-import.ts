@@ -25,7 +25,7 @@ import { readKey, type Reference } from './reference.ts'
 import { version } from './version.ts'
 
 export type { Imported } from '#dump/import-dump.ts'
-export { replacedObjects, type ImportPlan } from '#dump/plan-import.ts'
+export { planDigest, replacedObjects, type ImportPlan } from '#dump/plan-import.ts'
 
 export interface OneLineImport {
   readonly target: Reference
@@ -37,8 +37,11 @@ export interface OneLineImport {
   readonly backup: string | null
 }
 
+/** Somebody was shown what would be done, by a plan of this digest; null: nobody was. */
+export type Agreed = string | null
+
 /** What an import would do. Nothing is opened for writing. @throws AppError as `checkDump`, `planImport`; `usage` */
-export async function planImportFrom(request: OneLineImport, { signal }: OneLineTools): Promise<ImportPlan> {
+export async function planImportFrom(request: OneLineImport, signal: AbortSignal): Promise<ImportPlan> {
   await using input = await openInput(request, signal)
   const dump = await checkDump(input.file, { ...input.options, ...request.wish })
   await using target = await openDatabase(request.target.url.reveal(), { write: null, signal })
@@ -48,7 +51,7 @@ export async function planImportFrom(request: OneLineImport, { signal }: OneLine
 /** @throws AppError `target_protected` before anything is written; as `checkDump`, `planImport` and `importDump` */
 export async function importFrom(
   request: OneLineImport,
-  consent: TargetConsent,
+  consent: TargetConsent & { readonly agreed: Agreed },
   { journal, signal }: OneLineTools,
 ): Promise<Imported> {
   const { failpoint } = readRunConfig()
@@ -71,6 +74,7 @@ export async function importFrom(
     { ...options, ...request.wish },
     {
       journal,
+      agreed: consent.agreed,
       backup: backup === null ? null : (kept) => backUp(kept, backup, { target, signal, of: request.target }),
     },
   )

@@ -4404,47 +4404,6 @@ export interface components {
                 words: string;
             }[];
         };
-        CopyRequest: {
-            /** @description What is copied: a datasource, by id or name. */
-            source: string;
-            /** @description Into what: another datasource, by id or name. */
-            target: string;
-            /**
-             * @description Definitions and rows, or one of them. Default all.
-             * @enum {string}
-             */
-            content?: "all" | "schema" | "data";
-            /** @description Only these schemas. Default: all but those of the system, of the provider and our own. */
-            schemas?: string[];
-            /** @description None of these schemas. */
-            exclude_schemas?: string[];
-            /** @description Only these tables, as schema.table, with * for any characters; with the types, functions and sequences that they need. */
-            tables?: string[];
-            /** @description No rows of these tables; they are made all the same, unless tables are named. */
-            exclude_tables?: string[];
-            /** @description Who owns what. Default false. */
-            owners?: boolean;
-            /** @description Who has been granted what. Default false. */
-            grants?: boolean;
-            /** @description Tables, and pieces of large ones, that are read at once. What comes of it is the same. Default 1. */
-            parallel?: number;
-            /** @description Only rows that meet these; several of one table must all be met. */
-            filters?: components["schemas"]["RowFilter"][];
-            /** @description Columns whose values become others on their way. */
-            masks?: components["schemas"]["ColumnMask"][];
-            /** @description Tell what would be made, replaced and refused. Writes nothing. */
-            dry_run?: boolean;
-            /** @description Replace what the copy makes and is there already; else that is refused. Default false. */
-            replace?: boolean;
-            /** @description Keep what is replaced as a dump, which is read back and checked, first. Default true. */
-            backup?: boolean;
-            /** @description What the source brings may do whatever the login of the target may: it is copied with a superuser, and may hold event triggers, foreign tables and untrusted languages. Default false. */
-            trust_source?: boolean;
-            /** @description Write although the environment of the target is protected; needs confirm. */
-            allow_protected_write?: boolean;
-            /** @description The name of what this is done to, typed out: it cannot be taken back. */
-            confirm?: string;
-        };
         ExportRequest: {
             /** @description What is exported: a datasource, by id or name. */
             datasource: string;
@@ -4493,6 +4452,8 @@ export interface components {
             backup?: boolean;
             /** @description Keep what is replaced readable while the dump is restored, and exchange it at the end. Refused where the schemas hold what cannot be carried over. Default false: readers wait for the end of the import. */
             swap?: boolean;
+            /** @description plan_digest of the receipt of a dry run: where something else would be made or replaced by now, it is refused. */
+            agreed_plan?: string;
             /** @description The file may do whatever the login may: it is imported with a superuser, and may hold event triggers, foreign tables and untrusted languages. Default false. */
             trust_file?: boolean;
             /** @description Who owns what, as the dump has it. Default false. */
@@ -4614,6 +4575,49 @@ export interface components {
         DeletedDump: {
             id: string;
             deleted: boolean;
+        };
+        CopyRequest: {
+            /** @description What is copied: a datasource, by id or name. */
+            source: string;
+            /** @description Into what: another datasource, by id or name. */
+            target: string;
+            /**
+             * @description Definitions and rows, or one of them. Default all.
+             * @enum {string}
+             */
+            content?: "all" | "schema" | "data";
+            /** @description Only these schemas. Default: all but those of the system, of the provider and our own. */
+            schemas?: string[];
+            /** @description None of these schemas. */
+            exclude_schemas?: string[];
+            /** @description Only these tables, as schema.table, with * for any characters; with the types, functions and sequences that they need. */
+            tables?: string[];
+            /** @description No rows of these tables; they are made all the same, unless tables are named. */
+            exclude_tables?: string[];
+            /** @description Who owns what. Default false. */
+            owners?: boolean;
+            /** @description Who has been granted what. Default false. */
+            grants?: boolean;
+            /** @description Tables, and pieces of large ones, that are read at once. What comes of it is the same. Default 1. */
+            parallel?: number;
+            /** @description Only rows that meet these; several of one table must all be met. */
+            filters?: components["schemas"]["RowFilter"][];
+            /** @description Columns whose values become others on their way. */
+            masks?: components["schemas"]["ColumnMask"][];
+            /** @description Tell what would be made, replaced and refused. Writes nothing. */
+            dry_run?: boolean;
+            /** @description Replace what the copy makes and is there already; else that is refused. Default false. */
+            replace?: boolean;
+            /** @description Keep what is replaced as a dump, which is read back and checked, first. Default true. */
+            backup?: boolean;
+            /** @description What the source brings may do whatever the login of the target may: it is copied with a superuser, and may hold event triggers, foreign tables and untrusted languages. Default false. */
+            trust_source?: boolean;
+            /** @description plan_digest of the receipt of a dry run: where something else would be made or replaced by now, it is refused. */
+            agreed_plan?: string;
+            /** @description Write although the environment of the target is protected; needs confirm. */
+            allow_protected_write?: boolean;
+            /** @description The name of what this is done to, typed out: it cannot be taken back. */
+            confirm?: string;
         };
         RejectionEntry: {
             id: string;

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { agreedPlan } from '#api/contract/dumps.ts'
 import { idOrName } from '#api/contract/ids.ts'
 import { CONSENT_FIELDS } from '#api/contract/jobs.ts'
 import { ColumnMasks, READING_FIELDS, RowFilters } from '#api/contract/reading.ts'
@@ -26,6 +27,7 @@ export const CopyInput = z
       description:
         'What the source brings may do whatever the login of the target may: it is copied with a superuser, and may hold event triggers, foreign tables and untrusted languages. Default false.',
     }),
+    agreed_plan: agreedPlan,
     allow_protected_write: CONSENT_FIELDS.allow_protected_write,
     confirm: CONSENT_FIELDS.confirm,
   })

@@ -44,6 +44,16 @@ export const ExportInput = z
   })
   .meta({ id: 'ExportRequest' })
 
+/** Of whatever was planned by a dry run before. */
+export const agreedPlan = z
+  .string()
+  .regex(/^[0-9a-f]{64}$/)
+  .optional()
+  .meta({
+    description:
+      'plan_digest of the receipt of a dry run: where something else would be made or replaced by now, it is refused.',
+  })
+
 /** Of whatever restores a file. */
 const RESTORE_FIELDS = {
   trust_file: z.boolean().optional().meta({
@@ -77,6 +87,7 @@ export const ImportInput = z
       description:
         'Keep what is replaced readable while the dump is restored, and exchange it at the end. Refused where the schemas hold what cannot be carried over. Default false: readers wait for the end of the import.',
     }),
+    agreed_plan: agreedPlan,
     ...RESTORE_FIELDS,
   })
   .meta({ id: 'ImportRequest' })

@@ -172,6 +172,7 @@ function toCopy(body: z.infer<typeof CopyInput>): CopyRequest {
     replace: body.replace ?? false,
     backup: body.backup ?? true,
     trusted: body.trust_source ?? false,
+    agreed: body.agreed_plan ?? null,
   }
 }
 
@@ -185,6 +186,7 @@ function toImport(body: z.infer<typeof contract.ImportInput>, dump: string): Imp
     owners: body.owners ?? false,
     grants: body.grants ?? false,
     passphrase: body.passphrase_reference ?? null,
+    agreed: body.agreed_plan ?? null,
   }
 }
 

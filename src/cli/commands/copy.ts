@@ -17,6 +17,7 @@ import { AppError, EXIT } from '#model/errors.ts'
 import { toJobError } from '#model/job.ts'
 import { tableName } from '#model/table.ts'
 import { copyFrom, planCopyFrom, type CopyPlan, type OneLineCopy } from '#service/one-line-copy.ts'
+import { planDigest, type Agreed } from '#service/one-line-import.ts'
 import { judgeUrl } from '#service/one-line.ts'
 import { isReference, readReference } from '#service/reference.ts'
 import { followJob, outcomeOf } from './jobs.ts'
@@ -110,12 +111,13 @@ async function copyHere(asked: Asked, flags: Flags, { output, signal }: Context)
   if (request.source.exposed || request.target.exposed) {
     output.warn('Other users of this machine can read the password on the command line.')
   }
+  if (flags.dryRun) return planOutcome(await planCopyFrom(request, signal))
+  const agreed = flags.yes ? null : await askFor(await planCopyFrom(request, signal), flags, { output, signal })
+  const { targetEnv: environment = null, allowProtectedWrite = false } = flags
+  // Nothing is drawn over the question.
   using progress = new Progress(output, systemClock)
-  const tools = { journal: progress, signal }
-  if (flags.dryRun) return planOutcome(await planCopyFrom(request, tools))
-  if (!flags.yes) await askFor(await planCopyFrom(request, tools), flags, { output, signal })
-  const consent = { environment: flags.targetEnv ?? null, allowProtectedWrite: flags.allowProtectedWrite ?? false }
-  const { tables, rows, backup, notes, moment } = await copyFrom(request, consent, tools)
+  const consent = { environment, allowProtectedWrite, agreed }
+  const { tables, rows, backup, notes, moment } = await copyFrom(request, consent, { journal: progress, signal })
   const summary = copied(tables.length, rows, backup)
   return {
     exit: EXIT.done,
@@ -130,12 +132,15 @@ function copied(tables: number, rows: number, backup: string | null): string {
   return `copied ${plural(tables, 'table')}, ${plural(rows, 'row')}${kept}`
 }
 
-/** Shows what would be done and asks; on a pipe there is nobody to ask. @throws AppError unless somebody agrees */
+/**
+ * Shows what would be done and asks; on a pipe there is nobody to ask. Returns what was agreed to.
+ * @throws AppError unless somebody agrees
+ */
 async function askFor(
   plan: CopyPlan,
   { input }: Flags,
   { output, signal }: Pick<Context, 'output' | 'signal'>,
-): Promise<void> {
+): Promise<Agreed> {
   if (!input || !output.interactive) throw notAgreed()
   const [refusal] = plan.plan.refusals
   if (refusal !== undefined) throw refusal
@@ -143,6 +148,7 @@ async function askFor(
   if (!(await output.agrees('Write this to the target?', signal))) {
     throw new AppError('target_not_writable', 'You did not agree, and nothing was written.')
   }
+  return planDigest(plan.plan)
 }
 
 function planLines({ plan: { expected, target, facts, notes } }: CopyPlan): string[] {

@@ -20,6 +20,8 @@ import {
   type Imported,
   type ImportPlan,
   type OneLineImport,
+  planDigest,
+  type Agreed,
 } from '#service/one-line-import.ts'
 import { judgeUrl } from '#service/one-line.ts'
 import { isReference, readReference } from '#service/reference.ts'
@@ -110,20 +112,24 @@ async function importHere(
   const request = toRequest(ends, flags)
   judgeUrl('target', request.target)
   if (request.target.exposed) output.warn('Other users of this machine can read the password on the command line.')
+  if (flags.dryRun) return planOutcome(await planImportFrom(request, signal))
+  const agreed = flags.yes ? null : await askFor(await planImportFrom(request, signal), flags, { output, signal })
+  const { targetEnv: environment = null, allowProtectedWrite = false } = flags
+  // Nothing is drawn over the question.
   using progress = new Progress(output, systemClock)
   const tools = { journal: progress, signal }
-  if (flags.dryRun) return planOutcome(await planImportFrom(request, tools))
-  if (!flags.yes) await askFor(await planImportFrom(request, tools), flags, { output, signal })
-  const consent = { environment: flags.targetEnv ?? null, allowProtectedWrite: flags.allowProtectedWrite ?? false }
-  return importedOutcome(await importFrom(request, consent, tools))
+  return importedOutcome(await importFrom(request, { environment, allowProtectedWrite, agreed }, tools))
 }
 
-/** Shows what would be done and asks; on a pipe there is nobody to ask. @throws AppError unless somebody agrees */
+/**
+ * Shows what would be done and asks; on a pipe there is nobody to ask. Returns what was agreed to.
+ * @throws AppError unless somebody agrees
+ */
 async function askFor(
   plan: ImportPlan,
   { input }: ImportFlags,
   { output, signal }: Pick<Context, 'output' | 'signal'>,
-): Promise<void> {
+): Promise<Agreed> {
   if (!input || !output.interactive) throw notAgreed()
   const [refusal] = plan.refusals
   if (refusal !== undefined) throw refusal
@@ -131,6 +137,7 @@ async function askFor(
   if (!(await output.agrees('Write this to the target?', signal))) {
     throw new AppError('target_not_writable', 'You did not agree, and nothing was written.')
   }
+  return planDigest(plan)
 }
 
 function planLines({ dump, target, facts, replaced, takesBack, notes }: ImportPlan): string[] {

@@ -2,7 +2,7 @@ import { copyDraftOf, copyRequestAfter, copyRequestOf, type CopyDraft } from '#f
 import { OfWhat } from '#features/dumps/copy-receipt.tsx'
 import { copyMeans } from '#features/dumps/means.ts'
 import { startCopy } from '#features/dumps/queries.ts'
-import { RestorePlan } from '#features/dumps/restore-plan.tsx'
+import { agreedTo, RestorePlan } from '#features/dumps/restore-plan.tsx'
 import type { Onward } from '#features/dumps/restore-steps.tsx'
 import { nameOfDatasource, UnreadDatasource, useAnyDatasource } from '#features/jobs/job-name.tsx'
 import type { Job } from '#features/jobs/queries.ts'
@@ -49,7 +49,7 @@ export function CopyPlan({ job, copied, ...onward }: CopyPlanProps) {
       verb="Copy"
       keeps={request.backup !== false}
       means={(consent) => copyMeans({ ...request, ...consent })}
-      start={(consent, once) => startCopy({ ...request, ...consent }, once)}
+      start={(consent, once) => startCopy({ ...request, ...agreedTo(copied), ...consent }, once)}
       planAgain={plan({})}
       remedies={REMEDIES.map(({ change, ...remedy }) => ({ ...remedy, again: plan(change) }))}
       {...onward}

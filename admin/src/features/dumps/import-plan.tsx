@@ -1,7 +1,7 @@
 import { draftOf, requestAfter, requestOf, type ImportDraft } from '#features/dumps/import-draft.ts'
 import { importMeans } from '#features/dumps/means.ts'
 import { startImport } from '#features/dumps/queries.ts'
-import { RestorePlan } from '#features/dumps/restore-plan.tsx'
+import { agreedTo, RestorePlan } from '#features/dumps/restore-plan.tsx'
 import type { Onward } from '#features/dumps/restore-steps.tsx'
 import { nameOfDatasource, UnreadDatasource, useAnyDatasource } from '#features/jobs/job-name.tsx'
 import type { Job } from '#features/jobs/queries.ts'
@@ -65,7 +65,7 @@ export function ImportPlan({ job, imported, ...onward }: ImportPlanProps) {
       verb="Import"
       keeps={request.backup !== false}
       means={(consent) => importMeans({ ...request, ...consent })}
-      start={(consent, once) => startImport({ ...request, ...consent }, once)}
+      start={(consent, once) => startImport({ ...request, ...agreedTo(imported), ...consent }, once)}
       planAgain={plan({})}
       remedies={REMEDIES.map(({ change, ...remedy }) => ({ ...remedy, again: plan(change) }))}
       {...onward}

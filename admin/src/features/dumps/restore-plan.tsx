@@ -90,6 +90,11 @@ export function RestorePlan(planned: Planned) {
   )
 }
 
+/** What somebody was shown is what is to be done, or nothing is. */
+export function agreedTo({ plan_digest: digest = null }: RestoreReceipt): { readonly agreed_plan?: string } {
+  return digest === null ? {} : { agreed_plan: digest }
+}
+
 /** Names the target, and what becomes of what is there; a protected one wants its name typed. */
 function Agree({ restored, target, verb, keeps, means, start, onStarted, onClose }: Planned & { onClose: () => void }) {
   const client = useQueryClient()

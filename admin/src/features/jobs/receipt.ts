@@ -128,6 +128,8 @@ export interface RestoreReceipt {
   /** What the restore had made before which the dump was kept. */
   readonly takes_back?: readonly Sized[]
   readonly dependents: readonly string[]
+  /** By which what was agreed to is known again; null where nobody knows, and of earlier versions nothing. */
+  readonly plan_digest?: string | null
   readonly backup: string | null
   readonly notes: readonly string[]
   readonly refusals: readonly { readonly code: string; readonly message: string; readonly hint: string }[]
