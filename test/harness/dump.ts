@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { gunzipSync, zstdDecompressSync } from 'node:zlib'
 
-import { openDatabase } from '#adapters/registry.ts'
+import { openDatabase, type DatabasePlace } from '#adapters/registry.ts'
 import { DumpWriter } from '#dump/dump-writer.ts'
 import { exportDatabase, type Exported } from '#dump/export-database.ts'
 import { systemClock } from '#lib/clock.ts'
@@ -38,16 +38,16 @@ export interface DumpTools {
   readonly onBytes?: () => void
 }
 
-/** Exports a database by the product. */
+/** Exports a database by the product: by its URL, or as a datasource of another kind than the URL tells. */
 export async function dump(
-  { url }: Pick<Database, 'url'>,
+  { url, place = url }: Pick<Database, 'url'> & { readonly place?: DatabasePlace },
   options: Partial<ExportOptions> = {},
   { passphrase, signal = new AbortController().signal, takeBack, onBytes }: DumpTools = {},
 ): Promise<Dumped> {
   const wanted = { ...DEFAULT_EXPORT, ...options }
   const chunks: Buffer[] = []
   const events: RunEvent[] = []
-  await using adapter = await openDatabase(url, { write: null, signal })
+  await using adapter = await openDatabase(place, { write: null, signal })
   const sink = { write: async (chunk: Uint8Array) => void chunks.push(Buffer.from(chunk)) }
   await using writer = await DumpWriter.open(sink, { compression: wanted.compression, passphrase: passphrase ?? null })
   const exported = await exportDatabase(adapter, wanted, writer, {

@@ -2,7 +2,7 @@
 import type { Definition, DumpWish } from '#adapters/dump-source.ts'
 import type { TableDdl } from '#adapters/table-ddl.ts'
 import { AppError } from '#model/errors.ts'
-import { OWN_SCHEMAS, type SchemaChoice } from './dump-catalog.ts'
+import { OWN_SCHEMAS, type SchemaChoice } from './dump-relations.ts'
 import { isSessionSetting, withoutVersionOption } from './dump-entries.ts'
 import { quote } from './sql.ts'
 import { isWord, splitScript, type Token } from './sql-statements.ts'

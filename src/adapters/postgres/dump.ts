@@ -12,7 +12,7 @@ import type {
 import { watch } from '#adapters/watchdog.ts'
 import { assert } from '#lib/assert.ts'
 import { AppError } from '#model/errors.ts'
-import { formatPattern, formatTableName } from '#model/table-pattern.ts'
+import { formatTableName } from '#model/table-pattern.ts'
 import { tableId, type TableRef } from '#model/table.ts'
 import { conditionText } from './condition-sql.ts'
 import { Connection } from './connection.ts'
@@ -26,9 +26,10 @@ import {
   readSequenceNames,
   readSetvals,
   type CataloguedTable,
-  type SchemaChoice,
 } from './dump-catalog.ts'
 import { fromTableDdl, readSection, sectionArguments, type DumpSection } from './dump-definitions.ts'
+import { checkSchemas, readNamedTables, type NamedTables } from './dump-names.ts'
+import type { SchemaChoice } from './dump-relations.ts'
 import type { Endpoint } from './endpoint.ts'
 import { toAppError } from './errors.ts'
 import type { ReadingSessions } from './reading-sessions.ts'
@@ -44,7 +45,7 @@ type Definitions = DumpSource['definitions']
  * Opens a database to be dumped: definitions, tables and rows are those of one snapshot, and the tables are locked against
  * whoever would alter them meanwhile.
  * @throws AppError `row_level_security`, `missing_privilege`, `no_tables`, `pooler_not_supported`, `schema_changed`,
- *   `unsafe_definition`
+ *   `table_not_found` for names that lead to nothing, `unsafe_definition`
  */
 export async function openDump(
   { endpoint, sessions }: { readonly endpoint: Endpoint; readonly sessions: ReadingSessions },
@@ -58,9 +59,14 @@ export async function openDump(
       })
     }
     const schemas = toSchemaChoice(endpoint, { wish, readers, signal })
+    const named = await snapshot.use(async (connection) => {
+      await checkSchemas(connection, { schemas, wish })
+      return await readNamedTables(connection, { schemas, wish })
+    })
     const tables = wish.rows || wish.tables !== null ? await holdTables(snapshot, { schemas, wish }) : []
     const some = wish.tables !== null
-    if (some && tables.length === 0) throw new AppError('no_tables', 'No table of the source is named.')
+    if (some && tables.length + named.roots.length === 0)
+      throw new AppError('no_tables', 'No table of the source is named.')
     const dumper: DumperOptions = {
       connect: async () => (await Connection.open(endpoint, signal)).client,
       snapshot: snapshot.id,
@@ -69,7 +75,7 @@ export async function openDump(
     }
     const made = wish.definitions
       ? some
-        ? await readSome(dumper, tables, snapshot.major)
+        ? await readSome(dumper, { ...named, tables }, snapshot.major)
         : await readAll(dumper, wish, schemas)
       : { definitions: { beforeRows: [], afterRows: [] }, notes: [] }
     const facts = await snapshot.use(async (connection) => {
@@ -87,7 +93,7 @@ export async function openDump(
       ...made.notes,
       ...hiddenNote(endpoint, wish.schemas),
       ...ringNote(facts.ordered.inRings),
-      ...withoutRowsNote(wish),
+      ...withoutRowsNote(wish, named.leftOut),
     ]
     return new PostgresDump(snapshot, {
       database: endpoint.database,
@@ -113,9 +119,12 @@ function hiddenNote({ schemas, hidden }: Endpoint, named: readonly string[] | nu
 }
 
 /** What refers to such a table, or looks into it, could not be made without it. */
-function withoutRowsNote({ tables, excludeTables, definitions, rows }: OpenDump['wish']): readonly string[] {
-  if (tables !== null || excludeTables.length === 0 || !definitions || !rows) return []
-  const names = excludeTables.map(formatPattern).join(', ')
+function withoutRowsNote(
+  { tables, definitions, rows }: OpenDump['wish'],
+  leftOut: readonly TableRef[],
+): readonly string[] {
+  if (tables !== null || leftOut.length === 0 || !definitions || !rows) return []
+  const names = leftOut.map(formatTableName).join(', ')
   return [`Made without rows, so that foreign keys to them may not hold: ${names}.`]
 }
 
@@ -151,11 +160,12 @@ async function readAll(
 /** Of some tables: with the types, functions and sequences that they cannot be without. */
 async function readSome(
   dumper: DumperOptions,
-  tables: readonly CataloguedTable[],
+  { tables, roots, partitioned }: NamedTables & { readonly tables: readonly CataloguedTable[] },
   targetMajor: number,
 ): Promise<{ readonly definitions: Definitions; readonly notes: readonly string[] }> {
-  const ddl = await readTableDdl({ ...dumper, tables: tables.map(({ ref }) => ref), targetMajor })
-  const dumped = new Set(tables.map(({ ref }) => tableId(ref)))
+  const wanted = [...roots, ...tables.map(({ ref }) => ref)]
+  const ddl = await readTableDdl({ ...dumper, tables: wanted, targetMajor })
+  const dumped = new Set([...wanted, ...partitioned].map(tableId))
   const empty = ddl.tables.filter((ref) => !dumped.has(tableId(ref)))
   const names = empty.map(formatTableName).join(', ')
   const note = empty.length === 0 ? [] : [`Made without rows, because others need them: ${names}.`]
