@@ -15,6 +15,8 @@ export interface DumpWish {
   readonly excludeTables: readonly TablePattern[]
   readonly owners: boolean
   readonly grants: boolean
+  /** It goes into another database: what leads to what is not carried cannot be made there, and is left out. */
+  readonly elsewhere: boolean
 }
 
 export interface OpenDump {
@@ -36,6 +38,8 @@ export interface DumpSource extends AsyncDisposable {
   readonly tables: readonly DumpTable[]
   /** What is left out or has to be known by whoever restores the dump. */
   readonly notes: readonly string[]
+  /** Something is not as in the database, although nobody has left it out by name. */
+  readonly partial: boolean
   /** In their order; what is made before the rows are there, and what goes by them. */
   readonly definitions: Readonly<Record<'beforeRows' | 'afterRows', readonly Definition[]>>
   /** Cuts a table into pieces of about so many bytes, in the order of its rows; one piece where it cannot be cut. */

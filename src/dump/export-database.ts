@@ -58,7 +58,9 @@ export async function exportDatabase(
   const { journal, signal } = tools
   const stage = (name: Stage): void => journal.record({ type: 'stage', stage: name })
   stage('schema')
-  await using source = await adapter.dump({ wish: toWish(options), readers: options.parallel, signal })
+  // What is kept before a restore goes back to where it is from.
+  const wish = { ...toWish(options), elsewhere: tools.takeBack === undefined }
+  await using source = await adapter.dump({ wish, readers: options.parallel, signal })
   journal.record({
     type: 'planned',
     tables: source.tables.map(({ ref }) => ref),
@@ -107,6 +109,7 @@ export function toWish(options: Omit<ReadingOptions, 'parallel'>): DumpWish {
     excludeTables: excludeTables.map(toPattern),
     owners,
     grants,
+    elsewhere: true,
   }
 }
 
@@ -121,7 +124,7 @@ export function toPattern(text: string): TablePattern {
 }
 
 function headOf(
-  { database, tables }: DumpSource,
+  { database, tables, partial }: DumpSource,
   { server }: Adapter,
   { content, style, ...options }: ExportOptions,
   { program, clock }: ExportTools,
@@ -135,6 +138,7 @@ function headOf(
     content,
     style,
     partial:
+      partial ||
       options.schemas !== null ||
       options.excludeSchemas.length > 0 ||
       options.tables !== null ||

@@ -5,7 +5,17 @@ import { formatTableName } from '#model/table-pattern.ts'
 import type { TableRef } from '#model/table.ts'
 import type { Connection } from './connection.ts'
 import { wantsTable } from './dump-names.ts'
-import { ABOVE, CHOSEN, CONFIG, OF_USER, PARENTS, toPairs, toRefs, type SchemaChoice } from './dump-relations.ts'
+import {
+  ABOVE,
+  choiceOf,
+  CHOSEN,
+  CONFIG,
+  OF_USER,
+  PARENTS,
+  toPairs,
+  toRefs,
+  type SchemaChoice,
+} from './dump-relations.ts'
 import { quote, quoteTable } from './sql.ts'
 
 /** What is read of a table beside what everybody may know. */
@@ -74,7 +84,7 @@ export async function readDumpTables(
   connection: Connection,
   { schemas, wish }: { readonly schemas: SchemaChoice; readonly wish: DumpWish },
 ): Promise<readonly CataloguedTable[]> {
-  const rows = await connection.query(TABLES, [schemas.only, schemas.exclude])
+  const rows = await connection.query(TABLES, choiceOf(schemas))
   const found = rows.map(toFound).filter(({ table }) => wantsTable(wish, table))
   const name = (those: readonly FoundTable[]): string => those.map(({ table }) => formatTableName(table.ref)).join(', ')
   const hidden = found.filter(({ hidesRows }) => hidesRows)
@@ -171,7 +181,7 @@ export async function readSequenceNames(
   connection: Connection,
   schemas: SchemaChoice,
 ): Promise<readonly (TableRef & { readonly owner: string | null })[]> {
-  const rows = await connection.query(SEQUENCES, [schemas.only, schemas.exclude])
+  const rows = await connection.query(SEQUENCES, choiceOf(schemas))
   return rows.map(([schema, name, owner]) => ({ schema: schema ?? '', name: name ?? '', owner: owner ?? null }))
 }
 

@@ -3,7 +3,7 @@ import type { Definition, DumpWish } from '#adapters/dump-source.ts'
 import type { TableDdl } from '#adapters/table-ddl.ts'
 import { AppError } from '#model/errors.ts'
 import { OWN_SCHEMAS, type SchemaChoice } from './dump-relations.ts'
-import { isSessionSetting, withoutVersionOption } from './dump-entries.ts'
+import { DEPENDENCIES, HEADER, isSessionSetting, withoutVersionOption } from './dump-entries.ts'
 import { quote } from './sql.ts'
 import { isWord, splitScript, type Token } from './sql-statements.ts'
 
@@ -13,6 +13,8 @@ export type DumpSection = 'pre-data' | 'post-data'
 export function sectionArguments(section: DumpSection, wish: DumpWish, schemas: SchemaChoice): string[] {
   return [
     `--section=${section}`,
+    // Each entry then names the row of the catalogue that it is of.
+    '--verbose',
     '--quote-all-identifiers',
     '--no-tablespaces',
     // They hold passwords, or are of no use where rows of theirs are not dumped.
@@ -34,29 +36,68 @@ const END_MARK = '-- PostgreSQL database dump complete'
 /** What a section may do; a dump that holds anything else is refused. */
 const ALLOWED = ['CREATE', 'ALTER', 'COMMENT', 'GRANT', 'REVOKE', 'REFRESH', 'SECURITY']
 
+/** What a section has of one object, or says of it. */
+export interface SectionEntry {
+  /** pg_dump's own number of it, and those of the entries that it says something of. */
+  readonly id: string
+  readonly dependencies: readonly string[]
+  /** OIDs of the catalogue and of the row in it; '0' where it is a part of another object, or a setting. */
+  readonly classId: string
+  readonly objectId: string
+  readonly statements: readonly SectionStatement[]
+}
+
+export interface SectionStatement {
+  readonly definition: Definition
+  readonly tokens: readonly Token[]
+}
+
+const NO_ENTRY = { id: '', dependencies: [], classId: '0', objectId: '0' } as const
+
 /**
- * The statements of a section.
+ * The entries of a section.
  * @throws AppError `internal` where the dump is cut or has a statement of an unknown kind; `unsafe_definition`
  */
-export function readSection(dump: string): readonly Definition[] {
-  const found: Definition[] = []
+export function readSection(dump: string): readonly SectionEntry[] {
+  const found: SectionEntry[] = []
+  let header: Omit<SectionEntry, 'statements'> = NO_ENTRY
+  let statements: SectionStatement[] = []
   let about: string | null = null
   let complete = false
+  const begin = (next: typeof header): void => {
+    if (statements.length > 0) found.push({ ...header, statements })
+    header = next
+    statements = []
+  }
   for (const item of splitScript(dump)) {
     if (item.kind === 'backslash') {
       if (!/^\\(?:un)?restrict /.test(item.text)) throw unsafe(item.text)
     } else if (item.kind === 'comment') {
+      const [, id, classId, objectId] = HEADER.exec(item.text) ?? []
+      if (id !== undefined && classId !== undefined && objectId !== undefined) {
+        begin({ id, classId, objectId, dependencies: [] })
+      }
+      const dependencies = statements.length === 0 ? DEPENDENCIES.exec(item.text)?.[1] : undefined
+      if (dependencies !== undefined) header = { ...header, dependencies: dependencies.trim().split(' ') }
       if (item.text.startsWith(ABOUT)) about = item.text.slice('-- '.length)
       complete ||= item.text === END_MARK
     } else {
       const kept = keep(item.text, item.tokens)
       if (kept === null) continue
-      found.push({ sql: kept, about, isConstraint: isForeignKey(item.tokens) })
+      // Settings stand between the entries, and hold for all that come after them.
+      if (isSessionSetting(item.tokens)) begin(NO_ENTRY)
+      const definition = { sql: kept, about, isConstraint: isForeignKey(item.tokens) }
+      statements.push({ definition, tokens: item.tokens })
       about = null
     }
   }
+  begin(NO_ENTRY)
   if (!complete) throw new AppError('internal', 'The definitions are cut.')
   return found
+}
+
+export function definitionsOf(entries: readonly SectionEntry[]): readonly Definition[] {
+  return entries.flatMap(({ statements }) => statements.map(({ definition }) => definition))
 }
 
 function keep(sql: string, tokens: readonly Token[]): string | null {

@@ -22,8 +22,8 @@ export interface DumpEntry {
   readonly statements: readonly DumpStatement[]
 }
 
-const HEADER = /^-- TOC entry (\d+) \(class (\d+) OID (\d+)\)$/
-const DEPENDENCIES = /^-- Dependencies:((?: \d+)+)$/
+export const HEADER = /^-- TOC entry (\d+) \(class (\d+) OID (\d+)\)$/
+export const DEPENDENCIES = /^-- Dependencies:((?: \d+)+)$/
 const END_MARK = '-- PostgreSQL database dump complete'
 
 /** What an entry of a schema may do; a dump that holds anything else is refused. */

@@ -4,7 +4,7 @@ import { AppError } from '#model/errors.ts'
 import { formatPattern, matches, type TablePattern } from '#model/table-pattern.ts'
 import { objectName, sameTable, type TableRef } from '#model/table.ts'
 import type { Connection } from './connection.ts'
-import { ABOVE, CHOSEN, CONFIG, OF_USER, PARENTS, toRefs, type SchemaChoice } from './dump-relations.ts'
+import { ABOVE, choiceOf, CHOSEN, CONFIG, OF_USER, PARENTS, toRefs, type SchemaChoice } from './dump-relations.ts'
 
 /** A table by its name and by those of the tables that it is a part of: what is said of these is said of it. */
 export interface NamedTable {
@@ -52,7 +52,7 @@ export async function readNamedTables(
 ): Promise<NamedTables> {
   const patterns = [...(wish.tables ?? []), ...wish.excludeTables]
   if (patterns.length === 0) return { roots: [], partitioned: [], leftOut: [] }
-  const rows = await connection.query(RELATIONS, [schemas.only, schemas.exclude])
+  const rows = await connection.query(RELATIONS, choiceOf(schemas))
   const relations = rows.map(([schema, name, kind, parents]) => ({
     ref: { schema: schema ?? '', name: name ?? '' },
     parents: toRefs(parents ?? '[]'),
@@ -100,8 +100,8 @@ export async function checkSchemas(
   { schemas, wish }: { readonly schemas: SchemaChoice; readonly wish: DumpWish },
 ): Promise<void> {
   const named = [...(wish.schemas ?? []), ...wish.excludeSchemas]
-  const of = async (choice: SchemaChoice): Promise<readonly (string | null)[]> =>
-    (await connection.query(SCHEMAS, [choice.only, choice.exclude])).map(([name = null]) => name)
+  const of = async ({ only, exclude }: Pick<SchemaChoice, 'only' | 'exclude'>): Promise<readonly (string | null)[]> =>
+    (await connection.query(SCHEMAS, [only, exclude])).map(([name = null]) => name)
   const there = named.length === 0 ? [] : await of({ only: named, exclude: [] })
   const missing = named.filter((name) => !there.includes(name))
   if (missing.length > 0) {

@@ -1,6 +1,5 @@
 import type { Readable } from 'node:stream'
 import type {
-  Definition,
   DumpPiece,
   DumpRows,
   DumpSource,
@@ -17,7 +16,7 @@ import { tableId, type TableRef } from '#model/table.ts'
 import { conditionText } from './condition-sql.ts'
 import { Connection } from './connection.ts'
 import { readTableDdl } from './ddl.ts'
-import { withDumper, type DumperOptions } from './ddl-sessions.ts'
+import { withDumper, type Dumper, type DumperOptions } from './ddl-sessions.ts'
 import {
   columnList,
   inOrderOfKeys,
@@ -27,9 +26,17 @@ import {
   readSetvals,
   type CataloguedTable,
 } from './dump-catalog.ts'
-import { fromTableDdl, readSection, sectionArguments, type DumpSection } from './dump-definitions.ts'
+import {
+  definitionsOf,
+  fromTableDdl,
+  readSection,
+  sectionArguments,
+  type DumpSection,
+  type SectionEntry,
+} from './dump-definitions.ts'
 import { checkSchemas, readNamedTables, type NamedTables } from './dump-names.ts'
 import type { SchemaChoice } from './dump-relations.ts'
+import { leaveOutStranded, type LeftBehind } from './dump-stranded.ts'
 import type { Endpoint } from './endpoint.ts'
 import { toAppError } from './errors.ts'
 import type { ReadingSessions } from './reading-sessions.ts'
@@ -59,6 +66,8 @@ export async function openDump(
       })
     }
     const schemas = toSchemaChoice(endpoint, { wish, readers, signal })
+    // Who wants rights to be carried has the roles of the provider where the dump goes.
+    const behind = { schemas, roles: wish.grants ? [] : endpoint.provided.roles }
     const named = await snapshot.use(async (connection) => {
       await checkSchemas(connection, { schemas, wish })
       return await readNamedTables(connection, { schemas, wish })
@@ -76,8 +85,8 @@ export async function openDump(
     const made = wish.definitions
       ? some
         ? await readSome(dumper, { ...named, tables }, snapshot.major)
-        : await readAll(dumper, wish, schemas)
-      : { definitions: { beforeRows: [], afterRows: [] }, notes: [] }
+        : await readAll(dumper, wish, behind)
+      : NOTHING_MADE
     const facts = await snapshot.use(async (connection) => {
       const ordered = wish.definitions ? { tables, inRings: [] } : await inOrderOfKeys(connection, tables)
       const names = await readSequenceNames(connection, schemas)
@@ -101,6 +110,7 @@ export async function openDump(
       sequences: wish.rows ? facts.sequences : [],
       definitions: made.definitions,
       notes,
+      partial: made.changed,
     })
   } catch (error) {
     await snapshot[Symbol.asyncDispose]()
@@ -108,9 +118,13 @@ export async function openDump(
   }
 }
 
-function toSchemaChoice({ schemas, hidden }: Endpoint, { wish }: OpenDump): SchemaChoice {
+function toSchemaChoice({ schemas, hidden, provided }: Endpoint, { wish }: OpenDump): SchemaChoice {
   const only = wish.schemas ?? schemas
-  return { only, exclude: [...wish.excludeSchemas, ...(only === null ? hidden : [])] }
+  return {
+    only,
+    exclude: [...wish.excludeSchemas, ...(only === null ? hidden : [])],
+    withoutExtensions: wish.elsewhere ? provided.extensions : [],
+  }
 }
 
 function hiddenNote({ schemas, hidden }: Endpoint, named: readonly string[] | null): readonly string[] {
@@ -144,17 +158,28 @@ async function holdTables(
   return snapshot.use((connection) => readDumpTables(connection, choice))
 }
 
+/** Definitions, and what is to be said of them. */
+interface Made {
+  readonly definitions: Definitions
+  readonly notes: readonly string[]
+  readonly changed: boolean
+}
+
+const NOTHING_MADE: Made = { definitions: { beforeRows: [], afterRows: [] }, notes: [], changed: false }
+
 /** Two runs of pg_dump: where it changes from what rows need to what goes by them, its text does not say. */
-async function readAll(
-  dumper: DumperOptions,
-  wish: OpenDump['wish'],
-  schemas: SchemaChoice,
-): Promise<{ readonly definitions: Definitions; readonly notes: readonly string[] }> {
-  const read = (section: DumpSection): Promise<readonly Definition[]> =>
-    withDumper(dumper, async ({ run }) => readSection(await run(sectionArguments(section, wish, schemas))))
-  const beforeRows = await read('pre-data')
-  const afterRows = await read('post-data')
-  return { definitions: { beforeRows, afterRows }, notes: [] }
+async function readAll(dumper: DumperOptions, wish: OpenDump['wish'], behind: LeftBehind): Promise<Made> {
+  const { schemas } = behind
+  const read = async (section: DumpSection, { run }: Dumper): Promise<readonly SectionEntry[]> =>
+    readSection(await run(sectionArguments(section, wish, schemas)))
+  const beforeRows = await withDumper(dumper, (session) => read('pre-data', session))
+  const kept = await withDumper(dumper, async (session) => {
+    const sections = { beforeRows, afterRows: await read('post-data', session) }
+    if (!wish.elsewhere) return { ...sections, notes: [], changed: false }
+    return leaveOutStranded(session.catalog, sections, behind)
+  })
+  const definitions = { beforeRows: definitionsOf(kept.beforeRows), afterRows: definitionsOf(kept.afterRows) }
+  return { definitions, notes: kept.notes, changed: kept.changed }
 }
 
 /** Of some tables: with the types, functions and sequences that they cannot be without. */
@@ -162,14 +187,14 @@ async function readSome(
   dumper: DumperOptions,
   { tables, roots, partitioned }: NamedTables & { readonly tables: readonly CataloguedTable[] },
   targetMajor: number,
-): Promise<{ readonly definitions: Definitions; readonly notes: readonly string[] }> {
+): Promise<Made> {
   const wanted = [...roots, ...tables.map(({ ref }) => ref)]
   const ddl = await readTableDdl({ ...dumper, tables: wanted, targetMajor })
   const dumped = new Set([...wanted, ...partitioned].map(tableId))
   const empty = ddl.tables.filter((ref) => !dumped.has(tableId(ref)))
   const names = empty.map(formatTableName).join(', ')
   const note = empty.length === 0 ? [] : [`Made without rows, because others need them: ${names}.`]
-  return { definitions: fromTableDdl(ddl), notes: [...ddl.notes, ...note] }
+  return { definitions: fromTableDdl(ddl), notes: [...ddl.notes, ...note], changed: false }
 }
 
 /** Blocks of a heap, `[first, end)`; no end where it reaches to the end of the heap. Null: the whole table. */
@@ -184,6 +209,7 @@ interface Parts {
   readonly sequences: readonly TableRef[]
   readonly definitions: Definitions
   readonly notes: readonly string[]
+  readonly partial: boolean
 }
 
 class PostgresDump implements DumpSource {
@@ -192,11 +218,12 @@ class PostgresDump implements DumpSource {
   readonly tables: readonly DumpTable[]
   readonly notes: readonly string[]
   readonly definitions: Definitions
+  readonly partial: boolean
   readonly #snapshot: SharedSnapshot
   readonly #tables: ReadonlyMap<DumpTable, CataloguedTable>
   readonly #sequences: readonly TableRef[]
 
-  constructor(snapshot: SharedSnapshot, { database, tables, sequences, definitions, notes }: Parts) {
+  constructor(snapshot: SharedSnapshot, { database, tables, sequences, definitions, notes, partial }: Parts) {
     this.#snapshot = snapshot
     this.#tables = new Map(tables.map((table) => [table, table]))
     this.#sequences = sequences
@@ -205,6 +232,7 @@ class PostgresDump implements DumpSource {
     this.tables = tables
     this.notes = notes
     this.definitions = definitions
+    this.partial = partial
   }
 
   pieces(table: DumpTable, bytes: number): readonly DumpPiece[] {
