@@ -29,7 +29,7 @@ import { KnownTables } from './known-tables.ts'
 import { planAdditions, readLastColumns, renameSql } from './new-columns.ts'
 import { outlineTables } from './outline.ts'
 import { isPooler } from './presets.ts'
-import { PROBE_SQL } from './fingerprint-sql.ts'
+import { probeSql } from './fingerprint-sql.ts'
 import { PostgresSnapshot } from './reader.ts'
 import { ReadingSessions } from './reading-sessions.ts'
 import { PostgresRestoreTarget } from './restore.ts'
@@ -209,11 +209,11 @@ class PostgresAdapter implements Adapter {
   }
 }
 
-const SERVER = `
+const serverSql = (utf8: boolean): string => `
   SELECT pg_catalog.version(), current_database(), pg_catalog.pg_is_in_recovery(), current_setting('default_transaction_read_only'),
          (SELECT system_identifier FROM pg_catalog.pg_control_system()),
          (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()),
-         ${PROBE_SQL}, pg_catalog.pg_backend_pid(),
+         ${probeSql(utf8)}, pg_catalog.pg_backend_pid(),
          current_setting('server_encoding'), (extract(epoch FROM pg_catalog.clock_timestamp()) * 1000)::int8`
 
 async function readServer(connection: Connection, endpoint: Endpoint): Promise<ServerInfo> {
@@ -224,7 +224,7 @@ async function readServer(connection: Connection, endpoint: Endpoint): Promise<S
     )
   }
   const sent = wallMs()
-  const [row] = await connection.query(SERVER)
+  const [row] = await connection.query(serverSql(connection.utf8))
   const received = wallMs()
   const [version, database, standby, readOnly, system, oid, probe, pid, encoding, clock] = row ?? []
   if (encoding === 'SQL_ASCII') {
