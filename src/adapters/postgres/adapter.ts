@@ -192,7 +192,8 @@ class PostgresAdapter implements Adapter {
 
   readonly ddl: NonNullable<Adapter['ddl']> = async (tables, snapshot, target) =>
     readTableDdl({
-      connect: async () => (await Connection.open(this.#endpoint, this.#signal)).client,
+      // Without the signal: the session beside pg_dump's ends that one, and both are ended where they are used.
+      connect: async () => (await Connection.open(this.#endpoint)).client,
       tables,
       ...(snapshot.id === null ? {} : { snapshot: snapshot.id }),
       targetMajor: target.major,

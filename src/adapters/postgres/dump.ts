@@ -77,7 +77,8 @@ export async function openDump(
     if (some && tables.length + named.roots.length === 0)
       throw new AppError('no_tables', 'No table of the source is named.')
     const dumper: DumperOptions = {
-      connect: async () => (await Connection.open(endpoint, signal)).client,
+      // Without the signal: the session beside pg_dump's ends that one, and both are ended where they are used.
+      connect: async () => (await Connection.open(endpoint)).client,
       snapshot: snapshot.id,
       signal,
       timeoutMs: DDL_TIMEOUT_MS,
