@@ -1,4 +1,6 @@
 /** Tables and schemas that somebody names for a dump or a copy: what these names lead to, and what they do not. */
+import { randomBytes } from 'node:crypto'
+
 import { describe, expect, test } from 'vitest'
 
 import type { ExportOptions } from '#model/dump.ts'
@@ -6,7 +8,7 @@ import type { ExportOptions } from '#model/dump.ts'
 import { copyInto, databases, oldest, planOf } from '#test/harness/copy.ts'
 import { createDatabase, type Database } from '#test/harness/database.ts'
 import { dump, restoreByPsql } from '#test/harness/dump.ts'
-import { refusal } from '#test/harness/import.ts'
+import { importInto, refusal } from '#test/harness/import.ts'
 
 const SHOP = `
   CREATE TABLE cust (id int PRIMARY KEY); INSERT INTO cust VALUES (1), (2);
@@ -152,5 +154,60 @@ describe('a name that leads to nothing is an error, before anything is written',
       expect(`${error.message} ${error.hint}`).not.toMatch(/--exclude\b(?!-table)|target column/)
       expect(error.hint).toContain('--exclude-table')
     }
+  })
+})
+
+describe('owners and rights of chosen tables', () => {
+  const WHOSE = `SELECT c.relname, r.rolname, c.relacl::text, (SELECT string_agg(attacl::text, ' ') FROM pg_attribute WHERE attrelid = c.oid)
+    FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner WHERE c.relname IN ('bill', 'bill_id_seq', 'bill_1', 'counter') ORDER BY 1`
+  const OTHERS = `SELECT (SELECT rolname FROM pg_roles r WHERE r.oid = t.typowner), typacl::text, (SELECT nspacl::text FROM pg_namespace WHERE nspname = 's3'),
+      (SELECT proacl::text FROM pg_proc WHERE proname = 'one') FROM pg_type t WHERE typname = 'state'`
+
+  async function withRoles(body: (owner: string, reader: string) => Promise<void>): Promise<void> {
+    const [owner, reader] = ['owner', 'reader'].map((name) => `${name}_${randomBytes(6).toString('hex')}`)
+    await using db = await createDatabase(oldest())
+    await db.sql(`CREATE ROLE ${owner}; CREATE ROLE ${reader}`)
+    try {
+      await body(owner ?? '', reader ?? '')
+    } finally {
+      await db.sql(`DROP ROLE ${owner}, ${reader}`)
+    }
+  }
+
+  const made = (owner: string, reader: string): string => `
+    CREATE SCHEMA s3; GRANT USAGE ON SCHEMA s3 TO ${reader}; CREATE TYPE s3.state AS ENUM ('new'); GRANT USAGE ON TYPE s3.state TO ${reader};
+    REVOKE USAGE ON TYPE s3.state FROM PUBLIC; ALTER TYPE s3.state OWNER TO ${owner};
+    CREATE FUNCTION s3.one() RETURNS int LANGUAGE sql AS 'SELECT 1'; REVOKE EXECUTE ON FUNCTION s3.one() FROM PUBLIC; GRANT EXECUTE ON FUNCTION s3.one() TO ${reader};
+    CREATE TABLE s3.bill (id serial, n int DEFAULT s3.one(), state s3.state, PRIMARY KEY (id)) PARTITION BY RANGE (id);
+    CREATE TABLE s3.bill_1 PARTITION OF s3.bill FOR VALUES FROM (0) TO (100); INSERT INTO s3.bill (state) VALUES ('new');
+    CREATE SEQUENCE s3.counter; ALTER TABLE s3.bill ALTER n SET DEFAULT nextval('s3.counter'); ALTER TABLE s3.bill ADD m int DEFAULT s3.one();
+    ALTER TABLE s3.bill OWNER TO ${owner}; ALTER TABLE s3.bill_1 OWNER TO ${owner}; ALTER SEQUENCE s3.counter OWNER TO ${owner};
+    GRANT SELECT ON s3.bill, s3.bill_1 TO ${reader}; GRANT UPDATE (n) ON s3.bill TO ${reader} WITH GRANT OPTION; GRANT USAGE ON SEQUENCE s3.bill_id_seq TO ${reader};
+    COMMENT ON TABLE s3.bill IS 'bills'; CREATE INDEX ON s3.bill (n)`
+
+  test('are carried where that is wanted, by psql and by imports, and else are not', async () => {
+    await withRoles(async (owner, reader) => {
+      await using pair = await databases()
+      const { a, b } = pair
+      await a.sql(made(owner, reader))
+      const { sql, packed, notes } = await dump(a, { tables: ['s3.bill'], owners: true, grants: true })
+      expect(notes.join('\n')).not.toContain('privileges')
+      await restoreByPsql(b, sql)
+      expect(await b.sql(WHOSE)).toEqual(await a.sql(WHOSE))
+      expect(await b.sql(OTHERS)).toEqual(await a.sql(OTHERS))
+      await using c = await createDatabase(oldest())
+      await importInto(c, packed, { owners: true, grants: true })
+      expect(await c.sql(WHOSE)).toEqual(await a.sql(WHOSE))
+      expect(await c.sql(OTHERS)).toEqual(await a.sql(OTHERS))
+      const owners = await dump(a, { tables: ['s3.bill'], owners: true })
+      expect(owners.sql).toContain(owner)
+      expect(owners.sql).not.toContain(reader)
+      const grants = await dump(a, { tables: ['s3.bill'], grants: true })
+      expect(grants.sql).toContain(reader)
+      expect(grants.sql).not.toContain('OWNER TO')
+      const neither = await dump(a, { tables: ['s3.bill'] })
+      expect(neither.sql).not.toMatch(new RegExp(`${owner}|${reader}`))
+      expect(neither.notes.join('\n')).toContain('privileges')
+    })
   })
 })

@@ -15,7 +15,7 @@ import { formatTableName } from '#model/table-pattern.ts'
 import { tableId, type TableRef } from '#model/table.ts'
 import { conditionText } from './condition-sql.ts'
 import { Connection } from './connection.ts'
-import { readTableDdl } from './ddl.ts'
+import { readTableDdl, type TableDdlOptions } from './ddl.ts'
 import { withDumper, type Dumper, type DumperOptions } from './ddl-sessions.ts'
 import {
   columnList,
@@ -85,7 +85,7 @@ export async function openDump(
     }
     const made = wish.definitions
       ? some
-        ? await readSome(dumper, { ...named, tables }, snapshot.major)
+        ? await readSome(dumper, { ...named, tables }, { ...wish, targetMajor: snapshot.major })
         : await readAll(dumper, wish, behind)
       : NOTHING_MADE
     const facts = await snapshot.use(async (connection) => {
@@ -187,10 +187,10 @@ async function readAll(dumper: DumperOptions, wish: OpenDump['wish'], behind: Le
 async function readSome(
   dumper: DumperOptions,
   { tables, roots, partitioned }: NamedTables & { readonly tables: readonly CataloguedTable[] },
-  targetMajor: number,
+  { owners, grants, targetMajor }: Required<Pick<TableDdlOptions, 'owners' | 'grants' | 'targetMajor'>>,
 ): Promise<Made> {
   const wanted = [...roots, ...tables.map(({ ref }) => ref)]
-  const ddl = await readTableDdl({ ...dumper, tables: wanted, targetMajor })
+  const ddl = await readTableDdl({ ...dumper, tables: wanted, targetMajor, owners, grants })
   const dumped = new Set([...wanted, ...partitioned].map(tableId))
   const empty = ddl.tables.filter((ref) => !dumped.has(tableId(ref)))
   const names = empty.map(formatTableName).join(', ')
