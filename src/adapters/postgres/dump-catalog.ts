@@ -209,6 +209,16 @@ function textLiteral(text: string): string {
   return `'${text.replaceAll("'", "''")}'`
 }
 
+const FILLED_VIEWS = `
+  SELECT n.nspname, c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+   WHERE c.relkind = 'm' AND c.relispopulated AND ${CHOSEN} ORDER BY c.oid`
+
+/** Materialized views that hold rows, in the order in which they were made: none looks into a later one. */
+export async function readFilledViews(connection: Connection, schemas: SchemaChoice): Promise<readonly TableRef[]> {
+  const rows = await connection.query(FILLED_VIEWS, [schemas.only, schemas.exclude])
+  return rows.map(([schema, name]) => ({ schema: schema ?? '', name: name ?? '' }))
+}
+
 const LEFT_OUT = `
   SELECT (SELECT pg_catalog.count(*) FROM pg_catalog.pg_largeobject_metadata),
          (SELECT pg_catalog.count(*) FROM pg_catalog.pg_user_mappings),

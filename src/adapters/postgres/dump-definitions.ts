@@ -100,6 +100,11 @@ export function definitionsOf(entries: readonly SectionEntry[]): readonly Defini
   return entries.flatMap(({ statements }) => statements.map(({ definition }) => definition))
 }
 
+/** What fills a materialized view. */
+export function isRefresh({ statements }: SectionEntry): boolean {
+  return isWord(statements[0]?.tokens[0], 'REFRESH')
+}
+
 function keep(sql: string, tokens: readonly Token[]): string | null {
   refuseBackslash(sql, tokens)
   if (isSessionSetting(tokens)) return isWord(tokens[1], 'DEFAULT_TABLE_ACCESS_METHOD') ? sql : null

@@ -21,6 +21,7 @@ import {
   columnList,
   inOrderOfKeys,
   readDumpTables,
+  readFilledViews,
   readLeftOut,
   readSequenceNames,
   readSetvals,
@@ -29,6 +30,7 @@ import {
 import {
   definitionsOf,
   fromTableDdl,
+  isRefresh,
   readSection,
   sectionArguments,
   type DumpSection,
@@ -96,6 +98,7 @@ export async function openDump(
         ordered,
         sequences: some ? names.filter(({ owner }) => owner !== null && own.has(owner)) : names,
         leftOut: await readLeftOut(connection, schemas),
+        filledViews: wish.definitions || some ? [] : await readFilledViews(connection, schemas),
       }
     })
     const notes = [
@@ -104,6 +107,7 @@ export async function openDump(
       ...hiddenNote(endpoint, wish.schemas),
       ...ringNote(facts.ordered.inRings),
       ...withoutRowsNote(wish, named.leftOut),
+      ...viewsNote(facts.filledViews),
     ]
     return new PostgresDump(snapshot, {
       database: endpoint.database,
@@ -143,6 +147,15 @@ function withoutRowsNote(
   return [`Made without rows, so that foreign keys to them may not hold: ${names}.`]
 }
 
+/** As with pg_dump. */
+function viewsNote(views: readonly TableRef[]): readonly string[] {
+  if (views.length === 0) return []
+  const names = views.map(formatTableName).join(', ')
+  return [
+    `Materialized views are not filled by rows alone: run REFRESH MATERIALIZED VIEW afterwards, in this order: ${names}.`,
+  ]
+}
+
 function ringNote(inRings: readonly CataloguedTable[]): readonly string[] {
   if (inRings.length === 0) return []
   const names = inRings.map(({ ref }) => formatTableName(ref)).join(', ')
@@ -179,7 +192,8 @@ async function readAll(dumper: DumperOptions, wish: OpenDump['wish'], behind: Le
     if (!wish.elsewhere) return { ...sections, notes: [], changed: false }
     return leaveOutStranded(session.catalog, sections, behind)
   })
-  const definitions = { beforeRows: definitionsOf(kept.beforeRows), afterRows: definitionsOf(kept.afterRows) }
+  const afterRows = wish.rows ? kept.afterRows : kept.afterRows.filter((entry) => !isRefresh(entry))
+  const definitions = { beforeRows: definitionsOf(kept.beforeRows), afterRows: definitionsOf(afterRows) }
   return { definitions, notes: kept.notes, changed: kept.changed }
 }
 
