@@ -53,7 +53,7 @@ const TABLES = `
             FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''),
          pg_catalog.row_security_active(c.oid), c.relfilenode = pg_catalog.pg_relation_filenode(c.oid),
          pg_catalog.has_table_privilege(c.oid, 'SELECT'),
-         ${PARENTS}
+         ${PARENTS}, config.oid IS NOT NULL
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     LEFT JOIN config ON config.oid = c.oid
     LEFT JOIN unsafe ON unsafe.leaf = c.oid
@@ -73,6 +73,8 @@ interface FoundTable {
   /** It has not been rewritten since the snapshot was taken. */
   readonly asItWas: boolean
   readonly readable: boolean
+  /** A table of an extension, of which the user's rows alone are dumped. */
+  readonly ofExtension: boolean
 }
 
 /**
@@ -101,12 +103,22 @@ export async function readDumpTables(
   if (rewritten.length > 0) {
     throw new AppError('schema_changed', `${name(rewritten)} was rewritten while the dump began.`, { retry: 'later' })
   }
-  return found.map(({ table }) => table)
+  const tables: CataloguedTable[] = []
+  // Where its extension is made with the dump such a table is not there yet: it is named where there is something to bring.
+  const isNamed = async ({ table, ofExtension }: FoundTable): Promise<boolean> =>
+    !ofExtension || !wish.elsewhere || (await hasRows(connection, table))
+  for (const each of found) if (await isNamed(each)) tables.push(each.table)
+  return tables
+}
+
+async function hasRows(connection: Connection, { ref, condition }: CataloguedTable): Promise<boolean> {
+  const [row] = await connection.query(`SELECT EXISTS (SELECT FROM ONLY ${quoteTable(ref)} ${condition})`)
+  return row?.[0] === 't'
 }
 
 function toFound(row: readonly (string | null)[]): FoundTable {
   const [oid, schema, name, rootOid, rootSchema, rootName, tuples, bytes, pages, heap, condition, identity] = row
-  const [columns, hidesRows, asItWas, readable, parents] = row.slice(12)
+  const [columns, hidesRows, asItWas, readable, parents, ofExtension] = row.slice(12)
   const ref = { schema: schema ?? '', name: name ?? '' }
   return {
     table: {
@@ -126,6 +138,7 @@ function toFound(row: readonly (string | null)[]): FoundTable {
     hidesRows: hidesRows === 't',
     asItWas: asItWas === 't',
     readable: readable === 't',
+    ofExtension: ofExtension === 't',
   }
 }
 
@@ -168,7 +181,7 @@ export async function inOrderOfKeys(
 
 const SEQUENCES = `
   WITH ${CONFIG}
-  SELECT n.nspname, c.relname, owner.refobjid::text
+  SELECT n.nspname, c.relname, owner.refobjid::text, config.oid IS NOT NULL
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     LEFT JOIN pg_catalog.pg_depend owner ON owner.classid = 'pg_catalog.pg_class'::regclass AND owner.objid = c.oid
           AND owner.refclassid = owner.classid AND owner.deptype IN ('a', 'i')
@@ -176,19 +189,33 @@ const SEQUENCES = `
    WHERE c.relkind = 'S' AND c.relpersistence <> 't' AND ${CHOSEN} AND ${OF_USER}
    ORDER BY n.nspname, c.relname`
 
-/** Sequences of the chosen schemas, each with the table whose column it feeds. */
+/** A sequence, with the table whose column it feeds; one of an extension is told where it has given out values. */
+export interface DumpSequence extends TableRef {
+  readonly owner: string | null
+  readonly ofExtension: boolean
+}
+
+/** Sequences of the chosen schemas. */
 export async function readSequenceNames(
   connection: Connection,
   schemas: SchemaChoice,
-): Promise<readonly (TableRef & { readonly owner: string | null })[]> {
+): Promise<readonly DumpSequence[]> {
   const rows = await connection.query(SEQUENCES, choiceOf(schemas))
-  return rows.map(([schema, name, owner]) => ({ schema: schema ?? '', name: name ?? '', owner: owner ?? null }))
+  return rows.map(([schema, name, owner, ofExtension]) => ({
+    schema: schema ?? '',
+    name: name ?? '',
+    owner: owner ?? null,
+    ofExtension: ofExtension === 't',
+  }))
 }
 
 const SEQUENCES_AT_ONCE = 200
 
 /** Statements that bring sequences to where they are now. */
-export async function readSetvals(connection: Connection, sequences: readonly TableRef[]): Promise<readonly string[]> {
+export async function readSetvals(
+  connection: Connection,
+  sequences: readonly DumpSequence[],
+): Promise<readonly string[]> {
   const statements: string[] = []
   for (let at = 0; at < sequences.length; at += SEQUENCES_AT_ONCE) {
     const part = sequences.slice(at, at + SEQUENCES_AT_ONCE)
@@ -197,7 +224,7 @@ export async function readSetvals(connection: Connection, sequences: readonly Ta
     )
     for (const [i, value, called] of rows.toSorted(([a], [b]) => Number(a) - Number(b))) {
       const ref = part[Number(i)]
-      if (ref === undefined) continue
+      if (ref === undefined || (ref.ofExtension && called !== 't')) continue
       const name = textLiteral(quoteTable(ref))
       statements.push(`SELECT pg_catalog.setval(${name}, ${value}, ${called === 't'})`)
     }

@@ -26,6 +26,7 @@ import {
   readSequenceNames,
   readSetvals,
   type CataloguedTable,
+  type DumpSequence,
 } from './dump-catalog.ts'
 import {
   definitionsOf,
@@ -221,7 +222,7 @@ interface Blocks {
 interface Parts {
   readonly database: string
   readonly tables: readonly CataloguedTable[]
-  readonly sequences: readonly TableRef[]
+  readonly sequences: readonly DumpSequence[]
   readonly definitions: Definitions
   readonly notes: readonly string[]
   readonly partial: boolean
@@ -236,7 +237,7 @@ class PostgresDump implements DumpSource {
   readonly partial: boolean
   readonly #snapshot: SharedSnapshot
   readonly #tables: ReadonlyMap<DumpTable, CataloguedTable>
-  readonly #sequences: readonly TableRef[]
+  readonly #sequences: readonly DumpSequence[]
 
   constructor(snapshot: SharedSnapshot, { database, tables, sequences, definitions, notes, partial }: Parts) {
     this.#snapshot = snapshot
