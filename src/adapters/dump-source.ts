@@ -18,7 +18,7 @@ export interface DumpWish {
   readonly grants: boolean
   /**
    * Instead of all that schemas and tables say: exactly what goes where this is replaced, without what it needs and stays. Null:
-   * no such thing.
+   * no such thing; it goes into another database, and what leads to what is not carried cannot be made there, and is left out.
    */
   readonly exactly: Replaced | null
 }
@@ -42,6 +42,8 @@ export interface DumpSource extends AsyncDisposable {
   readonly tables: readonly DumpTable[]
   /** What is left out or has to be known by whoever restores the dump. */
   readonly notes: readonly string[]
+  /** Something is not as in the database, although nobody has left it out by name. */
+  readonly partial: boolean
   /** In their order; what is made before the rows are there, and what goes by them. */
   readonly definitions: Readonly<Record<'beforeRows' | 'afterRows', readonly Definition[]>>
   /** Cuts a table into pieces of about so many bytes, in the order of its rows; one piece where it cannot be cut. */

@@ -263,6 +263,9 @@ async function planPasses(
   return passes
 }
 
+const MASK_HINT =
+  'Take transforms that give what the column holds, or leave the rows of the table out (--exclude-table); docs/transforms.md says what each takes and gives.'
+
 function planPass(
   table: DumpTable,
   schema: TableSchema,
@@ -280,7 +283,9 @@ function planPass(
   if ('problems' in pass) {
     const [first] = pass.problems
     const all = pass.problems.map(({ message }) => message).join(' ')
-    throw new AppError(first?.code ?? 'internal', all)
+    throw first?.code === 'impossible_mapping'
+      ? new AppError(first.code, all, { hint: MASK_HINT })
+      : new AppError(first?.code ?? 'internal', all)
   }
   const { pushdown } = pass
   const where = pushdown === null ? null : { condition: pushdown, columns: schema.columns }

@@ -127,7 +127,7 @@ export function toPattern(text: string): TablePattern {
 }
 
 function headOf(
-  { database, tables }: DumpSource,
+  { database, tables, partial }: DumpSource,
   { server }: Adapter,
   { content, style, ...options }: ExportOptions,
   { program, clock, kept }: ExportTools,
@@ -140,7 +140,7 @@ function headOf(
     serverMajor: server.major,
     content,
     style,
-    partial: kept !== undefined || isPartial(options),
+    partial: partial || kept !== undefined || isPartial(options),
     tables: tables.length,
   }
 }

@@ -2,18 +2,14 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 
-import { openDatabase } from '#adapters/registry.ts'
-import { DatabaseCopy, type CopyWish } from '#dump/copy-database.ts'
-import type { Imported, ImportTools } from '#dump/import-dump.ts'
-import type { RestorePlan } from '#dump/plan-import.ts'
-import { DEFAULT_COPY, type CopyOptions } from '#model/copy.ts'
+import type { ImportTools } from '#dump/import-dump.ts'
 import type { RunEvent } from '#sync/journal.ts'
 
-import { createDatabase, expectSameTables, type Database } from '#test/harness/database.ts'
+import { copyInto, databases, oldest, planOf, type Hooks } from '#test/harness/copy.ts'
+import { createDatabase, expectSameTables } from '#test/harness/database.ts'
 import { EVERYTHING } from '#test/harness/everything.ts'
 import { KEPT, pgDump, refusal, withoutKey } from '#test/harness/import.ts'
-import { permitWrite } from '#test/harness/permit.ts'
-import { sharedServers, type TestServer } from '#test/harness/postgres.ts'
+import { sharedServers } from '#test/harness/postgres.ts'
 import { postgresDialect } from '#test/harness/random-dialect.ts'
 import { loadSchema, randomSchema } from '#test/harness/random-schema.ts'
 import { printedSeed } from '#test/harness/seed.ts'
@@ -22,65 +18,6 @@ import { printedSeed } from '#test/harness/seed.ts'
 const COMPARABLE = EVERYTHING.split('\n')
   .filter((line) => !/\bmoods\b|moods_/.test(line))
   .join('\n')
-
-const MASK_KEY = Buffer.alloc(32, 7)
-
-const oldest = (): TestServer => {
-  const { source, target } = sharedServers()
-  return source.major <= target.major ? source : target
-}
-
-async function databases(server = oldest()): Promise<{ a: Database; b: Database } & AsyncDisposable> {
-  const [a, b] = [await createDatabase(server), await createDatabase(server)]
-  return {
-    a,
-    b,
-    async [Symbol.asyncDispose]() {
-      await a[Symbol.asyncDispose]()
-      await b[Symbol.asyncDispose]()
-    },
-  }
-}
-
-interface Hooks extends Partial<CopyOptions>, Partial<CopyWish> {
-  readonly backup?: ImportTools['backup']
-  readonly onEvent?: (event: RunEvent) => void
-  readonly maskKey?: Uint8Array | null
-  readonly signal?: AbortSignal
-  readonly beforeCommit?: ImportTools['beforeCommit']
-}
-
-/** The login of the tests is a superuser, and they trust what they have made. */
-async function withCopy<T>(
-  a: Pick<Database, 'url'>,
-  b: Pick<Database, 'url'>,
-  hooks: Hooks,
-  body: (copy: DatabaseCopy, target: Awaited<ReturnType<typeof openDatabase>>) => Promise<T>,
-): Promise<T> {
-  const { backup: _, onEvent: __, maskKey = MASK_KEY, signal = new AbortController().signal, ...rest } = hooks
-  await using source = await openDatabase(a.url, { write: null, signal })
-  await using target = await openDatabase(b.url, { write: permitWrite(b.url), signal })
-  const { replace = false, trusted = true } = rest
-  const options = { ...DEFAULT_COPY, ...rest }
-  await using copy = await DatabaseCopy.open({ source, target }, options, { replace, trusted }, { maskKey, signal })
-  return await body(copy, target)
-}
-
-function copyInto(a: Pick<Database, 'url'>, b: Pick<Database, 'url'>, hooks: Hooks = {}): Promise<Imported> {
-  const journal = { record: (event: RunEvent): void => hooks.onEvent?.(event) }
-  const { beforeCommit } = hooks
-  return withCopy(a, b, hooks, (copy, target) =>
-    copy.run(target, {
-      journal,
-      backup: hooks.backup ?? null,
-      ...(beforeCommit === undefined ? {} : { beforeCommit }),
-    }),
-  )
-}
-
-function planOf(a: Pick<Database, 'url'>, b: Pick<Database, 'url'>, hooks: Hooks = {}): Promise<RestorePlan> {
-  return withCopy(a, b, hooks, async ({ plan }) => plan)
-}
 
 const SHOP = `
   CREATE TYPE state AS ENUM ('new', 'paid');

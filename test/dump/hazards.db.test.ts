@@ -96,6 +96,21 @@ test('definitions, rows and locks are of one moment, whatever is committed meanw
   expect(await held?.sequences()).toEqual([`SELECT pg_catalog.setval('"public"."t_id_seq"', 15, true)`])
 })
 
+test('D1: a sequence that an extension leaves to the user goes on where it was, with the rows of its table', async () => {
+  await using db = await createDatabase(server)
+  await db.sql(`CREATE EXTENSION hstore; CREATE SEQUENCE conf_id; CREATE SEQUENCE inner_id; CREATE SEQUENCE idle; CREATE TABLE none (id int);
+    CREATE TABLE conf (id int DEFAULT nextval('conf_id')); INSERT INTO conf SELECT FROM generate_series(1, 3);
+    ALTER EXTENSION hstore ADD TABLE conf; ALTER EXTENSION hstore ADD TABLE none; ALTER EXTENSION hstore ADD SEQUENCE idle; ALTER EXTENSION hstore ADD SEQUENCE conf_id; ALTER EXTENSION hstore ADD SEQUENCE inner_id;
+    UPDATE pg_extension SET extconfig = ARRAY['conf'::regclass::oid, 'conf_id'::regclass::oid, 'none'::regclass::oid,
+     'idle'::regclass::oid], extcondition = ARRAY['WHERE id > 1', '', '', '']
+     WHERE extname = 'hstore'`)
+  const { sql, tables } = await dump(db)
+  expect(tables).toEqual([{ schema: 'public', name: 'conf', rows: 2 }])
+  expect(sql.match(/^SELECT pg_catalog\.setval.*$/gm)).toEqual([
+    `SELECT pg_catalog.setval('"public"."conf_id"', 3, true);`,
+  ])
+})
+
 test('D1: a sequence that gave out more than is left goes on after that', async () => {
   await using db = await createDatabase(server)
   await db.sql(`CREATE TABLE t (id serial PRIMARY KEY); INSERT INTO t SELECT FROM generate_series(1, 10);

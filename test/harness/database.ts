@@ -126,11 +126,11 @@ export class Database implements Side {
   }
 }
 
-export async function createDatabase(server: TestServer): Promise<Database> {
+export async function createDatabase(server: TestServer, encoding = 'UTF8'): Promise<Database> {
   const name = `syncline_test_${randomBytes(6).toString('hex')}`
   // Copied as files, as every server did before 15: by way of the log each block is written twice.
   const strategy = server.major >= 15 ? 'STRATEGY file_copy' : ''
-  const like = `TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C' ${strategy}`
+  const like = `TEMPLATE template0 ENCODING '${encoding}' LC_COLLATE 'C' LC_CTYPE 'C' ${strategy}`
   await withClient(server.url, (admin) => admin.query(`CREATE DATABASE ${quote(name)} ${like}`))
   return new Database(server, name)
 }

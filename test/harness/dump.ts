@@ -7,9 +7,10 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { gunzipSync, zstdDecompressSync } from 'node:zlib'
 
-import { openDatabase } from '#adapters/registry.ts'
+import { openDatabase, type DatabasePlace } from '#adapters/registry.ts'
 import { DumpWriter } from '#dump/dump-writer.ts'
 import { exportDatabase, type Exported } from '#dump/export-database.ts'
+import type { Kept } from '#dump/import-dump.ts'
 import { systemClock } from '#lib/clock.ts'
 import type { Secret } from '#lib/secret.ts'
 import { DEFAULT_EXPORT, parseSeal, SEAL_BYTES, type ExportOptions } from '#model/dump.ts'
@@ -32,20 +33,22 @@ export interface Dumped extends Exported {
 export interface DumpTools {
   readonly passphrase?: Secret
   readonly signal?: AbortSignal
+  /** What is kept before a restore, in place of what the options say. */
+  readonly kept?: Kept
   /** Called when rows have come. */
   readonly onBytes?: () => void
 }
 
-/** Exports a database by the product. */
+/** Exports a database by the product: by its URL, or as a datasource of another kind than the URL tells. */
 export async function dump(
-  { url }: Pick<Database, 'url'>,
+  { url, place = url }: Pick<Database, 'url'> & { readonly place?: DatabasePlace },
   options: Partial<ExportOptions> = {},
-  { passphrase, signal = new AbortController().signal, onBytes }: DumpTools = {},
+  { passphrase, signal = new AbortController().signal, kept, onBytes }: DumpTools = {},
 ): Promise<Dumped> {
   const wanted = { ...DEFAULT_EXPORT, ...options }
   const chunks: Buffer[] = []
   const events: RunEvent[] = []
-  await using adapter = await openDatabase(url, { write: null, signal })
+  await using adapter = await openDatabase(place, { write: null, signal })
   const sink = { write: async (chunk: Uint8Array) => void chunks.push(Buffer.from(chunk)) }
   await using writer = await DumpWriter.open(sink, { compression: wanted.compression, passphrase: passphrase ?? null })
   const exported = await exportDatabase(adapter, wanted, writer, {
@@ -58,6 +61,7 @@ export async function dump(
     clock: systemClock,
     signal,
     program: 'test',
+    ...(kept === undefined ? {} : { kept }),
   })
   const packed = Buffer.concat(chunks)
   const sql = passphrase === undefined ? unpack(packed, wanted.compression).toString('utf8') : ''

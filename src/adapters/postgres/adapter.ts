@@ -29,7 +29,7 @@ import { KnownTables } from './known-tables.ts'
 import { planAdditions, readLastColumns, renameSql } from './new-columns.ts'
 import { outlineTables } from './outline.ts'
 import { isPooler } from './presets.ts'
-import { PROBE_SQL } from './fingerprint-sql.ts'
+import { probeSql } from './fingerprint-sql.ts'
 import { PostgresSnapshot } from './reader.ts'
 import { ReadingSessions } from './reading-sessions.ts'
 import { PostgresRestoreTarget } from './restore.ts'
@@ -192,7 +192,8 @@ class PostgresAdapter implements Adapter {
 
   readonly ddl: NonNullable<Adapter['ddl']> = async (tables, snapshot, target) =>
     readTableDdl({
-      connect: async () => (await Connection.open(this.#endpoint, this.#signal)).client,
+      // Without the signal: the session beside pg_dump's ends that one, and both are ended where they are used.
+      connect: async () => (await Connection.open(this.#endpoint)).client,
       tables,
       ...(snapshot.id === null ? {} : { snapshot: snapshot.id }),
       targetMajor: target.major,
@@ -209,11 +210,11 @@ class PostgresAdapter implements Adapter {
   }
 }
 
-const SERVER = `
+const serverSql = (utf8: boolean): string => `
   SELECT pg_catalog.version(), current_database(), pg_catalog.pg_is_in_recovery(), current_setting('default_transaction_read_only'),
          (SELECT system_identifier FROM pg_catalog.pg_control_system()),
          (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()),
-         ${PROBE_SQL}, pg_catalog.pg_backend_pid(),
+         ${probeSql(utf8)}, pg_catalog.pg_backend_pid(),
          current_setting('server_encoding'), (extract(epoch FROM pg_catalog.clock_timestamp()) * 1000)::int8`
 
 async function readServer(connection: Connection, endpoint: Endpoint): Promise<ServerInfo> {
@@ -224,7 +225,7 @@ async function readServer(connection: Connection, endpoint: Endpoint): Promise<S
     )
   }
   const sent = wallMs()
-  const [row] = await connection.query(SERVER)
+  const [row] = await connection.query(serverSql(connection.utf8))
   const received = wallMs()
   const [version, database, standby, readOnly, system, oid, probe, pid, encoding, clock] = row ?? []
   if (encoding === 'SQL_ASCII') {

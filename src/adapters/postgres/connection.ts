@@ -45,6 +45,8 @@ export class Connection implements AsyncDisposable, Watched {
   pid = 0
   /** When the backend was started, in seconds of the epoch as the server writes them: with the id it names one session for ever. */
   startedAt = ''
+  /** The texts of the database are in UTF-8, as those of the session always are. */
+  utf8 = true
 
   private constructor(endpoint: Endpoint, client: pg.Client) {
     this.endpoint = endpoint
@@ -99,12 +101,14 @@ export class Connection implements AsyncDisposable, Watched {
     try {
       await connection.#connect()
       const [row] = await connection.query(
-        `SELECT pg_backend_pid(), current_setting('server_version_num'), extract(epoch FROM s.backend_start)::text
+        `SELECT pg_backend_pid(), current_setting('server_version_num'), extract(epoch FROM s.backend_start)::text,
+                current_setting('server_encoding')
          FROM pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) s`,
       )
       connection.pid = Number(row?.[0])
       connection.#major = Math.floor(Number(row?.[1]) / 10_000)
       connection.startedAt = row?.[2] ?? ''
+      connection.utf8 = row?.[3] === 'UTF8'
       return connection
     } catch (error) {
       connection.#forgetSignal()

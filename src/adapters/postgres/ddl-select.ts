@@ -25,7 +25,12 @@ interface Selected {
   readonly object?: CatalogObject
 }
 
-export function selectTableDdl(entries: readonly DumpEntry[], set: TableSet): TableDdl {
+/** @param grants whether the entries have the rights of what is selected */
+export function selectTableDdl(
+  entries: readonly DumpEntry[],
+  set: TableSet,
+  { grants }: { readonly grants: boolean },
+): TableDdl {
   const selection = new Selection(set)
   const refs = new Map(set.tables.map(({ oid, schema, name }) => [oid, { schema, name }]))
   const statements: Record<Stage, DdlStatement[]> = { beforeData: [], afterData: [], foreignKeys: [] }
@@ -40,7 +45,7 @@ export function selectTableDdl(entries: readonly DumpEntry[], set: TableSet): Ta
       statements[selected.stage].push({ sql: tolerant(statement), kind, tables, ...(creates ? identity : {}) })
     }
   }
-  return { tables: [...refs.values()], ...statements, notes: notesOf(set) }
+  return { tables: [...refs.values()], ...statements, notes: notesOf(set, grants) }
 }
 
 function schemaOf(object: CatalogObject): string {
@@ -153,6 +158,7 @@ class Selection {
     const [verb, noun] = tokens
     const whole = this.#selected.get(dependencies[0] ?? '')
     if (isWord(verb, 'COMMENT')) return whole && commentOn(whole)
+    if (isWord(verb, 'GRANT') || isWord(verb, 'REVOKE')) return whole && { ...whole, kind: 'ACL' }
     if (isWord(verb, 'CREATE') && isWord(noun, 'TYPE')) {
       const type = this.#find('pg_type', tokens, 2)
       return type && { kind: 'SHELL TYPE', stage: 'beforeData', tables: [] }
@@ -199,12 +205,12 @@ function commentOn(whole: Selected): Selected | undefined {
   return { kind: 'COMMENT', stage: whole.stage, tables: whole.tables }
 }
 
-function notesOf(set: TableSet): string[] {
+function notesOf(set: TableSet, grants: boolean): string[] {
   return [
     ...set.tables.filter((table) => table.rowSecurity).map(rowSecurityNote),
     ...companionNotes(set),
     ...foreignKeyNotes(set),
-    ...set.tables.flatMap(leftOutNotes),
+    ...set.tables.flatMap((table) => leftOutNotes(table, grants)),
   ]
 }
 
@@ -248,7 +254,7 @@ function foreignKeyNotes({ tables, foreignKeys, objects }: TableSet): string[] {
   ]
 }
 
-function leftOutNotes(table: TableFacts): string[] {
+function leftOutNotes(table: TableFacts, grants: boolean): string[] {
   const of = (what: string): string => `${what} of ${quoteTable(table)}, not carried`
   const quoted = (names: readonly string[]): string[] => names.map((name) => quote(name))
   return [
@@ -257,7 +263,7 @@ function leftOutNotes(table: TableFacts): string[] {
     ...listNote(of('rules'), quoted(table.rules)),
     ...listNote(of('views'), table.views),
     ...listNote(of('publications'), quoted(table.publications)),
-    ...(table.hasPrivileges ? [of('privileges')] : []),
+    ...(table.hasPrivileges && !grants ? [of('privileges')] : []),
     ...(table.accessMethod === null ? [] : [of(`access method ${table.accessMethod}`)]),
   ]
 }

@@ -195,11 +195,16 @@ async function runDump(job: DumpJob, send: (bytes: Uint8Array) => void): Promise
   return { kind: 'dump', text: dumpText }
 }
 
-/** pg_dump reports its progress and its error on one stream, without line ends: the error is the last. */
+/**
+ * pg_dump reports its progress and its error on one stream, without line ends: the error is the last. It calls itself by the
+ * file of this thread, which nobody need know.
+ */
 function ownMessage(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error)
-  return message.slice(Math.max(0, message.lastIndexOf('pg_dump: error: '))).trim()
+  return `pg_dump: ${message.slice(Math.max(0, message.lastIndexOf(ERROR_MARK))).replace(/^: /, '')}`.trim()
 }
+
+const ERROR_MARK = ': error: '
 
 const parent = parentPort
 if (parent) {

@@ -28,6 +28,9 @@ export interface TableDdlOptions extends DumperOptions {
   readonly tables: readonly TableRef[]
   /** Major version of the server that the statements are for. */
   readonly targetMajor: number
+  /** Who owns what, and who has been granted what; by default everything belongs to whoever makes it. */
+  readonly owners?: boolean
+  readonly grants?: boolean
 }
 
 /**
@@ -41,8 +44,8 @@ export function readTableDdl(options: TableDdlOptions): Promise<TableDdl> {
     const set = await readTableSet(catalog, options.tables)
     await assertReadable(catalog, set)
     const exclusions = await excludePatterns(catalog, set)
-    const dump = await run(dumpArguments(options.targetMajor, exclusions))
-    return selectTableDdl(readDumpEntries(dump), set)
+    const dump = await run(dumpArguments(options, exclusions))
+    return selectTableDdl(readDumpEntries(dump), set, { grants: options.grants ?? false })
   })
 }
 
@@ -86,13 +89,16 @@ function grants(refused: readonly TableFacts[], role: string): string[] {
 const OLDEST_WITH_TOAST_COMPRESSION = 14
 
 /** All identifiers are quoted, because a name may be a key word to a newer server, and then mean something else. */
-function dumpArguments(targetMajor: number, exclusions: readonly string[]): string[] {
+function dumpArguments(
+  { targetMajor, owners = false, grants = false }: TableDdlOptions,
+  exclusions: readonly string[],
+): string[] {
   return [
     '--schema-only',
     '--verbose',
     '--quote-all-identifiers',
-    '--no-owner',
-    '--no-privileges',
+    ...(owners ? [] : ['--no-owner']),
+    ...(grants ? [] : ['--no-privileges']),
     '--no-tablespaces',
     '--no-table-access-method',
     '--no-security-labels',

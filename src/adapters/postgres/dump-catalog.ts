@@ -1,20 +1,21 @@
 /** What a dump has to know of the catalogue beside what pg_dump writes of it. */
-import type { DumpColumn, DumpTable, DumpWish } from '#adapters/dump-source.ts'
+import type { DumpColumn, DumpTable } from '#adapters/dump-source.ts'
 import { AppError } from '#model/errors.ts'
-import { formatTableName, matches } from '#model/table-pattern.ts'
+import { formatTableName } from '#model/table-pattern.ts'
 import type { TableRef } from '#model/table.ts'
 import type { Connection } from './connection.ts'
+import {
+  ABOVE,
+  choiceOf,
+  CHOSEN,
+  CONFIG,
+  OF_USER,
+  PARENTS,
+  toPairs,
+  toRefs,
+  type SchemaChoice,
+} from './dump-relations.ts'
 import { quote, quoteTable } from './sql.ts'
-
-/** Schemas that hold what we keep in a database: never dumped. A `*` as in patterns of psql. */
-export const OWN_SCHEMAS = ['syncline', 'syncline_control*'] as const
-
-/** Which schemas are dumped. */
-export interface SchemaChoice {
-  /** Null: all but the excluded ones. */
-  readonly only: readonly string[] | null
-  readonly exclude: readonly string[]
-}
 
 /** What is read of a table beside what everybody may know. */
 export interface CataloguedTable extends DumpTable {
@@ -26,13 +27,6 @@ export interface CataloguedTable extends DumpTable {
   /** Rows of a table of an extension that belong to the user: ` WHERE …`, or empty. */
   readonly condition: string
 }
-
-const CHOSEN = `n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-   AND n.nspname <> 'syncline' AND n.nspname !~ '^syncline_control'
-   AND ($1::text[] IS NULL OR n.nspname = ANY ($1)) AND n.nspname <> ALL ($2::text[])`
-
-const NOT_IN_EXTENSION = `NOT EXISTS (SELECT FROM pg_catalog.pg_depend e WHERE e.classid = 'pg_catalog.pg_class'::regclass
-   AND e.objid = c.oid AND e.deptype = 'e')`
 
 /**
  * A row in a hash partition by an enum belongs elsewhere in another database, where the labels have other OIDs: such rows go
@@ -48,14 +42,7 @@ const TABLES = `
       SELECT DISTINCT up.leaf FROM up JOIN pg_catalog.pg_partitioned_table t ON t.partrelid = up.parent AND t.partstrat = 'h'
        WHERE EXISTS (SELECT FROM unnest(t.partclass::oid[]) o JOIN pg_catalog.pg_opclass k ON k.oid = o
                       WHERE k.opcintype = 'pg_catalog.anyenum'::regtype)
-  ), above(child, parent) AS (
-      SELECT inhrelid, inhparent FROM pg_catalog.pg_inherits
-    UNION
-      SELECT above.child, i.inhparent FROM above JOIN pg_catalog.pg_inherits i ON i.inhrelid = above.parent
-  ), config AS (
-      SELECT x.extconfig[i] AS oid, x.extcondition[i] AS condition
-        FROM pg_catalog.pg_extension x, generate_subscripts(x.extconfig, 1) i
-  )
+  ), ${ABOVE}, ${CONFIG}
   SELECT c.oid, n.nspname, c.relname, coalesce(pg_catalog.pg_partition_root(c.oid)::oid, c.oid), rn.nspname, r.relname,
          c.reltuples::float8, coalesce(pg_catalog.pg_table_size(c.oid), 0),
          coalesce(pg_catalog.pg_relation_size(c.oid), 0) / pg_catalog.current_setting('block_size')::int8,
@@ -65,16 +52,14 @@ const TABLES = `
             FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''),
          pg_catalog.row_security_active(c.oid), c.relfilenode = pg_catalog.pg_relation_filenode(c.oid),
          pg_catalog.has_table_privilege(c.oid, 'SELECT'),
-         (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(pn.nspname, p.relname) ORDER BY pn.nspname, p.relname), '[]')
-            FROM above a JOIN pg_catalog.pg_class p ON p.oid = a.parent JOIN pg_catalog.pg_namespace pn ON pn.oid = p.relnamespace
-           WHERE a.child = c.oid)
+         ${PARENTS}, config.oid IS NOT NULL
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     LEFT JOIN config ON config.oid = c.oid
     LEFT JOIN unsafe ON unsafe.leaf = c.oid
     LEFT JOIN pg_catalog.pg_class r ON unsafe.leaf IS NOT NULL AND r.oid = pg_catalog.pg_partition_root(c.oid)
     LEFT JOIN pg_catalog.pg_namespace rn ON rn.oid = r.relnamespace
    WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND ${CHOSEN}
-     AND (config.oid IS NOT NULL OR ${NOT_IN_EXTENSION})
+     AND ${OF_USER}
    ORDER BY n.nspname, c.relname`
 
 /** Types whose values stand in SQL without quotes: int8, int2, int4, numeric; and bool. */
@@ -87,6 +72,15 @@ interface FoundTable {
   /** It has not been rewritten since the snapshot was taken. */
   readonly asItWas: boolean
   readonly readable: boolean
+  /** A table of an extension, of which the user's rows alone are dumped. */
+  readonly ofExtension: boolean
+}
+
+interface WantedTables {
+  readonly schemas: SchemaChoice
+  readonly wants: (table: CataloguedTable) => boolean
+  /** They go into another database. */
+  readonly elsewhere: boolean
 }
 
 /**
@@ -96,9 +90,9 @@ interface FoundTable {
  */
 export async function readDumpTables(
   connection: Connection,
-  { schemas, wants }: { readonly schemas: SchemaChoice; readonly wants: (table: CataloguedTable) => boolean },
+  { schemas, wants, elsewhere }: WantedTables,
 ): Promise<readonly CataloguedTable[]> {
-  const rows = await connection.query(TABLES, [schemas.only, schemas.exclude])
+  const rows = await connection.query(TABLES, choiceOf(schemas))
   const found = rows.map(toFound).filter(({ table }) => wants(table))
   const name = (those: readonly FoundTable[]): string => those.map(({ table }) => formatTableName(table.ref)).join(', ')
   const hidden = found.filter(({ hidesRows }) => hidesRows)
@@ -115,17 +109,22 @@ export async function readDumpTables(
   if (rewritten.length > 0) {
     throw new AppError('schema_changed', `${name(rewritten)} was rewritten while the dump began.`, { retry: 'later' })
   }
-  return found.map(({ table }) => table)
+  const tables: CataloguedTable[] = []
+  // Where its extension is made with the dump such a table is not there yet: it is named where there is something to bring.
+  const isNamed = async ({ table, ofExtension }: FoundTable): Promise<boolean> =>
+    !ofExtension || !elsewhere || (await hasRows(connection, table))
+  for (const each of found) if (await isNamed(each)) tables.push(each.table)
+  return tables
 }
 
-export function wantsTable({ tables, excludeTables }: DumpWish, ref: TableRef): boolean {
-  if (excludeTables.some((pattern) => matches(pattern, ref))) return false
-  return tables === null || tables.some((pattern) => matches(pattern, ref))
+async function hasRows(connection: Connection, { ref, condition }: CataloguedTable): Promise<boolean> {
+  const [row] = await connection.query(`SELECT EXISTS (SELECT FROM ONLY ${quoteTable(ref)} ${condition})`)
+  return row?.[0] === 't'
 }
 
 function toFound(row: readonly (string | null)[]): FoundTable {
   const [oid, schema, name, rootOid, rootSchema, rootName, tuples, bytes, pages, heap, condition, identity] = row
-  const [columns, hidesRows, asItWas, readable, parents] = row.slice(12)
+  const [columns, hidesRows, asItWas, readable, parents, ofExtension] = row.slice(12)
   const ref = { schema: schema ?? '', name: name ?? '' }
   return {
     table: {
@@ -133,10 +132,7 @@ function toFound(row: readonly (string | null)[]): FoundTable {
       rootOid: rootOid ?? '',
       ref,
       into: rootSchema && rootName ? { schema: rootSchema, name: rootName } : ref,
-      parents: toPairs(parents ?? '[]').map(([parentSchema, parent]) => ({
-        schema: String(parentSchema),
-        name: String(parent),
-      })),
+      parents: toRefs(parents ?? '[]'),
       columns: toColumns(columns ?? '[]'),
       hasIdentity: identity === 't',
       rowEstimate: Number(tuples) < 0 ? null : Math.round(Number(tuples)),
@@ -148,6 +144,7 @@ function toFound(row: readonly (string | null)[]): FoundTable {
     hidesRows: hidesRows === 't',
     asItWas: asItWas === 't',
     readable: readable === 't',
+    ofExtension: ofExtension === 't',
   }
 }
 
@@ -156,11 +153,6 @@ function toColumns(json: string): DumpColumn[] {
     name: String(name),
     literal: NUMBERS.includes(type) ? 'number' : type === BOOLEAN ? 'boolean' : 'text',
   }))
-}
-
-function toPairs(json: string): readonly (readonly unknown[])[] {
-  const found: unknown = JSON.parse(json)
-  return (Array.isArray(found) ? found : []).map((pair: unknown) => (Array.isArray(pair) ? pair : []))
 }
 
 /** Parents before children, by foreign keys: rows that are restored without definitions meet keys that hold already. */
@@ -194,27 +186,42 @@ export async function inOrderOfKeys(
 }
 
 const SEQUENCES = `
-  SELECT n.nspname, c.relname, owner.refobjid::text
+  WITH ${CONFIG}
+  SELECT n.nspname, c.relname, owner.refobjid::text, config.oid IS NOT NULL
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     LEFT JOIN pg_catalog.pg_depend owner ON owner.classid = 'pg_catalog.pg_class'::regclass AND owner.objid = c.oid
           AND owner.refclassid = owner.classid AND owner.deptype IN ('a', 'i')
-   WHERE c.relkind = 'S' AND c.relpersistence <> 't' AND ${CHOSEN}
-     AND (${NOT_IN_EXTENSION} OR EXISTS (SELECT FROM pg_catalog.pg_extension x WHERE c.oid = ANY (x.extconfig)))
+    LEFT JOIN config ON config.oid = c.oid
+   WHERE c.relkind = 'S' AND c.relpersistence <> 't' AND ${CHOSEN} AND ${OF_USER}
    ORDER BY n.nspname, c.relname`
 
-/** Sequences of the chosen schemas, each with the table whose column it feeds. */
+/** A sequence, with the table whose column it feeds; one of an extension is told where it has given out values. */
+export interface DumpSequence extends TableRef {
+  readonly owner: string | null
+  readonly ofExtension: boolean
+}
+
+/** Sequences of the chosen schemas. */
 export async function readSequenceNames(
   connection: Connection,
   schemas: SchemaChoice,
-): Promise<readonly (TableRef & { readonly owner: string | null })[]> {
-  const rows = await connection.query(SEQUENCES, [schemas.only, schemas.exclude])
-  return rows.map(([schema, name, owner]) => ({ schema: schema ?? '', name: name ?? '', owner: owner ?? null }))
+): Promise<readonly DumpSequence[]> {
+  const rows = await connection.query(SEQUENCES, choiceOf(schemas))
+  return rows.map(([schema, name, owner, ofExtension]) => ({
+    schema: schema ?? '',
+    name: name ?? '',
+    owner: owner ?? null,
+    ofExtension: ofExtension === 't',
+  }))
 }
 
 const SEQUENCES_AT_ONCE = 200
 
 /** Statements that bring sequences to where they are now. */
-export async function readSetvals(connection: Connection, sequences: readonly TableRef[]): Promise<readonly string[]> {
+export async function readSetvals(
+  connection: Connection,
+  sequences: readonly DumpSequence[],
+): Promise<readonly string[]> {
   const statements: string[] = []
   for (let at = 0; at < sequences.length; at += SEQUENCES_AT_ONCE) {
     const part = sequences.slice(at, at + SEQUENCES_AT_ONCE)
@@ -223,7 +230,7 @@ export async function readSetvals(connection: Connection, sequences: readonly Ta
     )
     for (const [i, value, called] of rows.toSorted(([a], [b]) => Number(a) - Number(b))) {
       const ref = part[Number(i)]
-      if (ref === undefined) continue
+      if (ref === undefined || (ref.ofExtension && called !== 't')) continue
       const name = textLiteral(quoteTable(ref))
       statements.push(`SELECT pg_catalog.setval(${name}, ${value}, ${called === 't'})`)
     }
@@ -233,6 +240,16 @@ export async function readSetvals(connection: Connection, sequences: readonly Ta
 
 function textLiteral(text: string): string {
   return `'${text.replaceAll("'", "''")}'`
+}
+
+const FILLED_VIEWS = `
+  SELECT n.nspname, c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+   WHERE c.relkind = 'm' AND c.relispopulated AND ${CHOSEN} ORDER BY c.oid`
+
+/** Materialized views that hold rows, in the order in which they were made: none looks into a later one. */
+export async function readFilledViews(connection: Connection, schemas: SchemaChoice): Promise<readonly TableRef[]> {
+  const rows = await connection.query(FILLED_VIEWS, [schemas.only, schemas.exclude])
+  return rows.map(([schema, name]) => ({ schema: schema ?? '', name: name ?? '' }))
 }
 
 const LEFT_OUT = `

@@ -2,7 +2,7 @@
 import type { Definition, DumpWish } from '#adapters/dump-source.ts'
 import type { TableDdl } from '#adapters/table-ddl.ts'
 import { AppError } from '#model/errors.ts'
-import { OWN_SCHEMAS, type SchemaChoice } from './dump-catalog.ts'
+import { OWN_SCHEMAS, type SchemaChoice } from './dump-relations.ts'
 import { DEPENDENCIES, HEADER, isSessionSetting, withoutVersionOption } from './dump-entries.ts'
 import { quote } from './sql.ts'
 import { isWord, splitScript, type Token } from './sql-statements.ts'
@@ -13,6 +13,8 @@ export type DumpSection = 'pre-data' | 'post-data'
 export function sectionArguments(section: DumpSection, wish: DumpWish, schemas: SchemaChoice): string[] {
   return [
     `--section=${section}`,
+    // Each entry then names the row of the catalogue that it is of.
+    '--verbose',
     '--quote-all-identifiers',
     '--no-tablespaces',
     // They hold passwords, or are of no use where rows of theirs are not dumped.
@@ -34,8 +36,9 @@ const END_MARK = '-- PostgreSQL database dump complete'
 /** What a section may do; a dump that holds anything else is refused. */
 const ALLOWED = ['CREATE', 'ALTER', 'COMMENT', 'GRANT', 'REVOKE', 'REFRESH', 'SECURITY']
 
-/** What an entry of a verbose dump is of: the row of a catalogue, and entries that it goes with. */
+/** What an entry of a verbose dump is of: the row of a catalogue ('0' where there is none), and entries that it goes with. */
 export interface EntryHead {
+  /** pg_dump's own number of it. */
   readonly id: string
   readonly classId: string
   readonly objectId: string
@@ -50,9 +53,24 @@ export interface Entry {
   readonly definition: Definition
 }
 
-/** The statements of a section. @throws AppError as `readEntries` */
-export function readSection(dump: string, others: Grantors = new Set()): readonly Definition[] {
-  return [...readEntries(dump, others)].map(({ definition }) => definition)
+export type SectionStatement = Omit<Entry, 'head'>
+
+/** What a section has of one object, or says of it. */
+export interface SectionEntry extends EntryHead {
+  readonly statements: readonly SectionStatement[]
+}
+
+const NO_HEAD: EntryHead = { id: '', dependencies: [], classId: '0', objectId: '0' }
+
+/** The entries of a section, each with its statements. @throws AppError as `readEntries` */
+export function readSection(dump: string, others: Grantors = new Set()): readonly SectionEntry[] {
+  const found: (EntryHead & { readonly statements: SectionStatement[] })[] = []
+  for (const { head, ...statement } of readEntries(dump, others)) {
+    const last = found.at(-1)
+    if (head !== null && last?.id === head.id) last.statements.push(statement)
+    else found.push({ ...(head ?? NO_HEAD), statements: [statement] })
+  }
+  return found
 }
 
 /** Roles that have given rights on what others own. */
@@ -108,6 +126,15 @@ function grantorOf(tokens: readonly Token[]): string | null {
 /** As what follows it is run again by whoever restores the dump. */
 function isReset(tokens: readonly Token[]): boolean {
   return isWord(tokens[0], 'RESET') && isWord(tokens[1], 'SESSION') && isWord(tokens[2], 'AUTHORIZATION')
+}
+
+export function definitionsOf(entries: readonly SectionEntry[]): readonly Definition[] {
+  return entries.flatMap(({ statements }) => statements.map(({ definition }) => definition))
+}
+
+/** What fills a materialized view. */
+export function isRefresh({ statements }: SectionEntry): boolean {
+  return isWord(statements[0]?.tokens[0], 'REFRESH')
 }
 
 function keep(sql: string, tokens: readonly Token[]): string | null {

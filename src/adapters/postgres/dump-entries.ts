@@ -28,7 +28,7 @@ export const DEPENDENCIES = /^-- Dependencies:((?: \d+)+)$/
 const END_MARK = '-- PostgreSQL database dump complete'
 
 /** What an entry of a schema may do; a dump that holds anything else is refused. */
-const ALLOWED = ['CREATE', 'ALTER', 'COMMENT']
+const ALLOWED = ['CREATE', 'ALTER', 'COMMENT', 'GRANT', 'REVOKE']
 
 /**
  * The entries in pg_dump's order, without session settings, and without the storage parameter `pg_attver` that some

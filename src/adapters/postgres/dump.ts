@@ -1,6 +1,5 @@
 import type { Readable } from 'node:stream'
 import type {
-  Definition,
   DumpPiece,
   DumpRows,
   DumpSource,
@@ -13,32 +12,38 @@ import type { Replaced } from '#adapters/restore-target.ts'
 import { watch } from '#adapters/watchdog.ts'
 import { assert } from '#lib/assert.ts'
 import { AppError } from '#model/errors.ts'
-import { formatPattern, formatTableName } from '#model/table-pattern.ts'
+import { formatTableName } from '#model/table-pattern.ts'
 import { tableId, type TableRef } from '#model/table.ts'
 import { conditionText } from './condition-sql.ts'
 import { Connection } from './connection.ts'
-import { excludePatterns, readTableDdl } from './ddl.ts'
-import { withDumper, type DumperOptions } from './ddl-sessions.ts'
+import { excludePatterns, readTableDdl, type TableDdlOptions } from './ddl.ts'
+import { withDumper, type Dumper, type DumperOptions } from './ddl-sessions.ts'
 import {
   columnList,
   inOrderOfKeys,
   readDumpTables,
+  readFilledViews,
   readLeftOut,
   readSequenceNames,
   readSetvals,
-  wantsTable,
   type CataloguedTable,
-  type SchemaChoice,
+  type DumpSequence,
 } from './dump-catalog.ts'
 import {
+  definitionsOf,
   fromTableDdl,
+  isRefresh,
   readEntries,
   readSection,
   sectionArguments,
   type DumpSection,
   type Grantors,
+  type SectionEntry,
 } from './dump-definitions.ts'
 import { ExactContents } from './dump-exact.ts'
+import { checkSchemas, readNamedTables, wantsTable, type NamedTables } from './dump-names.ts'
+import type { SchemaChoice } from './dump-relations.ts'
+import { leaveOutStranded, type LeftBehind } from './dump-stranded.ts'
 import type { Endpoint } from './endpoint.ts'
 import { toAppError } from './errors.ts'
 import type { ReadingSessions } from './reading-sessions.ts'
@@ -54,7 +59,7 @@ type Definitions = DumpSource['definitions']
  * Opens a database to be dumped: definitions, tables and rows are those of one snapshot, and the tables are locked against
  * whoever would alter them meanwhile.
  * @throws AppError `row_level_security`, `missing_privilege`, `no_tables`, `pooler_not_supported`, `schema_changed`,
- *   `unsafe_definition`
+ *   `table_not_found` for names that lead to nothing, `unsafe_definition`
  */
 export async function openDump(
   { endpoint, sessions }: { readonly endpoint: Endpoint; readonly sessions: ReadingSessions },
@@ -68,30 +73,40 @@ export async function openDump(
       })
     }
     const exact = wish.exactly === null ? null : await readExact(snapshot, wish.exactly)
-    // What goes is named one by one, wherever it is.
-    const schemas = exact === null ? toSchemaChoice(endpoint, wish) : { only: null, exclude: [] }
-    const wants = (table: CataloguedTable): boolean => exact?.wantsRows(table) ?? wantsTable(wish, table.ref)
-    const tables = wish.rows || wish.tables !== null ? await holdTables(snapshot, { schemas, wants }) : []
+    const schemas = exact === null ? toSchemaChoice(endpoint, wish) : ALL_SCHEMAS
+    // Who wants rights to be carried has the roles of the provider where the dump goes.
+    const behind = { schemas, roles: wish.grants ? [] : endpoint.provided.roles }
+    const named = exact === null ? await readNamed(snapshot, { schemas, wish }) : NO_NAMES
+    const wants = (table: CataloguedTable): boolean => exact?.wantsRows(table) ?? wantsTable(wish, table)
+    const choice = { schemas, wants, elsewhere: exact === null }
+    const tables = wish.rows || wish.tables !== null ? await holdTables(snapshot, choice) : []
     const some = wish.tables !== null
-    if (some && tables.length === 0) throw new AppError('no_tables', 'No table of the source is named.')
+    if (some && tables.length + named.roots.length === 0)
+      throw new AppError('no_tables', 'No table of the source is named.')
     const dumper: DumperOptions = {
-      connect: async () => (await Connection.open(endpoint, signal)).client,
+      // Without the signal: the session beside pg_dump's ends that one, and both are ended where they are used.
+      connect: async () => (await Connection.open(endpoint)).client,
       snapshot: snapshot.id,
       signal,
       timeoutMs: DDL_TIMEOUT_MS,
     }
     const read = (): Promise<Made> => {
       if (exact !== null) return readChosen(dumper, wish, exact)
-      return some ? readSome(dumper, tables, snapshot.major) : readAll(dumper, wish, schemas)
+      return some
+        ? readSome(dumper, { ...named, tables }, { ...wish, targetMajor: snapshot.major })
+        : readAll(dumper, wish, behind)
     }
-    const made = wish.definitions ? await read() : { definitions: { beforeRows: [], afterRows: [] }, notes: [] }
+    const made = wish.definitions ? await read() : NOTHING_MADE
     const facts = await snapshot.use(async (connection) => {
       const names = await readSequenceNames(connection, schemas)
       const own = new Set(tables.map(({ oid }) => oid))
-      if (exact !== null) return { sequences: names.filter((each) => exact.wantsSequence(each)), leftOut: [] }
+      if (exact !== null) {
+        return { sequences: names.filter((each) => exact.wantsSequence(each)), leftOut: [], filledViews: [] }
+      }
       return {
         sequences: some ? names.filter(({ owner }) => owner !== null && own.has(owner)) : names,
         leftOut: await readLeftOut(connection, schemas),
+        filledViews: wish.definitions || some ? [] : await readFilledViews(connection, schemas),
       }
     })
     const isKept = ({ ref }: CataloguedTable): boolean => exact?.keepsTable(ref) ?? !wish.definitions
@@ -101,7 +116,8 @@ export async function openDump(
       ...made.notes,
       ...(exact === null ? hiddenNote(endpoint, wish.schemas) : []),
       ...(exact === null ? ringNote(ordered.inRings) : []),
-      ...withoutRowsNote(wish),
+      ...withoutRowsNote(wish, named.leftOut),
+      ...viewsNote(facts.filledViews),
     ]
     return new PostgresDump(snapshot, {
       database: endpoint.database,
@@ -109,6 +125,7 @@ export async function openDump(
       sequences: wish.rows ? facts.sequences : [],
       definitions: made.definitions,
       notes,
+      partial: made.changed,
     })
   } catch (error) {
     await snapshot[Symbol.asyncDispose]()
@@ -120,9 +137,27 @@ function readExact(snapshot: SharedSnapshot, what: Replaced): Promise<ExactConte
   return snapshot.use((connection) => ExactContents.read(connection, what))
 }
 
-function toSchemaChoice({ schemas, hidden }: Endpoint, wish: OpenDump['wish']): SchemaChoice {
+/** Where what goes is named one by one, wherever it is. */
+const ALL_SCHEMAS: SchemaChoice = { only: null, exclude: [], withoutExtensions: [] }
+const NO_NAMES: NamedTables = { roots: [], partitioned: [], leftOut: [] }
+
+function readNamed(
+  snapshot: SharedSnapshot,
+  choice: { readonly schemas: SchemaChoice; readonly wish: OpenDump['wish'] },
+): Promise<NamedTables> {
+  return snapshot.use(async (connection) => {
+    await checkSchemas(connection, choice)
+    return await readNamedTables(connection, choice)
+  })
+}
+
+function toSchemaChoice({ schemas, hidden, provided }: Endpoint, wish: OpenDump['wish']): SchemaChoice {
   const only = wish.schemas ?? schemas
-  return { only, exclude: [...wish.excludeSchemas, ...(only === null ? hidden : [])] }
+  return {
+    only,
+    exclude: [...wish.excludeSchemas, ...(only === null ? hidden : [])],
+    withoutExtensions: provided.extensions,
+  }
 }
 
 function hiddenNote({ schemas, hidden }: Endpoint, named: readonly string[] | null): readonly string[] {
@@ -131,10 +166,22 @@ function hiddenNote({ schemas, hidden }: Endpoint, named: readonly string[] | nu
 }
 
 /** What refers to such a table, or looks into it, could not be made without it. */
-function withoutRowsNote({ tables, excludeTables, definitions, rows }: OpenDump['wish']): readonly string[] {
-  if (tables !== null || excludeTables.length === 0 || !definitions || !rows) return []
-  const names = excludeTables.map(formatPattern).join(', ')
+function withoutRowsNote(
+  { tables, definitions, rows }: OpenDump['wish'],
+  leftOut: readonly TableRef[],
+): readonly string[] {
+  if (tables !== null || leftOut.length === 0 || !definitions || !rows) return []
+  const names = leftOut.map(formatTableName).join(', ')
   return [`Made without rows, so that foreign keys to them may not hold: ${names}.`]
+}
+
+/** As with pg_dump. */
+function viewsNote(views: readonly TableRef[]): readonly string[] {
+  if (views.length === 0) return []
+  const names = views.map(formatTableName).join(', ')
+  return [
+    `Materialized views are not filled by rows alone: run REFRESH MATERIALIZED VIEW afterwards, in this order: ${names}.`,
+  ]
 }
 
 function ringNote(inRings: readonly CataloguedTable[]): readonly string[] {
@@ -153,35 +200,47 @@ async function holdTables(
   return snapshot.use((connection) => readDumpTables(connection, choice))
 }
 
+/** Definitions, and what is to be said of them. */
 interface Made {
   readonly definitions: Definitions
   readonly notes: readonly string[]
+  /** Something was left out that the database has. */
+  readonly changed: boolean
 }
 
+const NOTHING_MADE: Made = { definitions: { beforeRows: [], afterRows: [] }, notes: [], changed: false }
+
 /** Two runs of pg_dump: where it changes from what rows need to what goes by them, its text does not say. */
-async function readAll(dumper: DumperOptions, wish: OpenDump['wish'], schemas: SchemaChoice): Promise<Made> {
+async function readAll(dumper: DumperOptions, wish: OpenDump['wish'], behind: LeftBehind): Promise<Made> {
+  const { schemas } = behind
   const grantors: Grantors = new Set()
-  const read = (section: DumpSection): Promise<readonly Definition[]> =>
-    withDumper(dumper, async ({ run }) => readSection(await run(sectionArguments(section, wish, schemas)), grantors))
-  const beforeRows = await read('pre-data')
-  const afterRows = await read('post-data')
-  return { definitions: { beforeRows, afterRows }, notes: grantorsNote(grantors) }
+  const read = async (section: DumpSection, { run }: Dumper): Promise<readonly SectionEntry[]> =>
+    readSection(await run(sectionArguments(section, wish, schemas)), grantors)
+  const beforeRows = await withDumper(dumper, (session) => read('pre-data', session))
+  const kept = await withDumper(dumper, async (session) => {
+    const sections = { beforeRows, afterRows: await read('post-data', session) }
+    return leaveOutStranded(session.catalog, sections, behind)
+  })
+  const afterRows = wish.rows ? kept.afterRows : kept.afterRows.filter((entry) => !isRefresh(entry))
+  const definitions = { beforeRows: definitionsOf(kept.beforeRows), afterRows: definitionsOf(afterRows) }
+  return { definitions, notes: [...kept.notes, ...grantorsNote(grantors)], changed: kept.changed }
 }
 
 /** Of what goes where it is replaced, from the same two runs. */
 async function readChosen(dumper: DumperOptions, wish: OpenDump['wish'], exact: ExactContents): Promise<Made> {
   const { schemas: only, relations: objects } = exact
-  if (only.length === 0) return { definitions: { beforeRows: [], afterRows: [] }, notes: [] }
+  if (only.length === 0) return NOTHING_MADE
   const grantors: Grantors = new Set()
   const read = (section: DumpSection): Promise<ReturnType<ExactContents['choose']>> =>
     withDumper(dumper, async ({ catalog, run }) => {
-      const args = ['--verbose', ...sectionArguments(section, wish, { only, exclude: [] })]
+      const args = sectionArguments(section, wish, { ...ALL_SCHEMAS, only })
       return exact.choose(readEntries(await run([...args, ...(await excludePatterns(catalog, { objects }))]), grantors))
     })
   const before = await read('pre-data')
   const after = await read('post-data')
   const afterRows = [...after.definitions, ...before.late, ...after.late]
-  return { definitions: { beforeRows: before.definitions, afterRows }, notes: grantorsNote(grantors) }
+  const definitions = { beforeRows: before.definitions, afterRows }
+  return { definitions, notes: grantorsNote(grantors), changed: false }
 }
 
 function grantorsNote(grantors: Grantors): readonly string[] {
@@ -191,13 +250,18 @@ function grantorsNote(grantors: Grantors): readonly string[] {
 }
 
 /** Of some tables: with the types, functions and sequences that they cannot be without. */
-async function readSome(dumper: DumperOptions, tables: readonly CataloguedTable[], targetMajor: number): Promise<Made> {
-  const ddl = await readTableDdl({ ...dumper, tables: tables.map(({ ref }) => ref), targetMajor })
-  const dumped = new Set(tables.map(({ ref }) => tableId(ref)))
+async function readSome(
+  dumper: DumperOptions,
+  { tables, roots, partitioned }: NamedTables & { readonly tables: readonly CataloguedTable[] },
+  { owners, grants, targetMajor }: Required<Pick<TableDdlOptions, 'owners' | 'grants' | 'targetMajor'>>,
+): Promise<Made> {
+  const wanted = [...roots, ...tables.map(({ ref }) => ref)]
+  const ddl = await readTableDdl({ ...dumper, tables: wanted, targetMajor, owners, grants })
+  const dumped = new Set([...wanted, ...partitioned].map(tableId))
   const empty = ddl.tables.filter((ref) => !dumped.has(tableId(ref)))
   const names = empty.map(formatTableName).join(', ')
   const note = empty.length === 0 ? [] : [`Made without rows, because others need them: ${names}.`]
-  return { definitions: fromTableDdl(ddl), notes: [...ddl.notes, ...note] }
+  return { definitions: fromTableDdl(ddl), notes: [...ddl.notes, ...note], changed: false }
 }
 
 /** Blocks of a heap, `[first, end)`; no end where it reaches to the end of the heap. Null: the whole table. */
@@ -209,9 +273,10 @@ interface Blocks {
 interface Parts {
   readonly database: string
   readonly tables: readonly CataloguedTable[]
-  readonly sequences: readonly TableRef[]
+  readonly sequences: readonly DumpSequence[]
   readonly definitions: Definitions
   readonly notes: readonly string[]
+  readonly partial: boolean
 }
 
 class PostgresDump implements DumpSource {
@@ -220,11 +285,12 @@ class PostgresDump implements DumpSource {
   readonly tables: readonly DumpTable[]
   readonly notes: readonly string[]
   readonly definitions: Definitions
+  readonly partial: boolean
   readonly #snapshot: SharedSnapshot
   readonly #tables: ReadonlyMap<DumpTable, CataloguedTable>
-  readonly #sequences: readonly TableRef[]
+  readonly #sequences: readonly DumpSequence[]
 
-  constructor(snapshot: SharedSnapshot, { database, tables, sequences, definitions, notes }: Parts) {
+  constructor(snapshot: SharedSnapshot, { database, tables, sequences, definitions, notes, partial }: Parts) {
     this.#snapshot = snapshot
     this.#tables = new Map(tables.map((table) => [table, table]))
     this.#sequences = sequences
@@ -233,6 +299,7 @@ class PostgresDump implements DumpSource {
     this.tables = tables
     this.notes = notes
     this.definitions = definitions
+    this.partial = partial
   }
 
   pieces(table: DumpTable, bytes: number): readonly DumpPiece[] {

@@ -4,7 +4,7 @@ import { resolveHost, type Resolve } from '#lib/network-address.ts'
 import { sslFor, type DescribedDatabase } from '#adapters/place.ts'
 import type { SslMode } from '#model/datasource.ts'
 import { parseConnectionUrl } from './connection-url.ts'
-import { internalSchemas } from './presets.ts'
+import { internalSchemas, providedBy, type Provided } from './presets.ts'
 
 export { isLocalHost } from '#model/write-protection.ts'
 
@@ -26,6 +26,8 @@ export interface Endpoint {
   readonly schemas: readonly string[] | null
   /** Schemas of the provider. */
   readonly hidden: readonly string[]
+  /** What else is the provider's, and not there in other databases. */
+  readonly provided: Provided
   /** It is put to sleep where nobody uses it, and its first answer takes seconds. */
   readonly suspends: boolean
 }
@@ -38,6 +40,7 @@ export function toEndpoint({ kind, connection, resolve, ...rest }: DescribedData
     resolve,
     ssl: ssl ?? sslFor(parts.host),
     hidden: internalSchemas(kind),
+    provided: providedBy(kind),
     suspends: kind === 'neon',
   }
 }

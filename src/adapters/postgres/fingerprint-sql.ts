@@ -1,6 +1,6 @@
 import type { ColumnHash, FingerprintAlgorithm } from '#model/fingerprint.ts'
 import { LARGE_ROW_BYTES } from '#model/value.ts'
-import { canonicalSql } from './sql.ts'
+import { canonicalSql, literal, md5Sql } from './sql.ts'
 
 /**
  * Fingerprints as SQL. `md5` is MD5 over the canonical form. `column-hash` gives every column a 64-bit hash under a seed
@@ -14,14 +14,21 @@ export interface HashedColumn {
   readonly hash: ColumnHash
 }
 
+/** How rows are hashed, and whether the texts of the database are in UTF-8: that is what MD5 is made of. */
+export interface Hashing {
+  readonly algorithm: FingerprintAlgorithm
+  readonly utf8: boolean
+}
+
 /** The 64-bit fingerprint of a row as a bigint expression. */
-export function fingerprintSql(columns: readonly HashedColumn[], algorithm: FingerprintAlgorithm): string {
-  return algorithm === 'md5' ? md5Bits(canonical(columns)) : mixed(columns, outputText(columns), ROW_SEEDS)
+export function fingerprintSql(columns: readonly HashedColumn[], { algorithm, utf8 }: Hashing): string {
+  return algorithm === 'md5' ? md5Bits(canonical(columns, utf8), utf8) : mixed(columns, outputText(columns), ROW_SEEDS)
 }
 
 /** The canonical fingerprint of each expression by itself, whatever the algorithm of the rows is: Node.js makes them too. */
-export function fieldFingerprintsSql(expressions: readonly string[]): string {
-  return `ARRAY[${expressions.map((expression) => md5Bits(canonicalSql([expression]))).join(', ')}]::int8[]`
+export function fieldFingerprintsSql(expressions: readonly string[], utf8: boolean): string {
+  const fields = expressions.map((expression) => md5Bits(canonicalSql([expression], utf8), utf8))
+  return `ARRAY[${fields.join(', ')}]::int8[]`
 }
 
 /** The texts of expressions as an array, by the outputs that the canonical form has too; NULL where they are large together. */
@@ -41,10 +48,11 @@ export function imageSql(expressions: readonly string[]): string {
  */
 export function sizedSql(
   columns: readonly HashedColumn[],
-  algorithm: FingerprintAlgorithm,
+  { algorithm, utf8 }: Hashing,
 ): { readonly columns: string; readonly fingerprint: string; readonly bytes: string } {
   if (algorithm === 'md5') {
-    return { columns: `${canonical(columns)} AS r`, fingerprint: md5Bits('x.r'), bytes: 'pg_catalog.octet_length(x.r)' }
+    const fingerprint = md5Bits('x.r', utf8)
+    return { columns: `${canonical(columns, utf8)} AS r`, fingerprint, bytes: 'pg_catalog.octet_length(x.r)' }
   }
   const output = outputText(columns)
   const values = columns.flatMap(({ expression, hash }, i) => {
@@ -76,19 +84,22 @@ function valueBytes(expression: string, hash: Exclude<ColumnHash, 'output'>): st
 }
 
 /** The bucket of a row by the hash of its key: 0 ≤ bucket < count, count being a power of two. */
-export function keyHashBucketSql(key: readonly HashedColumn[], count: number, algorithm: FingerprintAlgorithm): string {
+export function keyHashBucketSql(key: readonly HashedColumn[], count: number, { algorithm, utf8 }: Hashing): string {
   const mask = count - 1
   return algorithm === 'md5'
-    ? `(('x' || pg_catalog.left(pg_catalog.md5(${canonical(key)}), 8))::bit(32)::int8 & ${mask})`
+    ? `(('x' || pg_catalog.left(${md5Sql(canonical(key, utf8), utf8)}, 8))::bit(32)::int8 & ${mask})`
     : `(${mixed(key, outputText(key), BUCKET_SEEDS)} & ${mask})`
 }
 
-function md5Bits(text: string): string {
-  return `('x' || pg_catalog.left(pg_catalog.md5(${text}), 16))::bit(64)::int8`
+function md5Bits(text: string, utf8: boolean): string {
+  return `('x' || pg_catalog.left(${md5Sql(text, utf8)}, 16))::bit(64)::int8`
 }
 
-function canonical(columns: readonly HashedColumn[]): string {
-  return canonicalSql(columns.map(({ expression }) => expression))
+function canonical(columns: readonly HashedColumn[], utf8: boolean): string {
+  return canonicalSql(
+    columns.map(({ expression }) => expression),
+    utf8,
+  )
 }
 
 /** Where the numbers of the seeds begin: a table has at most 1,600 columns, each with two. */
@@ -152,28 +163,38 @@ function splitmix64(n: number): bigint {
   return z ^ (z >> 31n)
 }
 
-const PROBED: readonly HashedColumn[] = [
-  ...['0', '1', '-1', '9223372036854775807', '-9223372036854775808'].map((value): HashedColumn => ({
-    expression: `'${value}'::int8`,
-    hash: 'integer',
-  })),
-  { expression: 'true', hash: 'boolean' },
-  { expression: `'01234567-89ab-cdef-fedc-ba9876543210'::uuid`, hash: 'uuid' },
-  ...[`''`, `'probe ☯'`, 'NULL', `pg_catalog.repeat('syncline ☯ ', 20)`].map((value): HashedColumn => ({
-    expression: `${value}::text`,
-    hash: 'text',
-  })),
-  { expression: `ROW(1, 'probe ☯', NULL)`, hash: 'output' },
-]
+/** `mark`: what is not in every encoding, where the database has it. */
+function probed(mark: string): readonly HashedColumn[] {
+  return [
+    ...['0', '1', '-1', '9223372036854775807', '-9223372036854775808'].map((value): HashedColumn => ({
+      expression: `'${value}'::int8`,
+      hash: 'integer',
+    })),
+    { expression: 'true', hash: 'boolean' },
+    { expression: `'01234567-89ab-cdef-fedc-ba9876543210'::uuid`, hash: 'uuid' },
+    ...[`''`, literal(`probe ${mark}`), 'NULL', `pg_catalog.repeat(${literal(`syncline ${mark} `)}, 20)`].map(
+      (value): HashedColumn => ({ expression: `${value}::text`, hash: 'text' }),
+    ),
+    { expression: `ROW(1, ${literal(`probe ${mark}`)}, NULL)`, hash: 'output' },
+  ]
+}
 
 /**
  * What `column-hash` makes of constants, by every function that it uses, apart and together. Empty where somebody has
- * given a type of the server or an enum a cast to text: then its text need not tell its values apart.
+ * given a type of the server or an enum a cast to text: then its text need not tell its values apart. In another encoding than
+ * UTF-8 the same texts are other bytes, and such a database is compared by its own hashes with one of the same encoding alone.
  */
-export const PROBE_SQL = `CASE WHEN EXISTS (
+export function probeSql(utf8: boolean): string {
+  const columns = probed(utf8 ? '☯' : '')
+  const by: Hashing = { algorithm: 'column-hash', utf8 }
+  return `CASE WHEN EXISTS (
     SELECT FROM pg_catalog.pg_cast c JOIN pg_catalog.pg_type t ON t.oid = c.castsource
     WHERE c.casttarget = 'pg_catalog.text'::pg_catalog.regtype AND c.oid >= 16384 AND c.castmethod = 'f'
       AND (t.oid < 16384 OR t.typtype = 'e'))
-  THEN '' ELSE pg_catalog.concat_ws(' ', ${[...PROBED.map((column) => [column]), PROBED]
-    .map((columns) => fingerprintSql(columns, 'column-hash'))
-    .join(', ')}, ${keyHashBucketSql(PROBED, 65_536, 'column-hash')}) END`
+  THEN '' ELSE pg_catalog.concat_ws(' ', ${utf8 ? '' : `current_setting('server_encoding'), `}${[
+    ...columns.map((column) => [column]),
+    columns,
+  ]
+    .map((some) => fingerprintSql(some, by))
+    .join(', ')}, ${keyHashBucketSql(columns, 65_536, by)}) END`
+}

@@ -13,6 +13,8 @@ export interface PgTable {
   /** The SELECT that stands for the table; null for a relation. */
   readonly query: string | null
   readonly oid: number
+  /** The texts of its database are in UTF-8. */
+  readonly utf8: boolean
   readonly partitioned: boolean
   /** Heap tables that hold the rows: the table itself, or the leaves of a partitioned one, with their pages. */
   readonly heaps: readonly { readonly ref: TableRef; readonly pages: number }[]
@@ -142,7 +144,7 @@ const TYPES = (major: number, wanted: string): string => `
   FROM needed JOIN pg_catalog.pg_type t USING (oid) JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace`
 
 /** Who answers questions about the catalogue: a connection, or a reading in which all of `CATALOGUE` was asked at once. */
-export type CatalogueReader = Pick<Connection, 'major' | 'query'>
+export type CatalogueReader = Pick<Connection, 'major' | 'query' | 'utf8'>
 
 /** Every question that `introspect` asks of a server from PostgreSQL 14 on. */
 export const CATALOGUE = {
@@ -184,6 +186,7 @@ export async function introspect(
       digest: digests[i] ?? { digest: 'gone', storage: 'gone' },
       types,
       major: connection.major,
+      utf8: connection.utf8,
       columns: of(columns),
       keys: of(keys),
       foreignKeys: of(foreignKeys),
@@ -218,6 +221,7 @@ export async function describeQuery(connection: Connection, ref: TableRef, query
   return {
     query,
     oid: 0,
+    utf8: connection.utf8,
     partitioned: false,
     heaps: [],
     binaryTypes,
@@ -237,6 +241,7 @@ interface Parts {
   readonly digest: { readonly digest: string; readonly storage: string }
   readonly types: TypeCatalog
   readonly major: number
+  readonly utf8: boolean
   readonly columns: TextRow[]
   readonly keys: TextRow[]
   readonly foreignKeys: TextRow[]
@@ -270,6 +275,7 @@ function toTable(relation: TextRow, parts: Parts): PgTable {
   return {
     query: null,
     oid: Number(relation[0]),
+    utf8: parts.utf8,
     partitioned: kind === 'partitioned',
     heaps:
       kind === 'table' || kind === 'partitioned' || kind === 'materialized view'

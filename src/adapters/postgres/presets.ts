@@ -85,6 +85,57 @@ const INTERNAL: Readonly<Record<DatasourceKind, readonly string[]>> = {
   mysql: [],
 }
 
+/**
+ * The provider's own extensions, which are nowhere else, or only where a server is set up for them, and its roles. Ordinary ones
+ * (pgcrypto, hstore, postgis, vector) are the customer's. Source: supabase.com/docs/guides/database/extensions and /postgres/roles.
+ */
+export interface Provided {
+  readonly extensions: readonly string[]
+  readonly roles: readonly string[]
+}
+
+const NOTHING_PROVIDED: Provided = { extensions: [], roles: [] }
+
+const PROVIDED: Readonly<Record<DatasourceKind, Provided>> = {
+  postgres: NOTHING_PROVIDED,
+  supabase: {
+    extensions: [
+      'pg_cron',
+      'pg_graphql',
+      'pg_net',
+      'pg_tle',
+      'pgaudit',
+      'pgjwt',
+      'pgmq',
+      'pgsodium',
+      'supabase_vault',
+      'wrappers',
+    ],
+    roles: [
+      'anon',
+      'authenticated',
+      'authenticator',
+      'dashboard_user',
+      'pgbouncer',
+      'service_role',
+      'supabase_admin',
+      'supabase_auth_admin',
+      'supabase_etl_admin',
+      'supabase_functions_admin',
+      'supabase_read_only_user',
+      'supabase_realtime_admin',
+      'supabase_replication_admin',
+      'supabase_storage_admin',
+    ],
+  },
+  neon: { extensions: ['neon', 'neon_utils'], roles: ['cloud_admin', 'neon_superuser'] },
+  mysql: NOTHING_PROVIDED,
+}
+
+export function providedBy(kind: DatasourceKind): Provided {
+  return PROVIDED[kind]
+}
+
 export function internalSchemas(kind: DatasourceKind): readonly string[] {
   return INTERNAL[kind]
 }

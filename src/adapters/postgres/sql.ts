@@ -49,14 +49,26 @@ export function inForm(column: string, form: Form): string {
   }
 }
 
-/** The canonical form of a row (model/fingerprint.ts) as a text expression. */
-export function canonicalSql(expressions: readonly string[]): string {
+/**
+ * The canonical form of a row (model/fingerprint.ts) as a text expression; its lengths are those of UTF-8.
+ * @param utf8 whether the texts of the database are
+ */
+export function canonicalSql(expressions: readonly string[], utf8: boolean): string {
   // num_nulls, not IS NULL: a composite whose fields are all NULL is not itself NULL.
   const parts = expressions.map(
     (e) =>
-      `CASE WHEN pg_catalog.num_nulls(${e}) = 1 THEN '-' ELSE pg_catalog.octet_length(pg_catalog.concat(${e})) || ':' || pg_catalog.concat(${e}) END`,
+      `CASE WHEN pg_catalog.num_nulls(${e}) = 1 THEN '-' ELSE pg_catalog.octet_length(${inUtf8(`pg_catalog.concat(${e})`, utf8)}) || ':' || pg_catalog.concat(${e}) END`,
   )
   return parts.length === 0 ? `''` : parts.join(' || ')
+}
+
+/** The MD5 of a text in UTF-8. */
+export function md5Sql(text: string, utf8: boolean): string {
+  return `pg_catalog.md5(${inUtf8(text, utf8)})`
+}
+
+function inUtf8(text: string, utf8: boolean): string {
+  return utf8 ? text : `pg_catalog.convert_to(${text}, 'UTF8')`
 }
 
 /** XOR over a group. Before 14 there is no bit_xor: each bit is the parity of its sum. */

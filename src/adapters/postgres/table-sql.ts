@@ -7,6 +7,7 @@ import {
   keyHashBucketSql,
   sizedSql,
   type HashedColumn,
+  type Hashing,
 } from './fingerprint-sql.ts'
 import { conditionText } from './condition-sql.ts'
 import { inForm, literal, only, queryInFrom, quote } from './sql.ts'
@@ -72,28 +73,29 @@ export class TableSql {
 
   /** The row's fingerprint. */
   get fingerprint(): string {
-    return fingerprintSql(this.#hashed(), this.scan.algorithm)
+    return fingerprintSql(this.#hashed(), this.#hashing())
   }
 
   /** Fingerprint and size together, by way of a subquery `x`. */
   get sized(): ReturnType<typeof sizedSql> {
-    return sizedSql(this.#hashed(), this.scan.algorithm)
+    return sizedSql(this.#hashed(), this.#hashing())
   }
 
   /** The fingerprint that a row will have once the columns `prefix0`, `prefix1`, … are in it. */
   fingerprintOf(prefix: string): string {
     const columns = this.scan.columns.map(({ form, hash }, i) => ({ expression: inForm(`${prefix}${i}`, form), hash }))
-    return fingerprintSql(columns, this.scan.algorithm)
+    return fingerprintSql(columns, this.#hashing())
   }
 
   /** The canonical fingerprint of each column by itself, as an array. */
   get fieldFingerprints(): string {
-    return fieldFingerprintsSql(this.expressions)
+    return fieldFingerprintsSql(this.expressions, this.table.utf8)
   }
 
   /** The same of the columns `prefix0`, `prefix1`, … */
   fieldFingerprintsOf(prefix: string): string {
-    return fieldFingerprintsSql(this.scan.columns.map(({ form }, i) => inForm(`${prefix}${i}`, form)))
+    const columns = this.scan.columns.map(({ form }, i) => inForm(`${prefix}${i}`, form))
+    return fieldFingerprintsSql(columns, this.table.utf8)
   }
 
   /** The values of the row as an array of texts; NULL where the row is large. */
@@ -106,6 +108,10 @@ export class TableSql {
     return imageSql(this.scan.columns.map(({ form }, i) => inForm(`${prefix}${i}`, form)))
   }
 
+  #hashing(): Hashing {
+    return { algorithm: this.scan.algorithm, utf8: this.table.utf8 }
+  }
+
   #hashed(): HashedColumn[] {
     return this.scan.columns.map(({ hash }, i) => ({ expression: must(this.expressions[i], 'a column'), hash }))
   }
@@ -113,7 +119,7 @@ export class TableSql {
   /** The bucket of a row, from 0 on. */
   bucket(bucketing: Bucketing): string {
     if (bucketing.by === 'key hash') {
-      return keyHashBucketSql(this.#hashed().slice(0, this.scan.keyLength), bucketing.count, this.scan.algorithm)
+      return keyHashBucketSql(this.#hashed().slice(0, this.scan.keyLength), bucketing.count, this.#hashing())
     }
     const { start, width, count } = bucketing
     return `greatest(0, least(${count - 1}, (${this.keyExpressions[0]}::int8 - ${start}) / ${width}))`

@@ -107,7 +107,7 @@ test.each(eachServer().map((server) => [server.major, server] as const))(
     for (const [index, type] of types.entries()) {
       const rows = await connection.transaction('read', () =>
         connection.query(
-          `SELECT ${fingerprintSql([whole('t.id'), whole('t.v')], 'md5')}, ${canonicalSql(['t.v'])}, t.id, t.v FROM public.${quote(String(index))} t`,
+          `SELECT ${fingerprintSql([whole('t.id'), whole('t.v')], { algorithm: 'md5', utf8: true })}, ${canonicalSql(['t.v'], true)}, t.id, t.v FROM public.${quote(String(index))} t`,
         ),
       )
       expect(rows.length).toBe(valuesOf(type).length + 1)
@@ -225,7 +225,7 @@ test('values that two rows exchange change both sums of a bucket', async () => {
   const sums = await db.sql(
     `SELECT count(DISTINCT x), count(DISTINCT s) FROM (
        SELECT ${xorSql('h', source.major)} AS x, sum(h) AS s
-       FROM (SELECT g, ${fingerprintSql(columns, 'column-hash')} AS h FROM t) r GROUP BY g) d`,
+       FROM (SELECT g, ${fingerprintSql(columns, { algorithm: 'column-hash', utf8: true })} AS h FROM t) r GROUP BY g) d`,
   )
   expect(sums).toEqual([['2', '2']])
 })

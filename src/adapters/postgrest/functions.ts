@@ -69,7 +69,9 @@ export class ProjectFunctions {
       if (!Array.isArray(rows)) throw unexpected('catalogue')
       return Promise.resolve(rows.map((row: unknown) => toTexts(row)))
     }
-    return await introspect({ major: Math.floor(Number(answers['server']) / 10_000), query }, wanted)
+    const major = Math.floor(Number(answers['server']) / 10_000)
+    // Projects are in UTF-8, as their provider makes them.
+    return await introspect({ major, utf8: true, query }, wanted)
   }
 
   /** What is known of mappings, of a job, or of the tables that sources fill; the newest comes first. */

@@ -65,7 +65,7 @@ export const WRITE_PART: ScriptFunction = {
     casts := casts || pg_catalog.format(', (r.v->>%s)::%s AS c%s', each.place + 2, each.type, each.place);
     expression := ${FORMED};
     canonical := canonical || CASE WHEN canonical = '' THEN '' ELSE ' || ' END
-      || pg_catalog.format(${literal(canonicalSql(['%1$s']))}, expression);
+      || pg_catalog.format(${literal(canonicalSql(['%1$s'], true))}, expression);
     IF each.place < key_length THEN
       matches := matches || CASE WHEN matches = '' THEN '' ELSE ' AND ' END
         || pg_catalog.format('t.%I OPERATOR(%I.=) s.c%s', each.name, each.operators, each.place);
