@@ -181,6 +181,10 @@ describe('D16: rows alone are replaced', () => {
     await target.sql('DELETE FROM app.other WHERE id = 2')
     expect(await textOf(target)).toBe(before)
     expect(await target.sql('SELECT * FROM app.log')).toEqual([])
+    // Also where somebody has emptied the tables by now, so that nothing is replaced.
+    await target.sql('TRUNCATE app.bill, app.buyer; TRUNCATE app.log')
+    await importInto(target, backups.files[0] ?? '', { replace: true })
+    expect(await textOf(target)).toBe(before)
     // Somewhere else they are rows as of any other file.
     await using other = await createDatabase(oldest())
     await other.sql(`${TABLES} ${TRIGGERS}`)
