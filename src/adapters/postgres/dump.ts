@@ -30,6 +30,7 @@ import {
   type CataloguedTable,
   type SchemaChoice,
 } from './dump-catalog.ts'
+import { withResets } from './dump-defaults.ts'
 import {
   fromTableDdl,
   readEntries,
@@ -181,7 +182,8 @@ async function readChosen(dumper: DumperOptions, wish: OpenDump['wish'], exact: 
   const before = await read('pre-data')
   const after = await read('post-data')
   const afterRows = [...after.definitions, ...before.late, ...after.late]
-  return { definitions: { beforeRows: before.definitions, afterRows }, notes: grantorsNote(grantors) }
+  const beforeRows = wish.grants ? withResets(before.definitions, exact.resets) : before.definitions
+  return { definitions: { beforeRows, afterRows }, notes: grantorsNote(grantors) }
 }
 
 function grantorsNote(grantors: Grantors): readonly string[] {
