@@ -145,11 +145,11 @@ async function restore(
   const changes = changesAnything(replaced)
   if (changes) await restoration.hold(replaced)
   await restoration.mind(dump.fills)
+  if (plan.bringsBack) await restoration.quiet(dump.fills)
   if (changes) {
     failpoint('import.held')
     await keep(replaced)
     failpoint('import.backed-up')
-    if (plan.bringsBack) await restoration.quiet(dump.fills)
     if (exchanges) await restoration.setAside(replaced)
     else await restoration.clear(replaced)
   }

@@ -119,6 +119,29 @@ describe('D16: one table of a schema is replaced', () => {
     expect(await other.sql('SELECT id, p FROM app.root')).toEqual([['1', '"a"=>"1"']])
   })
 
+  test('rights that others have, and no more: not what default privileges give to what is made', async () => {
+    await using at = await pair('CREATE SCHEMA app', 'CREATE SCHEMA app')
+    const { source, target, backups } = at
+    const [reader, other] = [`reader_${target.name}`, `other_${target.name}`]
+    const things = `CREATE TABLE app.a (id serial); CREATE VIEW app.v AS SELECT 1 AS one; CREATE TYPE app.mood AS ENUM ('a');
+      CREATE FUNCTION app.f(app.mood, int) RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE FUNCTION app.g() RETURNS int LANGUAGE sql AS 'SELECT 1';`
+    await source.sql(things.replaceAll('SELECT 1', 'SELECT 2'))
+    await target.sql(`CREATE ROLE ${reader}; CREATE ROLE ${other}; ${things} GRANT SELECT ON app.v TO ${reader}; GRANT UPDATE (id) ON app.a TO ${other};
+      REVOKE ALL ON FUNCTION app.g() FROM PUBLIC; GRANT EXECUTE ON FUNCTION app.g() TO ${other};
+      ALTER DEFAULT PRIVILEGES IN SCHEMA app GRANT SELECT ON TABLES TO ${reader};
+      ALTER DEFAULT PRIVILEGES GRANT ALL ON SEQUENCES TO PUBLIC; ALTER DEFAULT PRIVILEGES GRANT ALL ON TYPES TO ${reader};
+      ALTER DEFAULT PRIVILEGES REVOKE ALL ON FUNCTIONS FROM PUBLIC; ALTER DEFAULT PRIVILEGES GRANT ALL ON FUNCTIONS TO ${reader}`)
+    try {
+      const before = await textOf(target)
+      await importInto(target, (await dump(source)).packed, { replace: true, grants: false, backup: backups.keep })
+      await importInto(target, backups.last, { replace: true })
+      expect(await textOf(target)).toBe(before)
+    } finally {
+      await target.sql(`DROP OWNED BY ${reader}, ${other}; ALTER DEFAULT PRIVILEGES GRANT ALL ON FUNCTIONS TO PUBLIC;
+        DROP ROLE ${reader}; DROP ROLE ${other}`)
+    }
+  })
+
   test('a partition of a table elsewhere, and a child of one, come back where they were', async () => {
     const parents = `CREATE SCHEMA app; CREATE SCHEMA par;
       CREATE TABLE par.p (id int PRIMARY KEY, v text, UNIQUE (id, v)) PARTITION BY RANGE (id);`
@@ -181,6 +204,10 @@ describe('D16: rows alone are replaced', () => {
     await target.sql('DELETE FROM app.other WHERE id = 2')
     expect(await textOf(target)).toBe(before)
     expect(await target.sql('SELECT * FROM app.log')).toEqual([])
+    // Also where somebody has emptied the tables by now, so that nothing is replaced.
+    await target.sql('TRUNCATE app.bill, app.buyer; TRUNCATE app.log')
+    await importInto(target, backups.files[0] ?? '', { replace: true })
+    expect(await textOf(target)).toBe(before)
     // Somewhere else they are rows as of any other file.
     await using other = await createDatabase(oldest())
     await other.sql(`${TABLES} ${TRIGGERS}`)

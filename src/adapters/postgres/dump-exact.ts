@@ -5,9 +5,10 @@
 import type { Definition } from '#adapters/dump-source.ts'
 import type { Replaced } from '#adapters/restore-target.ts'
 import { tableId, type TableRef } from '#model/table.ts'
-import type { Connection } from './connection.ts'
+import type { Connection, TextRow } from './connection.ts'
 import type { CatalogObject } from './ddl-catalog.ts'
 import type { CataloguedTable } from './dump-catalog.ts'
+import { readResets } from './dump-defaults.ts'
 import type { Entry, EntryHead } from './dump-definitions.ts'
 import { FOUND, namesOf, WANTED } from './restore-objects.ts'
 import { isWord, readQualifiedName, type Token } from './sql-statements.ts'
@@ -45,12 +46,15 @@ export class ExactContents {
   readonly #emptied: ReadonlySet<string>
   readonly #tables: ReadonlySet<string>
   readonly #sequences: ReadonlySet<string>
+  /** Of rights that default privileges give: `readResets`. */
+  readonly resets: readonly Definition[]
   /** Relations that go, for whoever keeps pg_dump from looking at others. */
   readonly relations: readonly CatalogObject[]
   /** Numbers of the entries of a dump that were taken. */
   readonly #taken = new Set<string>()
 
-  private constructor(what: Replaced, rows: readonly (readonly (string | null)[])[]) {
+  private constructor(what: Replaced, rows: readonly TextRow[], resets: readonly Definition[]) {
+    this.resets = resets
     const found = rows.map(([classId, objectId, kind, schema, name]) => ({
       classId: classId ?? '',
       objectId: objectId ?? '',
@@ -72,7 +76,9 @@ export class ExactContents {
   }
 
   static async read(connection: Connection, what: Replaced): Promise<ExactContents> {
-    return new ExactContents(what, what.drop.length === 0 ? [] : await connection.query(GONE, namesOf(what.drop)))
+    if (what.drop.length === 0) return new ExactContents(what, [], [])
+    const rows = await connection.query(GONE, namesOf(what.drop))
+    return new ExactContents(what, rows, await readResets(connection, what.drop))
   }
 
   /** Schemas of what goes; none: only rows do. */

@@ -29,6 +29,7 @@ import {
   type CataloguedTable,
   type DumpSequence,
 } from './dump-catalog.ts'
+import { withResets } from './dump-defaults.ts'
 import {
   definitionsOf,
   fromTableDdl,
@@ -239,8 +240,8 @@ async function readChosen(dumper: DumperOptions, wish: OpenDump['wish'], exact: 
   const before = await read('pre-data')
   const after = await read('post-data')
   const afterRows = [...after.definitions, ...before.late, ...after.late]
-  const definitions = { beforeRows: before.definitions, afterRows }
-  return { definitions, notes: grantorsNote(grantors), changed: false }
+  const beforeRows = wish.grants ? withResets(before.definitions, exact.resets) : before.definitions
+  return { definitions: { beforeRows, afterRows }, notes: grantorsNote(grantors), changed: false }
 }
 
 function grantorsNote(grantors: Grantors): readonly string[] {
