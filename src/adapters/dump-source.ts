@@ -18,9 +18,11 @@ export interface DumpWish {
   readonly grants: boolean
   /**
    * Instead of all that schemas and tables say: exactly what goes where this is replaced, without what it needs and stays. Null:
-   * no such thing; it goes into another database, and what leads to what is not carried cannot be made there, and is left out.
+   * no such thing.
    */
   readonly exactly: Replaced | null
+  /** It goes into another database: what leads to what is not carried cannot be made there, and is left out. */
+  readonly elsewhere: boolean
 }
 
 export interface OpenDump {

@@ -59,6 +59,8 @@ function presentReading(options: ReadingOptions) {
     exclude_tables: [...options.excludeTables],
     owners: options.owners,
     grants: options.grants,
+    // What an earlier version was asked for does not say it.
+    same_provider: options.sameProvider ?? false,
     parallel: options.parallel,
   }
 }

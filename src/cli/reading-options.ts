@@ -11,6 +11,7 @@ export interface ReadingFlags {
   readonly excludeTable?: readonly string[]
   readonly owners?: true
   readonly grants?: true
+  readonly sameProvider?: true
   readonly parallel: number
 }
 
@@ -28,6 +29,7 @@ export function addReadingFlags(command: Command): Command {
     .option('--exclude-table <name>', 'no rows of this table; repeatable', collect)
     .option('--owners', 'with who owns what')
     .option('--grants', 'with who has been granted what')
+    .option('--same-provider', 'with what leads to schemas of the provider: it goes into a project of the same one')
     .option(
       '--parallel <n>',
       'tables, and pieces of large ones, that are read at once',
@@ -45,13 +47,14 @@ export function toReading(flags: ReadingFlags): ReadingOptions {
     excludeTables: flags.excludeTable ?? [],
     owners: flags.owners ?? false,
     grants: flags.grants ?? false,
+    sameProvider: flags.sameProvider ?? false,
     parallel: flags.parallel,
   }
 }
 
 /** As a request has it. */
 export function readingBody(options: ReadingOptions): Readonly<Record<string, unknown>> {
-  const { content, schemas, tables, owners, grants, parallel } = options
+  const { content, schemas, tables, owners, grants, sameProvider, parallel } = options
   return {
     content,
     ...(schemas === null ? {} : { schemas }),
@@ -60,6 +63,7 @@ export function readingBody(options: ReadingOptions): Readonly<Record<string, un
     exclude_tables: options.excludeTables,
     owners,
     grants,
+    same_provider: sameProvider,
     parallel,
   }
 }

@@ -102,7 +102,7 @@ function cannotBeDumped({ server: { kind, product } }: Adapter): AppError {
 
 /** @throws AppError `invalid_request` for a pattern that cannot be read */
 export function toWish(options: Omit<ReadingOptions, 'parallel'>): DumpWish {
-  const { content, schemas, excludeSchemas, tables, excludeTables, owners, grants } = options
+  const { content, schemas, excludeSchemas, tables, excludeTables, owners, grants, sameProvider } = options
   return {
     definitions: content !== 'data',
     rows: content !== 'schema',
@@ -113,6 +113,7 @@ export function toWish(options: Omit<ReadingOptions, 'parallel'>): DumpWish {
     owners,
     grants,
     exactly: null,
+    elsewhere: !sameProvider,
   }
 }
 

@@ -30,6 +30,11 @@ export interface ReadingOptions {
   /** Who owns what, and who has been granted what: the roles must be there where the file is restored. */
   readonly owners: boolean
   readonly grants: boolean
+  /**
+   * It goes into a project of the same provider, which has the schemas, extensions and roles that are not carried: what leads to
+   * them stays.
+   */
+  readonly sameProvider: boolean
   /** Tables and pieces of tables that are read at once. What comes of it is the same. */
   readonly parallel: number
 }
@@ -42,6 +47,7 @@ export const DEFAULT_READING: ReadingOptions = {
   excludeTables: [],
   owners: false,
   grants: false,
+  sameProvider: false,
   parallel: 1,
 }
 

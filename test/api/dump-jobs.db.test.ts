@@ -36,6 +36,7 @@ const READING = {
   exclude_tables: [],
   owners: false,
   grants: false,
+  same_provider: false,
   parallel: 1,
 }
 

@@ -168,6 +168,7 @@ test('by the service: a copy with masks, its backup and the way back; and a dump
     exclude_tables: [],
     owners: false,
     grants: false,
+    same_provider: false,
     parallel: 1,
     filters: [{ table: 'customer', where: 'id > 0' }],
     masks: [{ table: 'customer', column: 'email', transforms: ['token'] }],

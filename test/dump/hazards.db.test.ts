@@ -87,6 +87,7 @@ test('definitions, rows and locks are of one moment, whatever is committed meanw
     owners: false,
     grants: false,
     exactly: null,
+    elsewhere: true,
   }
   await using held = (await adapter.dump?.({ wish, readers: 2, signal: new AbortController().signal })) ?? null
   await db.sql('INSERT INTO t SELECT FROM generate_series(1, 5); CREATE TABLE late (id int)')

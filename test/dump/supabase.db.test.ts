@@ -169,6 +169,20 @@ describe('a project of Supabase goes into any other database', () => {
     expect((await dump(db)).sql).toContain('CREATE POLICY "theirs"')
   })
 
+  test('a project of the same provider gets what leads there too', async () => {
+    await using a = await createDatabase(oldest())
+    await using b = await createDatabase(oldest())
+    await a.sql(PROVIDER + CUSTOMER)
+    const { sql, notes } = await dump(asSupabase(a), { sameProvider: true, schemas: ['public'] })
+    for (const text of ['REFERENCES "auth"."users"', 'CREATE POLICY "own"', 'DEFAULT "auth"."uid"()']) {
+      expect(sql).toContain(text)
+    }
+    expect(notes.join()).not.toMatch(/left out|leads/)
+    await b.sql(PROVIDER)
+    await restoreByPsql(b, sql)
+    expect(await b.sql('SELECT count(*) FROM people')).toEqual([['5']])
+  })
+
   test('what is kept before a restore has everything: it goes back into its own database', async () => {
     await using a = await createDatabase(oldest())
     await a.sql(PROVIDER + CUSTOMER)

@@ -2836,6 +2836,7 @@ export interface components {
             exclude_tables: string[];
             owners: boolean;
             grants: boolean;
+            same_provider: boolean;
             parallel: number;
             /** @enum {string} */
             style: "copy" | "insert";
@@ -2864,6 +2865,7 @@ export interface components {
             exclude_tables: string[];
             owners: boolean;
             grants: boolean;
+            same_provider: boolean;
             parallel: number;
             filters: components["schemas"]["RowFilter"][];
             masks: components["schemas"]["ColumnMask"][];
@@ -4424,6 +4426,8 @@ export interface components {
             owners?: boolean;
             /** @description Who has been granted what. Default false. */
             grants?: boolean;
+            /** @description It goes into a project of the same provider: foreign keys, policies and all else that leads to its schemas and roles stays. Default false: what could not be made elsewhere is left out, and named. */
+            same_provider?: boolean;
             /** @description Tables, and pieces of large ones, that are read at once. What comes of it is the same. Default 1. */
             parallel?: number;
             /**
@@ -4598,6 +4602,8 @@ export interface components {
             owners?: boolean;
             /** @description Who has been granted what. Default false. */
             grants?: boolean;
+            /** @description It goes into a project of the same provider: foreign keys, policies and all else that leads to its schemas and roles stays. Default false: what could not be made elsewhere is left out, and named. */
+            same_provider?: boolean;
             /** @description Tables, and pieces of large ones, that are read at once. What comes of it is the same. Default 1. */
             parallel?: number;
             /** @description Only rows that meet these; several of one table must all be met. */
@@ -4819,6 +4825,8 @@ export interface components {
             owners?: boolean;
             /** @description Who has been granted what. Default false. */
             grants?: boolean;
+            /** @description It goes into a project of the same provider: foreign keys, policies and all else that leads to its schemas and roles stays. Default false: what could not be made elsewhere is left out, and named. */
+            same_provider?: boolean;
             /** @description Tables, and pieces of large ones, that are read at once. What comes of it is the same. Default 1. */
             parallel?: number;
             /**

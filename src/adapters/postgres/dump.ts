@@ -79,7 +79,7 @@ export async function openDump(
     const behind = { schemas, roles: wish.grants ? [] : endpoint.provided.roles }
     const named = exact === null ? await readNamed(snapshot, { schemas, wish }) : NO_NAMES
     const wants = (table: CataloguedTable): boolean => exact?.wantsRows(table) ?? wantsTable(wish, table)
-    const choice = { schemas, wants, elsewhere: exact === null }
+    const choice = { schemas, wants, elsewhere: exact === null && wish.elsewhere }
     const tables = wish.rows || wish.tables !== null ? await holdTables(snapshot, choice) : []
     const some = wish.tables !== null
     if (some && tables.length + named.roots.length === 0)
@@ -157,7 +157,7 @@ function toSchemaChoice({ schemas, hidden, provided }: Endpoint, wish: OpenDump[
   return {
     only,
     exclude: [...wish.excludeSchemas, ...(only === null ? hidden : [])],
-    withoutExtensions: provided.extensions,
+    withoutExtensions: wish.elsewhere ? provided.extensions : [],
   }
 }
 
@@ -220,6 +220,7 @@ async function readAll(dumper: DumperOptions, wish: OpenDump['wish'], behind: Le
   const beforeRows = await withDumper(dumper, (session) => read('pre-data', session))
   const kept = await withDumper(dumper, async (session) => {
     const sections = { beforeRows, afterRows: await read('post-data', session) }
+    if (!wish.elsewhere) return { ...sections, notes: [], changed: false }
     return leaveOutStranded(session.catalog, sections, behind)
   })
   const afterRows = wish.rows ? kept.afterRows : kept.afterRows.filter((entry) => !isRefresh(entry))

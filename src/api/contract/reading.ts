@@ -41,6 +41,10 @@ export const READING_FIELDS = {
   }),
   owners: z.boolean().optional().meta({ description: 'Who owns what. Default false.' }),
   grants: z.boolean().optional().meta({ description: 'Who has been granted what. Default false.' }),
+  same_provider: z.boolean().optional().meta({
+    description:
+      'It goes into a project of the same provider: foreign keys, policies and all else that leads to its schemas and roles stays. Default false: what could not be made elsewhere is left out, and named.',
+  }),
   parallel: z.int().min(1).max(MOST_PARALLEL).optional().meta({
     description: 'Tables, and pieces of large ones, that are read at once. What comes of it is the same. Default 1.',
   }),
@@ -58,6 +62,7 @@ export function toReading(body: z.infer<typeof ReadingInput>): ReadingOptions {
     excludeTables: body.exclude_tables ?? d.excludeTables,
     owners: body.owners ?? d.owners,
     grants: body.grants ?? d.grants,
+    sameProvider: body.same_provider ?? d.sameProvider,
     parallel: body.parallel ?? d.parallel,
   }
 }
@@ -71,6 +76,7 @@ export const READING_ASKED = {
   exclude_tables: z.array(z.string()),
   owners: z.boolean(),
   grants: z.boolean(),
+  same_provider: z.boolean(),
   parallel: z.int(),
 }
 

@@ -64,7 +64,7 @@ export function CopyForm({ first, onPlanned }: CopyFormProps) {
           <ContentField draft={draft} set={set} />
           {draft.source !== null && <PartFields datasource={draft.source} draft={draft} set={set} problem={problem} />}
         </Stack>
-        <How draft={draft} set={set} problem={problem} />
+        <How draft={draft} set={set} problem={problem} source={source} />
       </div>
       {draft.source !== null && draft.content !== 'schema' && (
         <div className={classes['split']}>
@@ -95,13 +95,13 @@ interface HowProps {
   readonly problem: ApiProblem | null
 }
 
-function How({ draft, set, problem }: HowProps) {
+function How({ draft, set, problem, source }: HowProps & { readonly source: Datasource | undefined }) {
   const isAdmin = useMay('admin')
   return (
     <Stack gap="md">
       <Title order={2}>How</Title>
       <KeepFields what="a copy" draft={draft} set={set} />
-      <RightsFields draft={draft} set={set} />
+      <RightsFields draft={draft} set={set} source={source} />
       {isAdmin && (
         <Switch
           {...flips(draft, set)('trust')}

@@ -1,5 +1,6 @@
 import { Radio, SegmentedControl, Stack, Text, TextInput, Title } from '@mantine/core'
 import type { ApiProblem } from '#api/client.ts'
+import type { Datasource } from '#features/datasources/queries.ts'
 import type { ExportDraft } from '#features/dumps/export-draft.ts'
 import { ContentField, PartFields, ReadersField, RightsFields } from '#features/dumps/reading-fields.tsx'
 import { COMPRESSION_WORDS, STYLE_WORDS } from '#features/dumps/words.ts'
@@ -27,7 +28,12 @@ export function WhatFields({
 }
 
 /** What the file is like. */
-export function HowFields({ draft, set, problem }: ExportFieldsProps) {
+export function HowFields({
+  draft,
+  set,
+  problem,
+  source,
+}: ExportFieldsProps & { readonly source: Datasource | undefined }) {
   return (
     <Stack gap="lg">
       <Title order={2}>The file</Title>
@@ -49,7 +55,7 @@ export function HowFields({ draft, set, problem }: ExportFieldsProps) {
           onChange={(compression) => set({ compression: compression as ExportDraft['compression'] })}
         />
       </div>
-      <RightsFields draft={draft} set={set} />
+      <RightsFields draft={draft} set={set} source={source} />
       <ReadersField draft={draft} set={set} problem={problem} />
       <TextInput
         label="Passphrase"

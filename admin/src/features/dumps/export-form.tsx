@@ -52,7 +52,7 @@ export function ExportForm({ first, onStarted }: ExportFormProps) {
             , to be exported again and again.
           </Text>
         </Stack>
-        <HowFields draft={draft} set={set} problem={problem} />
+        <HowFields draft={draft} set={set} problem={problem} source={datasource} />
       </div>
     </JobForm>
   )

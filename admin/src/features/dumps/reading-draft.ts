@@ -13,6 +13,7 @@ export interface ReadingDraft {
   readonly withoutRows: readonly string[]
   readonly owners: boolean
   readonly grants: boolean
+  readonly sameProvider: boolean
   readonly parallel: number
 }
 
@@ -25,6 +26,7 @@ export const FIRST_READING: ReadingDraft = {
   withoutRows: [],
   owners: false,
   grants: false,
+  sameProvider: false,
   parallel: 1,
 }
 
@@ -33,7 +35,15 @@ export const NO_NAMES = { schemas: [], tables: [], withoutSchemas: [], withoutRo
 
 type ReadingRequest = Pick<
   Schemas['ExportRequest'] & Schemas['CopyRequest'],
-  'content' | 'schemas' | 'exclude_schemas' | 'tables' | 'exclude_tables' | 'owners' | 'grants' | 'parallel'
+  | 'content'
+  | 'schemas'
+  | 'exclude_schemas'
+  | 'tables'
+  | 'exclude_tables'
+  | 'owners'
+  | 'grants'
+  | 'same_provider'
+  | 'parallel'
 >
 
 /** Only what is not as it would be anyway. */
@@ -47,6 +57,7 @@ export function readingRequest(draft: ReadingDraft): ReadingRequest {
     ...(draft.withoutRows.length === 0 ? {} : { exclude_tables: [...draft.withoutRows] }),
     ...(draft.owners ? { owners: true } : {}),
     ...(draft.grants ? { grants: true } : {}),
+    ...(draft.sameProvider ? { same_provider: true } : {}),
     ...(parallel === FIRST_READING.parallel ? {} : { parallel }),
   }
 }
@@ -60,7 +71,7 @@ export function isChosen({ part, schemas, tables }: ReadingDraft): boolean {
 export function readingDraftOf(
   asked: Omit<Schemas['CopyAsked'], 'filters' | 'masks' | 'replace' | 'backup' | 'trust_source'>,
 ): ReadingDraft {
-  const { content, schemas, tables, owners, grants, parallel } = asked
+  const { content, schemas, tables, owners, grants, same_provider: sameProvider, parallel } = asked
   return {
     content,
     part: tables !== null ? 'tables' : schemas !== null ? 'schemas' : 'all',
@@ -70,6 +81,7 @@ export function readingDraftOf(
     withoutRows: asked.exclude_tables,
     owners,
     grants,
+    sameProvider,
     parallel,
   }
 }
@@ -87,6 +99,7 @@ export function readingFlags(request: ReadingRequest): readonly string[] {
     ...named('--exclude-table', request.exclude_tables),
     ...(request.owners === true ? ['--owners'] : []),
     ...(request.grants === true ? ['--grants'] : []),
+    ...(request.same_provider === true ? ['--same-provider'] : []),
     ...(parallel === undefined ? [] : ['--parallel', String(parallel)]),
   ]
 }

@@ -2,6 +2,7 @@ import { MultiSelect, NumberInput, Radio, SegmentedControl, Stack, Switch, TagsI
 import { useQuery } from '@tanstack/react-query'
 import { useMemo } from 'react'
 import type { ApiProblem } from '#api/client.ts'
+import type { Datasource } from '#features/datasources/queries.ts'
 import { flips } from '#features/dumps/flips.ts'
 import { FIRST_READING, type Part, type ReadingDraft } from '#features/dumps/reading-draft.ts'
 import { CONTENT_WORDS } from '#features/dumps/words.ts'
@@ -155,7 +156,11 @@ function Tables({ description, ...props }: NamesProps & { readonly description: 
   return <TagsInput {...common(props)} description={description} limit={OFFERED} />
 }
 
-export function RightsFields({ draft, set }: Omit<ReadingFieldsProps, 'problem'>) {
+export function RightsFields({
+  draft,
+  set,
+  source,
+}: Omit<ReadingFieldsProps, 'problem'> & { readonly source: Datasource | undefined }) {
   const flip = flips(draft, set)
   return (
     <Stack gap="xs">
@@ -165,6 +170,13 @@ export function RightsFields({ draft, set }: Omit<ReadingFieldsProps, 'problem'>
         description="The roles must be there where it is restored."
       />
       <Switch {...flip('grants')} label="With who has been granted what" />
+      {source?.kind === 'supabase' && (
+        <Switch
+          {...flip('sameProvider')}
+          label="For another Supabase project"
+          description="Foreign keys, policies and all else that leads to auth, storage and its other schemas stays. Otherwise it is left out, and named."
+        />
+      )}
     </Stack>
   )
 }

@@ -167,7 +167,7 @@ function Form({ datasource, kept, onChoose }: KeptProps & { readonly kept: Expor
               <Next kept={isKept ? kept : null} preview={preview} untold={untold} />
               <WhatFields datasource={datasource.id} draft={draft} set={set} problem={problem} />
             </Stack>
-            <HowFields draft={draft} set={set} problem={problem} />
+            <HowFields draft={draft} set={set} problem={problem} source={datasource} />
           </div>
         </Stack>
       </form>
