@@ -8,7 +8,7 @@ import { toError } from '#lib/assert.ts'
 import type { Secret } from '#lib/secret.ts'
 import { AppError } from '#model/errors.ts'
 import { isSealed, opening } from './sealed.ts'
-import { unpackZstd } from './zstd-frames.ts'
+import { UNPACKED_BYTES, unpackZstd } from './zstd-frames.ts'
 
 /** A file that can be read from its beginning, more than once. */
 export interface DumpFile {
@@ -114,7 +114,8 @@ export class DumpReader {
     if (sealed && passphrase === null) throw new AppError('dump_sealed', `${this.#file.name} is sealed.`)
     const plain = new Peeked(sealed && passphrase !== null ? this.#through(raw.all(), opening(passphrase)) : raw.all())
     const magic = await plain.peek(MAGIC_BYTES)
-    if (magic.subarray(0, GZIP.length).equals(GZIP)) yield* this.#through(plain.all(), createGunzip())
+    if (magic.subarray(0, GZIP.length).equals(GZIP))
+      yield* this.#through(plain.all(), createGunzip({ chunkSize: UNPACKED_BYTES }))
     else if (magic.subarray(0, ZSTD.length).equals(ZSTD)) yield* this.#asUnpacked(unpackZstd(plain.all()))
     else yield* plain.all()
   }
