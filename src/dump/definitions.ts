@@ -20,6 +20,7 @@ import {
   type Recognized,
   type Statement,
 } from './recognized.ts'
+import { rolesFrom } from './rights.ts'
 import { identifierOf, stringOf, type Token } from './sql-tokens.ts'
 import { OWN_LANGUAGES, REACHING_EXTENSIONS, UNTRUSTED_LANGUAGES, type StatementKind } from './statement-kinds.ts'
 
@@ -153,6 +154,7 @@ export class Definitions {
     if (isNamed && words.slice(0, next).includes('INDEX')) {
       this.#file.made.add('index', { ...table.name, name: readName(at, '').name.name })
     }
+    if (words[1] === 'POLICY') this.#needPolicyRoles({ ...at, next: table.next })
     if (isNamed && words[1] === 'STATISTICS') this.#file.made.add('statistics', readName(at, this.#file.schema).name)
     return { ...RUN, label }
   }
@@ -239,6 +241,17 @@ export class Definitions {
       refuse(`changes ${nameText(name)}, which the file does not make`)
     this.#file.silence(name, words[next] === 'DISABLE', label)
     return { ...RUN, label, silences: name }
+  }
+
+  /** For whom a policy is: without a word of it, for all. */
+  #needPolicyRoles(at: Statement): void {
+    const { words, next } = at
+    const depths = depthsOf(at.tokens)
+    const to = words.findIndex(
+      (word, index) => index >= next && depths[index] === 0 && (word === 'TO' || word === 'USING'),
+    )
+    if (words[to] !== 'TO') return
+    for (const role of rolesFrom(at, to + 1)) this.#file.needs.roles.add(role)
   }
 
   #needRole(token: Token | undefined): void {

@@ -103,7 +103,7 @@ function aboutLater(where: string): [why: string, fix: string] {
   return [`gives rights on what is made later in ${where}, which the file does not make`, WITHOUT]
 }
 
-function rolesFrom({ tokens, words }: Place, from: number): string[] {
+export function rolesFrom({ tokens, words }: Place, from: number): string[] {
   const roles: string[] = []
   let at = from - 1
   do {

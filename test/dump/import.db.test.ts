@@ -224,6 +224,11 @@ describe('what the target lacks', () => {
   const made = (sql: string): string => `-- PostgreSQL database dump\n${sql}\n-- PostgreSQL database dump complete\n`
   test.for([
     ['dump_unfit', 'role', 'CREATE TABLE public.t (a int);ALTER TABLE public.t OWNER TO "no one";'],
+    [
+      'dump_unfit',
+      'role nobody',
+      'CREATE TABLE public.t (a int);CREATE POLICY p ON public.t TO PUBLIC, nobody USING (true);',
+    ],
     ['dump_unfit', 'extension', 'CREATE EXTENSION IF NOT EXISTS no_such WITH SCHEMA public;'],
     ['dump_unfit', 'tablespace', "SET default_tablespace = 'no_such';"],
     ['dump_unfit', 'table public.nowhere', 'COPY public.nowhere (a) FROM stdin;\n1\n\\.\n'],
