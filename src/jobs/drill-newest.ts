@@ -4,7 +4,7 @@ import { getDatasource } from '#control/datasources.ts'
 import type { Store } from '#control/store.ts'
 import { SYSTEM, type Actor } from '#model/access.ts'
 import { AppError } from '#model/errors.ts'
-import type { JobWish } from './start-job.ts'
+import { BY_ITSELF, type JobWish } from './start-job.ts'
 
 export interface DrillPlan {
   /** On whose server: a datasource, by id or name. */
@@ -32,14 +32,9 @@ export async function drillNewest(
   const started: DrillStart[] = []
   for (const { id: dump } of await newestUntried(store)) {
     const wish: JobWish = {
+      ...BY_ITSELF,
       kind: 'drill',
       what: { source: target, target, policies: {} },
-      mode: 'full',
-      dryRun: false,
-      tables: null,
-      allowProtectedWrite: false,
-      approvedDeletes: null,
-      approvedOverwrites: null,
       drill: { dump, trusted, owners: false, grants: false, passphrase: null },
     }
     try {

@@ -17,7 +17,7 @@ import type { Actor } from '#model/access.ts'
 import type { ExportOptions } from '#model/dump.ts'
 import { AppError } from '#model/errors.ts'
 import type { TickOutcome } from '#model/schedule.ts'
-import type { JobWish, StartTools } from './start-job.ts'
+import { BY_ITSELF, type JobWish, type StartTools } from './start-job.ts'
 import { Turns } from './turns.ts'
 
 /** What happens to ticks, for a log. */
@@ -158,14 +158,9 @@ async function wishOf(
 /** An export of a datasource, which writes to no database. */
 function exportWish(datasource: string, options: ExportOptions): JobWish {
   return {
+    ...BY_ITSELF,
     kind: 'export',
     what: { source: datasource, target: datasource, policies: {} },
-    mode: 'full',
-    dryRun: false,
-    tables: null,
-    allowProtectedWrite: false,
-    approvedDeletes: null,
-    approvedOverwrites: null,
     export: options,
   }
 }

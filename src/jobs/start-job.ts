@@ -23,6 +23,16 @@ export interface JobWish extends Omit<JobRequest, 'policies' | 'targetNamed'> {
     | { readonly after: Job; readonly policies: ConfigPolicies }
 }
 
+/** Of a wish that no person is behind: nobody has agreed to anything. */
+export const BY_ITSELF = {
+  mode: 'full',
+  dryRun: false,
+  tables: null,
+  allowProtectedWrite: false,
+  approvedDeletes: null,
+  approvedOverwrites: null,
+} as const
+
 export interface StartTools {
   readonly store: Store
   readonly rules: WriteRules
