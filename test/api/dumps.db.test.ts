@@ -198,7 +198,7 @@ describe.each(STORE_KINDS)('dumps on %s', (kind) => {
     await using shop = await createShop(kind)
     await shop.post('/api/sync/export', { datasource: 'shop', tables: ['nowhere.*'] })
     const id = await shop.work()
-    expect(await getJob(shop.api.store, id)).toMatchObject({ status: 'failed', error: { code: 'no_tables' } })
+    expect(await getJob(shop.api.store, id)).toMatchObject({ status: 'failed', error: { code: 'table_not_found' } })
     expect(readdirSync(folderOf(shop.api))).toEqual([])
     expect(await shop.api.store.db.selectFrom('dump').selectAll().execute()).toEqual([])
   })
