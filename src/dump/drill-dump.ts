@@ -131,8 +131,13 @@ export async function drillDump(
     if (!(error instanceof AppError)) throw error
     if (brings && isUnknown(error)) throw builtOnOthers(file, error)
     if (!isFault(error, { trusted: wish.trusted, older })) throw error
-    return { faults: [error.message], tables: [], rows: 0, constraints: 0, definitions: 'names', notes: [] }
+    return broken(error.message)
   }
+}
+
+/** What comes of a dump that could not be restored. */
+export function broken(fault: string): Drilled {
+  return { faults: [fault], tables: [], rows: 0, constraints: 0, definitions: 'names', notes: [] }
 }
 
 interface Comparing {

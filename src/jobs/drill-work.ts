@@ -4,7 +4,7 @@ import type { Adapter } from '#adapters/adapter.ts'
 import { getDump, recordDrill } from '#control/dumps.ts'
 import { getJob, type Job } from '#control/jobs.ts'
 import type { DumpFile } from '#dump/dump-file.ts'
-import { drillDump, type Drilled } from '#dump/drill-dump.ts'
+import { broken, drillDump, type Drilled } from '#dump/drill-dump.ts'
 import type { RecognizeOptions } from '#dump/recognized.ts'
 import { must } from '#lib/assert.ts'
 import { SYSTEM } from '#model/access.ts'
@@ -96,10 +96,6 @@ async function tryDump(
     if ((await digestOf(file, stop)) === dump.sha256) throw error
     return broken(other)
   }
-}
-
-function broken(fault: string): Drilled {
-  return { faults: [fault], tables: [], rows: 0, constraints: 0, definitions: 'names', notes: [] }
 }
 
 async function digestOf(file: DumpFile, signal: AbortSignal): Promise<string> {

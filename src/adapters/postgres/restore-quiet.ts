@@ -10,9 +10,7 @@ import { readTables } from './restore-clear.ts'
 const TRIGGERS = `
   WITH filled AS (SELECT o FROM unnest($1::pg_catalog.oid[]) o UNION
     SELECT t.relid FROM unnest($1::pg_catalog.oid[]) o CROSS JOIN LATERAL pg_catalog.pg_partition_tree(o) t)
-  SELECT pg_catalog.format('ALTER TABLE ONLY %I.%I DISABLE TRIGGER %I', n.nspname, c.relname, t.tgname),
-         pg_catalog.format('ALTER TABLE ONLY %I.%I ENABLE %s TRIGGER %I', n.nspname, c.relname,
-           CASE t.tgenabled WHEN 'R' THEN 'REPLICA' WHEN 'A' THEN 'ALWAYS' ELSE '' END, t.tgname)
+  SELECT pg_catalog.format('ALTER TABLE ONLY %I.%I DISABLE TRIGGER %I', n.nspname, c.relname, t.tgname)
   FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
   WHERE t.tgrelid IN (SELECT o FROM filled) AND NOT t.tgisinternal AND t.tgenabled <> 'D' AND pg_catalog.pg_has_role(c.relowner, 'USAGE')
   ORDER BY 1`
@@ -43,7 +41,7 @@ const RINGS = `
   WHERE k.conparentid = 0 AND NOT k.condeferrable AND pg_catalog.pg_has_role(c.relowner, 'USAGE')
   ORDER BY 1`
 
-/** Returns statements after which everything is as it was. */
+/** Returns statements after which keys are as they were; triggers are switched back with all others (`restore-triggers.ts`). */
 export async function quietTables(connection: Connection, tables: readonly TableRef[]): Promise<readonly string[]> {
   const oids = (await readTables(connection, tables)).flatMap(([, , oid]) => (oid ? [oid] : []))
   const triggers = await connection.query(TRIGGERS, [oids])
@@ -54,9 +52,5 @@ export async function quietTables(connection: Connection, tables: readonly Table
     'SET CONSTRAINTS ALL DEFERRED',
   ]
   for (const statement of off) await connection.script(statement)
-  return [
-    'SET CONSTRAINTS ALL IMMEDIATE',
-    ...keys.map((key) => `${key} NOT DEFERRABLE`),
-    ...triggers.flatMap(([, enable]) => (enable ? [enable] : [])),
-  ]
+  return ['SET CONSTRAINTS ALL IMMEDIATE', ...keys.map((key) => `${key} NOT DEFERRABLE`)]
 }

@@ -7,7 +7,7 @@ import { presentExportSchedule, presentExportScheduleSummary } from '#api/presen
 import { InvalidRequest } from '#api/problem.ts'
 import { visibleDatasource } from '#api/visible.ts'
 import { listDatasources } from '#control/datasources.ts'
-import { newestExports } from '#control/dumps.ts'
+import { listDumps, newestExports } from '#control/dumps.ts'
 import {
   dropExportSchedule,
   findSchedule,
@@ -27,6 +27,7 @@ const tags = ['dumps', 'schedules']
 const params = z.strictObject({ id: idOrName.meta({ description: 'The id or the name of a datasource.' }) })
 
 const TICKS = 20
+const NEWEST = { sort: 'created_at', descending: true, after: null, limit: 1 } as const
 
 /** Exports that run by themselves: one for each datasource, at the times of a cron text. */
 export function exportScheduleRoutes(api: Api, context: Context): void {
@@ -178,7 +179,10 @@ function refuseUnexportable({ name, kind, connection, origin }: Datasource): voi
 }
 
 async function answer({ store }: Context, datasource: Datasource, state: ScheduleState) {
-  const [newest, ticks] = await Promise.all([newestExports(store), listTicks(store, datasource.id, TICKS)])
-  const facts = { state, datasource, newest: newest.get(datasource.id) ?? null }
-  return presentExportSchedule(facts, ticks, store.clock.now())
+  const { id } = datasource
+  const [[newest = null], ticks] = await Promise.all([
+    listDumps(store, { origin: 'export', datasource: id }, NEWEST),
+    listTicks(store, id, TICKS),
+  ])
+  return presentExportSchedule({ state, datasource, newest }, ticks, store.clock.now())
 }
