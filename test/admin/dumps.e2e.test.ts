@@ -230,9 +230,18 @@ test('SPEC 7: a file is brought with its progress, is what its first bytes say, 
   const [ours, noise] = [join(service.folder, 'shop.sql'), join(service.folder, 'noise.bin')]
   writeFileSync(ours, await pgDump(source, ['--no-owner']))
   writeFileSync(noise, Buffer.concat([Buffer.from('PGDMP'), Buffer.alloc(100_000, 7)]))
+  // The list is known to be empty only when the dialog is open: it stays.
+  const listed = Promise.withResolvers<undefined>()
+  await page.route('**/api/v1/dumps?*', async (route) => {
+    await listed.promise
+    await route.continue()
+  })
   await page.goto(`${service.url}/dumps`)
   await page.getByRole('button', { name: 'Upload a file' }).click()
   const dialog = page.getByRole('dialog', { name: 'Upload a file' })
+  await dialog.waitFor()
+  listed.resolve(undefined)
+  await page.getByText('No database is dumped yet').waitFor()
   await browser.look(page, 'dump-upload')
   const gate = Promise.withResolvers<undefined>()
   await page.route('**/api/v1/dumps', async (route) => {

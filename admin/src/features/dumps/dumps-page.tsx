@@ -2,7 +2,7 @@ import { Button, Group, Select, Stack, Text } from '@mantine/core'
 import { IconCopy, IconDatabaseExport, IconDatabaseImport, IconLock, IconUpload } from '@tabler/icons-react'
 import { useQuery } from '@tanstack/react-query'
 import { useNavigate, useSearch } from '@tanstack/react-router'
-import { useMemo, useState } from 'react'
+import { useMemo, useState, type ReactNode } from 'react'
 import type { Schemas } from '#api/client.ts'
 import { useIsUnscoped, useMay } from '#app/session.ts'
 import { datasourcesQuery } from '#features/datasources/queries.ts'
@@ -33,11 +33,14 @@ export function DumpsPage() {
   const columns = useMemo(() => columnsFor(mayAct), [mayAct])
   const isFiltered = Object.keys(search).length > 0
   const isEmpty = dumps.data !== undefined && rows.length === 0 && !isFiltered
+  // Of the page itself: the list may become empty or full below it while somebody uploads.
+  const [uploading, setUploading] = useState(false)
+  const ways = <Ways onUpload={() => setUploading(true)} />
   return (
     <Page
       title="Dumps"
       state={<ListState page={dumps.data?.pages[0]} />}
-      action={mayAct && !isEmpty ? <Ways /> : undefined}
+      action={mayAct && !isEmpty ? ways : undefined}
       filters={(isFiltered || rows.length > 0) && <DumpFilterBar />}
     >
       {dumps.error !== null && dumps.data === undefined ? (
@@ -45,7 +48,7 @@ export function DumpsPage() {
       ) : dumps.data === undefined ? (
         <Lines count={8} />
       ) : rows.length === 0 ? (
-        <NoDumps isFiltered={isFiltered} />
+        <NoDumps isFiltered={isFiltered} ways={mayAct ? ways : null} />
       ) : (
         <DataTable
           name="dumps"
@@ -57,6 +60,7 @@ export function DumpsPage() {
           more={dumps}
         />
       )}
+      {uploading && <UploadDialog onClose={() => setUploading(false)} />}
     </Page>
   )
 }
@@ -104,13 +108,12 @@ function Drills({ into, datasource_id: id }: NonNullable<Schemas['DumpPage']['dr
 }
 
 /** The ways in and out, the most used last. */
-function Ways() {
+function Ways({ onUpload }: { readonly onUpload: () => void }) {
   const isUnscoped = useIsUnscoped()
-  const [uploading, setUploading] = useState(false)
   return (
     <>
       {isUnscoped && (
-        <Button variant="default" leftSection={<IconUpload size={14} aria-hidden />} onClick={() => setUploading(true)}>
+        <Button variant="default" leftSection={<IconUpload size={14} aria-hidden />} onClick={onUpload}>
           Upload a file
         </Button>
       )}
@@ -123,7 +126,6 @@ function Ways() {
       <ButtonLink to="/dumps/export" leftSection={<IconDatabaseExport size={14} aria-hidden />}>
         Export a database
       </ButtonLink>
-      {uploading && <UploadDialog onClose={() => setUploading(false)} />}
     </>
   )
 }
@@ -175,9 +177,8 @@ function DumpFilterBar() {
   )
 }
 
-function NoDumps({ isFiltered }: { readonly isFiltered: boolean }) {
+function NoDumps({ isFiltered, ways }: { readonly isFiltered: boolean; readonly ways: ReactNode }) {
   const set = useSetFilters()
-  const mayAct = useMay('operator')
   if (isFiltered) {
     return (
       <Empty
@@ -193,16 +194,7 @@ function NoDumps({ isFiltered }: { readonly isFiltered: boolean }) {
     )
   }
   return (
-    <Empty
-      title="No database is dumped yet"
-      action={
-        mayAct && (
-          <Group gap="xs">
-            <Ways />
-          </Group>
-        )
-      }
-    >
+    <Empty title="No database is dumped yet" action={ways !== null && <Group gap="xs">{ways}</Group>}>
       <Stack gap="xs">
         <Text size="sm">
           A dump is a database as one file of plain SQL, of one moment: definitions, rows, or both. Export one to keep
